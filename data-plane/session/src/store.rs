@@ -1,0 +1,121 @@
+//! The one seam between the gateway and where its sessions live.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::{Event, NewSession, Principal, Session, SessionId, StreamHead, StreamId, StreamPage, StreamState};
+
+/// Where sessions and their event logs live. Every operation is bounded in time (250 ms for a store across a network) and
+/// fails rather than waits.
+#[async_trait]
+pub trait SessionStore: Send + Sync + 'static {
+    /// The session if this replica may answer for it without I/O, and notes that it was used. `None` means "ask [`get`](Self::get)".
+    ///
+    /// What this returns is at most one second behind a deletion on another replica (or, while the store is away, at most the store's grace).
+    fn peek(&self, id: &SessionId) -> Option<Arc<Session>>;
+
+    /// Creates a session, unless a cap is reached.
+    async fn create(&self, new: NewSession) -> Result<Arc<Session>, StoreError>;
+
+    /// The session, wherever it is known; notes that it was used. `None` if it never was, has ended or has expired.
+    async fn get(&self, id: &SessionId) -> Result<Option<Arc<Session>>, StoreError>;
+
+    /// Replaces a session, as long as its `revision` is still the stored one.
+    async fn update(&self, session: Session) -> Result<Arc<Session>, StoreError>;
+
+    /// Ends a session and forgets its event logs; false if there was none.
+    async fn delete(&self, id: &SessionId) -> Result<bool, StoreError>;
+
+    /// [`get`](Self::get) for many, in the order asked.
+    async fn get_many(&self, ids: &[SessionId]) -> Result<Vec<Option<Arc<Session>>>, StoreError>;
+
+    /// [`delete`](Self::delete) for many; the number that existed.
+    async fn delete_many(&self, ids: &[SessionId]) -> Result<usize, StoreError>;
+
+    /// Live sessions of a scope.
+    async fn count(&self, of: CountOf<'_>) -> Result<u64, StoreError>;
+
+    /// Live sessions, oldest id first, a page at a time.
+    async fn list(&self, page: PageRequest) -> Result<Page, StoreError>;
+
+    /// Starts the event log of a stream, or takes over an existing one for this node as its only writer.
+    async fn open_stream(&self, session: &SessionId, stream: &StreamId, head: StreamHead) -> Result<(), StoreError>;
+
+    /// Appends events whose `seq` follow each other and the log's last; the oldest fall out at the log's bound.
+    async fn append(&self, session: &SessionId, stream: &StreamId, events: &[Event]) -> Result<(), StoreError>;
+
+    /// Notes that a stream's writer stopped, and why.
+    async fn end_stream(&self, session: &SessionId, stream: &StreamId, state: StreamState) -> Result<(), StoreError>;
+
+    /// Up to `max` events after `after`, and the state of the stream. `None` if there is no such stream (any more).
+    async fn read(&self, session: &SessionId, stream: &StreamId, after: u64, max: usize) -> Result<Option<StreamPage>, StoreError>;
+
+    /// Returns when the stream may hold something after `after`, or its state changed, or one second passed.
+    async fn wait(&self, session: &SessionId, stream: &StreamId, after: u64);
+
+    /// The `seq` of a stream's last event; 0 before the first.
+    async fn last_event_id(&self, session: &SessionId, stream: &StreamId) -> Result<Option<u64>, StoreError>;
+
+    /// Forgets a stream.
+    async fn delete_stream(&self, session: &SessionId, stream: &StreamId) -> Result<(), StoreError>;
+
+    /// Whether the store answers, for `/health`: `Ok` or one sentence.
+    fn health(&self) -> Result<(), String>;
+}
+
+/// What [`SessionStore::count`] counts.
+#[derive(Debug, Clone, Copy)]
+pub enum CountOf<'a> {
+    /// Every session.
+    All,
+    /// Those of a route.
+    Route(&'a str),
+    /// Those of a principal.
+    Principal(&'a Principal),
+}
+
+/// Which page of sessions to list.
+#[derive(Debug, Clone, Default)]
+pub struct PageRequest {
+    /// Only this route's.
+    pub route: Option<String>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+    /// How many at most; the store caps it at 1 000.
+    pub limit: usize,
+}
+
+/// A page of sessions.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// The sessions.
+    pub sessions: Vec<Arc<Session>>,
+    /// Where the next page starts; absent on the last.
+    pub next: Option<String>,
+}
+
+/// Why a store refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The route holds as many sessions as it may.
+    #[error("route {route} holds its maximum of {max} sessions")]
+    RouteFull {
+        /// The route.
+        route: String,
+        /// Its cap.
+        max: u32,
+    },
+    /// The principal holds as many sessions as it may.
+    #[error("this caller holds its maximum of {max} sessions")]
+    PrincipalFull {
+        /// The cap.
+        max: u32,
+    },
+    /// Somebody else changed the record first.
+    #[error("the record changed meanwhile")]
+    Conflict,
+    /// The store does not answer.
+    #[error("session store unavailable: {0}")]
+    Unavailable(String),
+}

@@ -1,0 +1,61 @@
+//! What goes to an upstream and what comes back.
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, Response};
+use shadowcat_mcp::Envelope;
+
+use crate::UpstreamError;
+
+/// One exchange with an upstream, in the terms of Streamable HTTP (MCP 2025-11-25, "Transports").
+#[derive(Debug)]
+pub enum Verb {
+    /// A client message.
+    Post(Envelope),
+    /// The stream for what the server sends unasked; resumes when `Call::headers` carries `last-event-id`.
+    Get,
+    /// The end of an upstream session.
+    Delete,
+}
+
+/// One exchange: the verb, the end-to-end headers of the client, and the upstream session it belongs to.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked.
+    pub verb: Verb,
+    /// End-to-end headers, already free of hop-by-hop fields, credentials and the gateway's own session id.
+    pub headers: HeaderMap,
+    /// The id the upstream minted for its session, absent before `initialize` and where it mints none.
+    pub session: Option<HeaderValue>,
+}
+
+/// An MCP server, or a pool of interchangeable ones.
+#[async_trait]
+pub trait Upstream: Send + Sync + 'static {
+    /// The name from the configuration, as errors and metrics show it.
+    fn name(&self) -> &str;
+
+    /// Sends `call` at most once and returns the head of the answer; the body follows as it arrives.
+    ///
+    /// Every stage is bounded by the upstream's own time-outs. An answer with an error status is an `Ok`: it is the server's word.
+    /// Dropping the future or the body ends the exchange.
+    async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError>;
+
+    /// What `/health` and metrics say of it.
+    fn status(&self) -> UpstreamStatus;
+
+    /// Ends what belongs to this upstream (children, idle connections) in order, within its own bound.
+    async fn shutdown(&self);
+}
+
+/// What an upstream is worth right now.
+#[derive(Debug, Clone, Default)]
+pub struct UpstreamStatus {
+    /// False once the last attempt to reach it failed.
+    pub reachable: bool,
+    /// What failed last, for a person.
+    pub last_error: Option<String>,
+    /// Exchanges under way.
+    pub in_flight: usize,
+    /// Children alive (stdio).
+    pub children: usize,
+}
