@@ -1,0 +1,8 @@
+//! As much JSON (RFC 8259) as a gateway needs: one validating pass that remembers where things are, and string escapes.
+
+mod keys;
+mod scalar;
+mod scanner;
+pub(crate) mod text;
+
+pub(crate) use scanner::{MAX_DEPTH, Scanner, Span, Text};
