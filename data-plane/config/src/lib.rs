@@ -1,1 +1,42 @@
-//! Placeholder head.
+//! The configuration: what a person wrote becomes [`Config`], valid by construction, or [`Diagnostics`] that tell everything that is wrong.
+//!
+//! ```text
+//! YAML or JSON --source--> raw messages (shadowcat-proto) --validate--> Config
+//! ```
+//!
+//! Invariants:
+//! - A `Config` exists only if the one validator found nothing to say; nobody downstream checks again.
+//! - Nothing that would be ignored is accepted: unknown fields, unused upstreams and what the gateway does not act on yet are errors.
+//! - Everything is bounded: sizes and counts by the constants in [`limits`], times by a range beside each field.
+//! - Secrets are references here, and are resolved by whoever uses them; no value of one is printed.
+//!
+//! Not here: watching files, flags, and anything that opens a socket.
+
+mod diagnostics;
+mod duration;
+mod field_path;
+mod fleet;
+pub mod limits;
+mod name;
+mod node;
+mod origin;
+mod route;
+mod secret;
+mod source;
+mod suggest;
+mod upstream;
+mod validate;
+
+pub use diagnostics::{Diagnostic, Diagnostics, Position};
+pub use field_path::{FieldPath, Step};
+pub use fleet::{Config, DEFAULT_PATH, LocalConfig};
+pub use name::Name;
+pub use node::{InvalidRedisUrl, Node, RedisUrl, Tls};
+pub use origin::{AllowedOrigin, Origin};
+pub use route::{Cors, HostPattern, Route, RouteMatch, RouteTimeouts, SessionMode, Sessions};
+pub use secret::{Secret, SecretError, SecretRef};
+pub use source::{load_local, parse_local, parse_local_in};
+pub use upstream::{
+    Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, Upstream,
+    UpstreamHeader, UpstreamTimeouts, ValueSource,
+};

@@ -1,0 +1,107 @@
+//! What is wrong with a configuration: every mistake at once, each where it is and with what to do about it.
+
+use std::fmt;
+
+use crate::FieldPath;
+
+/// A place in a file, both counted from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// One mistake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// The field it is about; it exists in the document. What is missing is told of the message that lacks it.
+    pub path: FieldPath,
+    /// What is wrong, lower case and without a final dot.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// Where the field is, when the configuration came as text.
+    pub position: Option<Position>,
+}
+
+impl Diagnostic {
+    pub(crate) fn new(path: FieldPath, message: impl Into<String>) -> Self {
+        Self {
+            path,
+            message: message.into(),
+            hint: None,
+            position: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, position: Position) -> Self {
+        self.position = Some(position);
+        self
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.path.steps().is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, " ({hint})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Every mistake of one configuration, in the order of the file. Never empty.
+///
+/// Printed, it is one line each: `fleet.yaml:12:7: routes[0].targets[0].upstream: no upstream named "filez" (did you mean "files"?)`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Diagnostics {
+    origin: String,
+    entries: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    pub(crate) fn new(origin: &str, mut entries: Vec<Diagnostic>) -> Self {
+        entries.sort_by_key(|diagnostic| diagnostic.position);
+        Self {
+            origin: origin.to_owned(),
+            entries,
+        }
+    }
+
+    /// The mistakes.
+    #[must_use]
+    pub fn entries(&self) -> &[Diagnostic] {
+        &self.entries
+    }
+}
+
+impl fmt::Display for Diagnostics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, diagnostic) in self.entries.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            if !self.origin.is_empty() {
+                f.write_str(&self.origin)?;
+                if let Some(Position { line, column }) = diagnostic.position {
+                    write!(f, ":{line}:{column}")?;
+                }
+                f.write_str(": ")?;
+            }
+            write!(f, "{diagnostic}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Diagnostics {}

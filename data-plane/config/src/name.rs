@@ -1,0 +1,67 @@
+//! Names of routes and upstreams.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::limits::MAX_NAME_BYTES;
+
+/// A DNS label (RFC 1123, 2.1): lower-case letters, digits and inner hyphens. Cheap to clone: logs, metrics and errors all carry it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Name(Arc<str>);
+
+impl Name {
+    /// Reads a name; `None` when it is no DNS label.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        let sane = !text.is_empty()
+            && text.len() <= MAX_NAME_BYTES
+            && text.bytes().all(inner)
+            && !text.starts_with('-')
+            && !text.ends_with('-');
+        sane.then(|| Self(text.into()))
+    }
+
+    /// The name that [`Config::single`](crate::Config::single) gives to what has none.
+    pub(crate) fn of_the_only_one() -> Self {
+        Self("default".into())
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for Name {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&Name> for Arc<str> {
+    fn from(name: &Name) -> Self {
+        name.0.clone()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}

@@ -1,0 +1,115 @@
+//! From text to a `LocalConfig`.
+//!
+//! 1. [`document`] reads YAML, and so JSON, into a tree that knows where everything was written, and replaces `${NAME}` in it.
+//! 2. [`not_yet`] takes out what this version does not act on, and says so.
+//! 3. [`deserialize`] fills the raw messages from the tree; the first thing that does not fit the schema ends it.
+//! 4. The validator gives them meaning; what it finds is located in the tree.
+//!
+//! The tree is ours, and not a YAML crate's typed deserializer, for three reasons: mistakes of every step are located in one way; a variable
+//! replaces text inside one value and so can never change the structure around it; and what is not acted on yet is told beside all else.
+
+mod deserialize;
+mod document;
+pub(crate) mod not_yet;
+pub(crate) mod substitute;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::Deserialize;
+use shadowcat_proto::config::v1 as raw;
+
+use crate::limits::MAX_FILE_BYTES;
+use crate::validate;
+use crate::{Diagnostic, Diagnostics, FieldPath, LocalConfig};
+use document::Node;
+
+/// Looks up an environment variable.
+type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+
+/// Reads a local configuration from a YAML or JSON file, with `${NAME}` replaced from the environment of this process.
+///
+/// Reads the whole file, so not from an async task.
+///
+/// # Errors
+/// Everything that is wrong with it, or that it cannot be read.
+pub fn load_local(path: &Path) -> Result<LocalConfig, Diagnostics> {
+    let origin = path.display().to_string();
+    let text = read_bounded(path).map_err(|message| {
+        Diagnostics::new(
+            &origin,
+            vec![Diagnostic::new(FieldPath::default(), message)],
+        )
+    })?;
+    parse_local(&text, &origin)
+}
+
+/// Reads a local configuration from YAML or JSON text, with `${NAME}` replaced from the environment of this process.
+/// `origin` is what the diagnostics call the text.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_local(text: &str, origin: &str) -> Result<LocalConfig, Diagnostics> {
+    parse_local_in(text, origin, &|name| std::env::var(name).ok())
+}
+
+/// [`parse_local`] with an environment of the caller's choice.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse_local_in(
+    text: &str,
+    origin: &str,
+    environment: Environment<'_>,
+) -> Result<LocalConfig, Diagnostics> {
+    let mut found = Vec::new();
+    let mut tree = match document::read(text, environment, &mut found) {
+        Ok(tree) => tree,
+        Err(why) => {
+            found.push(why);
+            return Err(Diagnostics::new(origin, found));
+        }
+    };
+    not_yet::take(&mut tree, &mut found);
+    match understand(&tree) {
+        Ok(config) if found.is_empty() => return Ok(config),
+        Ok(_) => {}
+        Err(more) => {
+            // Where a variable was missing, what the value means is not worth telling as well.
+            let news: Vec<_> = more
+                .into_iter()
+                .filter(|one| found.iter().all(|known| known.path != one.path))
+                .collect();
+            found.extend(news);
+        }
+    }
+    Err(Diagnostics::new(origin, found))
+}
+
+fn understand(tree: &Node) -> Result<LocalConfig, Vec<Diagnostic>> {
+    let raw = raw::LocalConfig::deserialize(tree)
+        .map_err(|misfit| vec![misfit.into_diagnostic(tree.position)])?;
+    validate::local(&raw).map_err(|mut found| {
+        for diagnostic in &mut found {
+            diagnostic.position = Some(tree.position_of(&diagnostic.path));
+        }
+        found
+    })
+}
+
+fn read_bounded(path: &Path) -> Result<String, String> {
+    let unreadable = |why: std::io::Error| format!("the file cannot be read: {why}");
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(format!("the file is longer than {MAX_FILE_BYTES} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+}

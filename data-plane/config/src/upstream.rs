@@ -1,0 +1,195 @@
+//! An upstream: the MCP server behind routes, over HTTP or over the standard input and output of a child.
+
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Uri};
+
+use crate::duration::Bounds;
+use crate::{Diagnostics, Name, SecretRef, validate};
+
+/// Connections to one upstream: below the file descriptors that a process has by default on every system we serve.
+pub(crate) const DEFAULT_MAX_CONNECTIONS: u32 = 4096;
+
+/// The most that `connections.max` may say: one address has no more ports.
+pub(crate) const MAX_CONNECTIONS: u32 = 65_535;
+
+/// An unused connection: below the 120 s after which common load balancers drop one silently.
+pub(crate) const CONNECTION_IDLE: Bounds = Bounds {
+    min: Duration::from_secs(1),
+    max: Duration::from_hours(1),
+    default: Duration::from_secs(90),
+};
+
+/// To connect, TLS included: two lost SYN packets, and no more, on a network that works.
+pub(crate) const CONNECT_TIMEOUT: Bounds = Bounds {
+    min: Duration::from_millis(10),
+    max: Duration::from_mins(1),
+    default: Duration::from_secs(2),
+};
+
+/// From the request to the first byte of the answer: as long as a client waits by default, so that a slow tool is the client's to give up.
+pub(crate) const FIRST_BYTE_TIMEOUT: Bounds = Bounds {
+    min: Duration::from_millis(10),
+    max: Duration::from_hours(24),
+    default: Duration::from_mins(1),
+};
+
+/// An unused child: long enough that a person who thinks keeps it warm.
+pub(crate) const CHILD_IDLE: Bounds = Bounds {
+    min: Duration::from_secs(1),
+    max: Duration::from_hours(168),
+    default: Duration::from_mins(5),
+};
+
+/// An MCP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Upstream {
+    /// Unique among upstreams.
+    pub name: Name,
+    /// How it is spoken to.
+    pub transport: Transport,
+}
+
+/// How a server is spoken to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transport {
+    /// Streamable HTTP.
+    Http(HttpUpstream),
+    /// Standard input and output of a child process.
+    Stdio(StdioUpstream),
+}
+
+impl Transport {
+    /// A server at `url`, everything else by default.
+    ///
+    /// # Errors
+    /// When the validator would refuse the URL in a file.
+    pub fn http(url: &str) -> Result<Self, Diagnostics> {
+        validate::http_transport(url)
+    }
+
+    /// A server that `command` (program and arguments) starts, everything else by default.
+    ///
+    /// # Errors
+    /// When the validator would refuse the command in a file.
+    pub fn stdio(command: Vec<String>) -> Result<Self, Diagnostics> {
+        validate::stdio_transport(command)
+    }
+}
+
+/// A server that speaks Streamable HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HttpUpstream {
+    /// `http` or `https`, a host, and the path of the MCP endpoint.
+    pub url: Uri,
+    /// What every request carries, in place of what the client sent under the same name.
+    pub headers: Vec<UpstreamHeader>,
+    /// The connection pool.
+    pub connections: Connections,
+    /// How long the gateway waits.
+    pub timeouts: UpstreamTimeouts,
+}
+
+/// A header that every request to an upstream carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamHeader {
+    /// Its name; never one that frames a message or carries MCP's own state.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderSource,
+}
+
+/// Where a header's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderSource {
+    /// The configuration.
+    Value(HeaderValue),
+    /// A secret, resolved on the node.
+    Secret(SecretRef),
+}
+
+/// The connection pool of an HTTP upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Connections {
+    /// How many may be open at once.
+    pub max: u32,
+    /// How long an unused one is kept.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Connections {
+    fn default() -> Self {
+        Self {
+            max: DEFAULT_MAX_CONNECTIONS,
+            idle_timeout: CONNECTION_IDLE.default,
+        }
+    }
+}
+
+/// How long the gateway waits for an HTTP upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamTimeouts {
+    /// To connect, TLS included.
+    pub connect: Duration,
+    /// From the request to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Between two pieces of a streamed answer.
+    pub idle: Duration,
+}
+
+impl Default for UpstreamTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: CONNECT_TIMEOUT.default,
+            first_byte: FIRST_BYTE_TIMEOUT.default,
+            idle: crate::route::STREAM_IDLE_TIMEOUT.default,
+        }
+    }
+}
+
+/// A server that is a child process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StdioUpstream {
+    /// The program and its arguments; never empty.
+    pub command: Vec<String>,
+    /// What its environment has beside that of the gateway.
+    pub env: Vec<EnvVar>,
+    /// Who shares a child.
+    pub sharing: Sharing,
+    /// Unused for this long, a child is stopped.
+    pub stop_when_idle_for: Duration,
+}
+
+/// A variable of a child's environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: ValueSource,
+}
+
+/// Where a variable's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ValueSource {
+    /// The configuration.
+    Value(String),
+    /// A secret, resolved on the node.
+    Secret(SecretRef),
+}
+
+/// Who shares a child process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sharing {
+    /// Every session has a child of its own.
+    PerSession,
+    /// One child serves every session, with request ids rewritten.
+    Shared,
+}

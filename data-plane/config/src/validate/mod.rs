@@ -1,0 +1,85 @@
+//! The one validator: raw messages in, types that cannot be wrong out, or every mistake at once.
+//!
+//! A check takes a raw value and a [`Scope`], reports what it finds there, and returns `None` if nothing could be made. Checks of
+//! one message all run before their results are put together, so that the first mistake hides no other.
+
+mod fleet;
+mod header;
+mod node;
+mod route;
+mod scope;
+mod upstream;
+mod url;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use shadowcat_proto::config::v1 as raw;
+
+use crate::{Config, Diagnostic, Diagnostics, LocalConfig, Transport};
+use scope::{Findings, Scope};
+pub(crate) use url::names_a_host;
+
+impl TryFrom<&raw::Config> for Config {
+    type Error = Diagnostics;
+
+    fn try_from(raw: &raw::Config) -> Result<Self, Diagnostics> {
+        run(|top| fleet::fleet(&raw.routes, &raw.upstreams, top)).map_err(without_origin)
+    }
+}
+
+impl TryFrom<&raw::LocalConfig> for LocalConfig {
+    type Error = Diagnostics;
+
+    fn try_from(raw: &raw::LocalConfig) -> Result<Self, Diagnostics> {
+        local(raw).map_err(without_origin)
+    }
+}
+
+/// Checks what one machine reads; the mistakes have no positions yet.
+pub(crate) fn local(raw: &raw::LocalConfig) -> Result<LocalConfig, Vec<Diagnostic>> {
+    run(|top| {
+        let node = node::node(raw.node.as_ref(), &top.field("node"));
+        let config = fleet::fleet(&raw.routes, &raw.upstreams, top);
+        Some(LocalConfig {
+            node: node?,
+            config: config?,
+        })
+    })
+}
+
+/// Checks an HTTP upstream of which only the URL is known.
+pub(crate) fn http_transport(url: &str) -> Result<Transport, Diagnostics> {
+    let endpoint = raw::upstream::http::Endpoint {
+        url: url.to_owned(),
+    };
+    let http = raw::upstream::Http {
+        endpoints: vec![endpoint],
+        ..Default::default()
+    };
+    run(|top| upstream::http(&http, top).map(Transport::Http)).map_err(without_origin)
+}
+
+/// Checks a stdio upstream of which only the command is known.
+pub(crate) fn stdio_transport(command: Vec<String>) -> Result<Transport, Diagnostics> {
+    let stdio = raw::upstream::Stdio {
+        command,
+        ..Default::default()
+    };
+    run(|top| upstream::stdio(&stdio, top).map(Transport::Stdio)).map_err(without_origin)
+}
+
+fn run<T>(check: impl FnOnce(&Scope<'_>) -> Option<T>) -> Result<T, Vec<Diagnostic>> {
+    let findings = Findings::default();
+    let made = check(&Scope::top(&findings));
+    let mistakes = findings.into_vec();
+    match made {
+        Some(made) if mistakes.is_empty() => Ok(made),
+        _ => Err(mistakes),
+    }
+}
+
+fn without_origin(mistakes: Vec<Diagnostic>) -> Diagnostics {
+    Diagnostics::new("", mistakes)
+}
