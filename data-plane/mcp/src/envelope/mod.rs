@@ -1,5 +1,6 @@
 //! The envelope of one JSON-RPC message: what a gateway must know of it, and the bytes it came in.
 
+mod members;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -10,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::json::{Span, Text};
 use crate::{Id, Malformed};
-use read::Members;
+use members::Members;
 
 /// Deepest nesting of a message. Tool arguments and JSON schemas of real servers stay below 20; 64 leaves room and keeps
 /// recursive parsers behind the gateway far from the end of their stacks.
@@ -139,16 +140,13 @@ impl Envelope {
     /// `notifications/progress` reports it (`params.progressToken`) (2025-11-25, "Progress").
     #[must_use]
     pub fn progress_token(&self) -> Option<Id<'_>> {
-        self.members
-            .progress_token
-            .map(|span| Id::checked(self.slice(span)))
+        self.token_span().map(|span| Id::checked(self.slice(span)))
     }
 
     /// `params.requestId` of `notifications/cancelled` (2025-11-25, "Cancellation").
     #[must_use]
     pub fn cancelled_request(&self) -> Option<Id<'_>> {
-        self.members
-            .cancelled_request
+        self.cancelled_span()
             .map(|span| Id::checked(self.slice(span)))
     }
 
@@ -181,13 +179,27 @@ impl Envelope {
     /// The message with another progress token (JSON text); unchanged where it has none.
     #[must_use]
     pub fn with_progress_token(&self, token: &str) -> Bytes {
-        self.spliced(self.members.progress_token, token)
+        self.spliced(self.token_span(), token)
     }
 
     /// The message with another `params.requestId` (JSON text); unchanged where it has none.
     #[must_use]
     pub fn with_cancelled_request(&self, id: &str) -> Bytes {
-        self.spliced(self.members.cancelled_request, id)
+        self.spliced(self.cancelled_span(), id)
+    }
+
+    fn token_span(&self) -> Option<Span> {
+        match self.method() {
+            Some("notifications/progress") => self.members.params_token,
+            _ => self.members.meta_token,
+        }
+    }
+
+    fn cancelled_span(&self) -> Option<Span> {
+        match self.method() {
+            Some("notifications/cancelled") => self.members.params_request,
+            _ => None,
+        }
     }
 
     fn spliced(&self, at: Option<Span>, json: &str) -> Bytes {

@@ -77,18 +77,20 @@ mod tests {
     }
 
     fn names(headers: &HeaderMap) -> Vec<&str> {
-        headers.keys().map(http::HeaderName::as_str).collect()
+        let mut names: Vec<&str> = headers.keys().map(http::HeaderName::as_str).collect();
+        names.sort_unstable();
+        names
     }
 
     #[test]
     fn fields_of_the_connection_go_and_all_others_stay() {
         assert_eq!(
             names(&stripped(&[])),
-            ["x-one", "x-two", "mcp-session-id", "content-type"]
+            ["content-type", "mcp-session-id", "x-one", "x-two"]
         );
         assert_eq!(
             names(&stripped(&["Keep-Alive, close"])),
-            ["x-one", "x-two", "mcp-session-id", "content-type"]
+            ["content-type", "mcp-session-id", "x-one", "x-two"]
         );
     }
 
@@ -100,9 +102,6 @@ mod tests {
 
     #[test]
     fn options_that_are_no_field_names_harm_nothing() {
-        assert_eq!(
-            stripped(&["x one, \u{7f}, (", ""].map(|text| text.trim_matches('\u{7f}'))).len(),
-            4
-        );
+        assert_eq!(stripped(&["x one, (, =;", ""]).len(), 4);
     }
 }

@@ -8,7 +8,6 @@
 
 use std::borrow::Cow;
 
-use super::keys::Keys;
 use super::text::unescape;
 use crate::Reason;
 
@@ -76,41 +75,6 @@ impl<'a> Scanner<'a> {
             None => Ok(()),
             Some(_) => Err(self.fault("something follows the end of the message")),
         }
-    }
-
-    /// Reads an object whose members matter: `member` is called behind each colon with the name (escapes taken out) and
-    /// must read exactly one value. A name that occurs twice is refused, since two readers may take different ones.
-    pub(crate) fn object(
-        &mut self,
-        place: &'static str,
-        mut member: impl FnMut(&mut Self, &str) -> Result<(), Reason>,
-    ) -> Result<(), Reason> {
-        self.open(true)?;
-        let mut seen = Keys::new();
-        if self.peek() == Some(b'}') {
-            self.close();
-            return Ok(());
-        }
-        loop {
-            let offset = self.at;
-            let name = self.name()?;
-            if !seen.insert(&name) {
-                return Err(Reason::DuplicateKey {
-                    key: name.into(),
-                    place,
-                    offset,
-                });
-            }
-            member(self, &name)?;
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => break,
-                _ => return Err(self.fault("expected a comma or the end of the object")),
-            }
-            self.skip_whitespace();
-        }
-        self.close();
-        Ok(())
     }
 
     /// Reads any value without looking at what it means.
@@ -204,12 +168,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads a member's name and its colon, and stops at the value.
-    fn name(&mut self) -> Result<Cow<'a, str>, Reason> {
-        let raw = self.raw_name()?;
-        self.unescaped(&raw)
-    }
-
-    fn raw_name(&mut self) -> Result<RawString, Reason> {
+    pub(super) fn raw_name(&mut self) -> Result<RawString, Reason> {
         if self.byte() != Some(b'"') {
             return Err(self.fault("expected a member name in double quotes"));
         }
@@ -222,7 +181,7 @@ impl<'a> Scanner<'a> {
         Ok(raw)
     }
 
-    fn unescaped(&self, raw: &RawString) -> Result<Cow<'a, str>, Reason> {
+    pub(super) fn unescaped(&self, raw: &RawString) -> Result<Cow<'a, str>, Reason> {
         let text = self.slice(raw.span);
         if !raw.escaped {
             return Ok(Cow::Borrowed(text));
@@ -233,7 +192,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    fn open(&mut self, object: bool) -> Result<(), Reason> {
+    pub(super) fn open(&mut self, object: bool) -> Result<(), Reason> {
         if self.depth >= self.max_depth {
             return Err(Reason::TooDeep {
                 limit: self.max_depth,
@@ -246,7 +205,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn close(&mut self) {
+    pub(super) fn close(&mut self) {
         self.at += 1;
         self.depth -= 1;
         self.objects >>= 1;
@@ -256,7 +215,7 @@ impl<'a> Scanner<'a> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn skip_whitespace(&mut self) {
+    pub(super) fn skip_whitespace(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.byte() {
             self.at += 1;
         }

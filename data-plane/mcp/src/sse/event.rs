@@ -11,20 +11,32 @@ use super::decoder::is_line_end;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
     lines: Bytes,
-    data: Data,
+    /// The value of `data`.
+    data: Found,
+    /// The value of the last `id` that counts.
     id: Option<Range<usize>>,
+    /// The whole line of `id`, whether it counts or not.
+    id_line: Found,
     event: Option<Range<usize>>,
     retry: Option<u64>,
-    /// Where the lines that carry an id stand, if there are any: from the first one's start to the last one's end.
-    id_lines: Option<Range<usize>>,
     has_fields: bool,
 }
 
+/// Where something stands that mostly stands once. The rare rest is looked up again when it is needed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Data {
-    None,
-    Line(Range<usize>),
-    Lines,
+enum Found {
+    Nowhere,
+    Once(Range<usize>),
+    Often,
+}
+
+impl Found {
+    fn add(&mut self, range: Range<usize>) {
+        *self = match self {
+            Self::Nowhere => Self::Once(range),
+            Self::Once(_) | Self::Often => Self::Often,
+        };
+    }
 }
 
 /// A line: the whole of it with its end, and its parts. A comment has an empty name.
@@ -39,11 +51,11 @@ impl Event {
     pub(super) fn read(lines: Bytes) -> Self {
         let mut event = Self {
             lines,
-            data: Data::None,
+            data: Found::Nowhere,
             id: None,
+            id_line: Found::Nowhere,
             event: None,
             retry: None,
-            id_lines: None,
             has_fields: false,
         };
         let bytes = event.lines.clone();
@@ -57,18 +69,9 @@ impl Event {
         let value = &bytes[line.value.clone()];
         self.has_fields |= !line.name.is_empty();
         match &bytes[line.name] {
-            b"data" => {
-                self.data = match self.data {
-                    Data::None => Data::Line(line.value),
-                    Data::Line(_) | Data::Lines => Data::Lines,
-                }
-            }
+            b"data" => self.data.add(line.value),
             b"id" => {
-                let first = self
-                    .id_lines
-                    .as_ref()
-                    .map_or(line.whole.start, |lines| lines.start);
-                self.id_lines = Some(first..line.whole.end);
+                self.id_line.add(line.whole);
                 // An id with a NUL is none.
                 if memchr(0, value).is_none() {
                     self.id = Some(line.value);
@@ -89,9 +92,9 @@ impl Event {
     #[must_use]
     pub fn data(&self) -> Option<Bytes> {
         match &self.data {
-            Data::None => None,
-            Data::Line(range) => Some(self.lines.slice(range.clone())),
-            Data::Lines => {
+            Found::Nowhere => None,
+            Found::Once(range) => Some(self.lines.slice(range.clone())),
+            Found::Often => {
                 let values =
                     lines_of(&self.lines).filter(|line| &self.lines[line.name.clone()] == b"data");
                 let values: Vec<&[u8]> = values.map(|line| &self.lines[line.value]).collect();
@@ -130,15 +133,13 @@ impl Event {
         &self.lines
     }
 
-    /// Its lines without those that carry an id, blank line included: a slice where they stand first or last.
+    /// Its lines without those that carry an id, blank line included: a slice where the id stands first.
     #[must_use]
     pub fn lines_without_id(&self) -> Bytes {
-        match &self.id_lines {
-            None => self.lines.clone(),
-            Some(ids) if ids.start == 0 && !self.has_other_lines(ids) => {
-                self.lines.slice(ids.end..)
-            }
-            Some(_) => {
+        match &self.id_line {
+            Found::Nowhere => self.lines.clone(),
+            Found::Once(id) if id.start == 0 => self.lines.slice(id.end..),
+            Found::Once(_) | Found::Often => {
                 let mut out = BytesMut::with_capacity(self.lines.len());
                 self.write_without_id(&mut out);
                 out.freeze()
@@ -161,25 +162,34 @@ impl Event {
 
     /// Writes it without its id.
     pub fn write_without_id(&self, out: &mut BytesMut) {
-        let Some(ids) = &self.id_lines else {
-            out.put_slice(&self.lines);
-            return;
-        };
-        out.put_slice(&self.lines[..ids.start]);
-        for line in lines_of(&self.lines[ids.clone()]) {
-            let at = ids.start;
-            if &self.lines[at + line.name.start..at + line.name.end] != b"id" {
-                out.put_slice(&self.lines[at + line.whole.start..at + line.whole.end]);
+        let lines = &self.lines;
+        match &self.id_line {
+            Found::Nowhere => out.put_slice(lines),
+            Found::Once(id) => {
+                out.put_slice(&lines[..id.start]);
+                put_next_line(out, &lines[id.end..]);
+            }
+            Found::Often => {
+                let mut end = 0;
+                for line in lines_of(lines) {
+                    end = line.whole.end;
+                    if &lines[line.name] != b"id" {
+                        put_next_line(out, &lines[line.whole]);
+                    }
+                }
+                put_next_line(out, &lines[end..]);
             }
         }
-        out.put_slice(&self.lines[ids.end..]);
     }
+}
 
-    /// Whether lines without an id stand between those with one.
-    fn has_other_lines(&self, ids: &Range<usize>) -> bool {
-        let between = &self.lines[ids.clone()];
-        lines_of(between).any(|line| &between[line.name] != b"id")
+/// Appends what follows a line. Where a removed line leaves a carriage return before a line feed, the two would become
+/// one line end, so the line feed is doubled.
+fn put_next_line(out: &mut BytesMut, next: &[u8]) {
+    if out.ends_with(b"\r") && next.starts_with(b"\n") {
+        out.put_u8(b'\n');
     }
+    out.put_slice(next);
 }
 
 /// The lines of an event; the blank one at its end is none.
