@@ -4,10 +4,14 @@ use async_trait::async_trait;
 use http::{HeaderMap, HeaderValue, Response};
 use shadowcat_mcp::Envelope;
 
-use crate::UpstreamError;
+use crate::{UpstreamBody, UpstreamError};
 
 /// One exchange with an upstream, in the terms of Streamable HTTP (MCP 2025-11-25, "Transports").
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every call is a post: a box would cost it an allocation to spare the others nothing"
+)]
 pub enum Verb {
     /// A client message.
     Post(Envelope),

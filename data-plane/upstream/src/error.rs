@@ -1,7 +1,7 @@
 //! How an exchange with an upstream fails: where, why, and whether the server may have seen it.
 
 /// The stage of an exchange that failed, as it stands in the error's `data.stage`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Waiting for a free connection or child.
     Queue,
@@ -17,8 +17,23 @@ pub enum Stage {
     Body,
 }
 
+impl Stage {
+    /// The stage's name in errors, logs and metric labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queue => "queue",
+            Self::Connect => "connect",
+            Self::Spawn => "spawn",
+            Self::Write => "write",
+            Self::FirstByte => "first_byte",
+            Self::Body => "body",
+        }
+    }
+}
+
 /// Why it failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
     /// Nobody there, or the connection or child broke.
     Unreachable,
@@ -44,4 +59,16 @@ pub struct UpstreamError {
     pub sent: bool,
     /// One sentence for a person, with the hint; for a dead child the tail of its stderr.
     pub detail: String,
+}
+
+impl UpstreamError {
+    /// A failure before any byte of the message left the gateway: the call may be repeated.
+    pub(crate) fn unsent(upstream: &str, stage: Stage, why: Why, detail: impl Into<String>) -> Self {
+        Self { upstream: upstream.into(), stage, why, sent: false, detail: detail.into() }
+    }
+
+    /// A failure after which nobody can say what the server has seen of the message.
+    pub(crate) fn sent(upstream: &str, stage: Stage, why: Why, detail: impl Into<String>) -> Self {
+        Self { upstream: upstream.into(), stage, why, sent: true, detail: detail.into() }
+    }
 }

@@ -1,0 +1,61 @@
+//! The body of an answer as it comes off a connection.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::failure;
+use crate::UpstreamError;
+use crate::body::Idle;
+use crate::slots::Slot;
+
+/// A body with its share of the pool, which it gives back with its last frame.
+pub(crate) struct Answer {
+    incoming: Incoming,
+    idle: Idle,
+    /// Absent once the answer has ended, well or not.
+    slot: Option<Slot>,
+}
+
+impl Answer {
+    pub(super) fn new(incoming: Incoming, idle: Idle, slot: Slot) -> Self {
+        Self { incoming, idle, slot: Some(slot) }
+    }
+
+    pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        let Some(slot) = &self.slot else {
+            return Poll::Ready(None);
+        };
+        let failure = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.idle.touch();
+                if self.incoming.is_end_stream() {
+                    self.slot = None;
+                }
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            Poll::Ready(None) => {
+                self.slot = None;
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(Err(error))) => failure::of_body(slot.upstream(), &error),
+            Poll::Pending => match self.idle.poll_expired(cx) {
+                Poll::Ready(limit) => failure::of_stall(slot.upstream(), limit),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        self.slot = None;
+        Poll::Ready(Some(Err(failure)))
+    }
+
+    pub(crate) fn is_end_stream(&self) -> bool {
+        self.slot.is_none() || self.incoming.is_end_stream()
+    }
+
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}

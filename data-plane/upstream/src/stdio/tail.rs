@@ -1,0 +1,64 @@
+//! The last words of a child: the end of its stderr, for the error that reports its death.
+
+use std::collections::VecDeque;
+
+/// Lines kept: a stack trace's interesting end.
+const LINES: usize = 20;
+
+/// Bytes kept, since they may travel inside an error message. Also the longest line that is kept in one piece.
+pub(super) const BYTES: usize = 4 * 1024;
+
+/// A ring of lines; the oldest falls out at either bound.
+#[derive(Debug, Default)]
+pub(super) struct Tail {
+    lines: VecDeque<String>,
+    bytes: usize,
+}
+
+impl Tail {
+    /// Keeps a line, and returns it as it is kept: printable.
+    pub(super) fn push(&mut self, line: &[u8]) -> &str {
+        let text: String = String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.bytes += text.len();
+        self.lines.push_back(text);
+        while self.lines.len() > 1 && (self.lines.len() > LINES || self.bytes > BYTES) {
+            self.bytes -= self.lines.pop_front().map_or(0, |line| line.len());
+        }
+        self.lines.back().map_or("", String::as_str)
+    }
+
+    /// The lines, one below the other.
+    pub(super) fn text(&self) -> String {
+        self.lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BYTES, LINES, Tail};
+
+    #[test]
+    fn the_last_lines_are_kept() {
+        let mut tail = Tail::default();
+        for n in 0..100 {
+            tail.push(n.to_string().as_bytes());
+        }
+        let text = tail.text();
+        assert_eq!(text.lines().count(), LINES);
+        assert!(text.starts_with("80\n") && text.ends_with("\n99"));
+    }
+
+    #[test]
+    fn few_long_lines_are_kept_to_the_bound_in_bytes() {
+        let mut tail = Tail::default();
+        for _ in 0..LINES {
+            tail.push(&[b'x'; BYTES / 2]);
+        }
+        assert!(tail.text().len() <= BYTES + 1);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal() {
+        assert_eq!(Tail::default().push(b"\x1b[31mred\xff"), " [31mred\u{fffd}");
+    }
+}
