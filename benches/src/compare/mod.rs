@@ -1,0 +1,143 @@
+//! The comparison: everything that is measured against each other runs in one go, in turns, on one machine.
+//!
+//! A round starts every proxy afresh and takes each measurement through all of them before the next, so that what the machine does
+//! meanwhile falls on all alike. Absolute figures move with the machine; ratios within a round are what targets are set on.
+
+mod machine;
+mod measurement;
+mod nginx;
+mod process;
+mod report;
+mod round;
+mod stdio;
+mod subject;
+mod table;
+mod targets;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+
+use crate::load;
+use machine::Origin;
+use measurement::Measurement;
+use report::Report;
+use round::Round;
+use subject::Subject;
+
+/// Enough for medians that repeat.
+const ROUNDS_OF_A_CHECK: usize = 5;
+
+/// Runs everything, interleaved, and prints the tables
+///
+/// A run over all measurements and subjects is written to benches/results/.
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Five rounds; fails if the median of any target is missed
+    #[arg(long)]
+    check: bool,
+    /// How often everything is measured
+    #[arg(long)]
+    rounds: Option<usize>,
+    /// Seconds that count, of each measurement of calls
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Only these measurements: a kind (json, sse, streams, ready, stdio) or one of a kind (json/32)
+    #[arg(long, value_delimiter = ',', conflicts_with = "check")]
+    only: Vec<String>,
+    /// Only through these
+    #[arg(long, value_delimiter = ',', value_enum, conflicts_with = "check")]
+    subjects: Vec<Subject>,
+}
+
+/// What a comparison measures, and where its parts are.
+struct Comparison {
+    measurements: Vec<Measurement>,
+    subjects: Vec<Subject>,
+    measured: Duration,
+    binaries: Binaries,
+}
+
+/// The programs of this workspace.
+struct Binaries {
+    /// This one: upstream and floor.
+    benches: PathBuf,
+    /// The gateway.
+    shadowcat: PathBuf,
+}
+
+/// The `compare` command.
+pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
+    let comparison = Comparison::new(options)?;
+    load::raise_open_files()?;
+    if comparison.subjects.iter().any(Subject::is_shadowcat) {
+        build_shadowcat()?;
+    }
+    let origin = Origin::read()?;
+    let rounds = options
+        .rounds
+        .unwrap_or(if options.check { ROUNDS_OF_A_CHECK } else { 1 });
+    ensure!(rounds > 0, "--rounds 0 measures nothing");
+    let rounds = (1..=rounds)
+        .map(|number| {
+            eprintln!("round {number} of {rounds}");
+            Round::run(&comparison, number)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+
+    let report = Report { origin, rounds };
+    println!("{}", report.to_markdown());
+    let whole = options.only.is_empty() && options.subjects.is_empty();
+    if whole {
+        let written = report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("results"))?;
+        eprintln!("written to {}", written.display());
+    }
+    Ok(if options.check && !targets::all_met(&report.rounds) {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+impl Comparison {
+    fn new(options: &Options) -> anyhow::Result<Self> {
+        let benches = std::env::current_exe().context("cannot tell where this program is")?;
+        let shadowcat = benches.with_file_name("shadowcat");
+        let subjects = if options.subjects.is_empty() {
+            Subject::ALL.to_vec()
+        } else {
+            options.subjects.clone()
+        };
+        Ok(Self {
+            measurements: Measurement::select(&options.only)?,
+            subjects,
+            measured: Duration::try_from_secs_f64(options.seconds).context("--seconds")?,
+            binaries: Binaries { benches, shadowcat },
+        })
+    }
+
+    fn measures(&self, measurement: Measurement) -> bool {
+        self.measurements.contains(&measurement)
+    }
+}
+
+/// The gateway that is measured is the one whose source lies here.
+fn build_shadowcat() -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--release",
+            "--package",
+            "shadowcat",
+            "--bin",
+            "shadowcat",
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status()
+        .context("cannot run cargo")?;
+    ensure!(status.success(), "cargo could not build shadowcat");
+    Ok(())
+}

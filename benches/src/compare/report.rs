@@ -1,0 +1,209 @@
+//! What a comparison found, for people and for programs.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use super::machine::Origin;
+use super::measurement::{Measurement, Workload, json};
+use super::round::{Calls, Round};
+use super::subject::Subject;
+use super::table::{Table, figure};
+use super::targets::{TARGETS, cpu_ratio, median};
+use crate::exchange::Call;
+
+const KIBIBYTE: f64 = 1_024.0;
+const MEGABYTE: f64 = 1_000_000.0;
+
+/// What a comparison found.
+#[derive(Serialize)]
+pub(super) struct Report {
+    #[serde(flatten)]
+    pub(super) origin: Origin,
+    pub(super) rounds: Vec<Round>,
+}
+
+impl Report {
+    /// Writes both forms to `directory`; the path of the one for people.
+    pub(super) fn write(&self, directory: &Path) -> anyhow::Result<PathBuf> {
+        fs::create_dir_all(directory)?;
+        let path = directory.join(format!(
+            "{}-{}.md",
+            self.origin.machine.name, self.origin.date
+        ));
+        fs::write(&path, self.to_markdown())
+            .with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(
+            path.with_extension("json"),
+            serde_json::to_vec_pretty(self)?,
+        )?;
+        Ok(path)
+    }
+
+    /// Tables of medians over the rounds.
+    pub(super) fn to_markdown(&self) -> String {
+        let mut text = format!("{}\n", self.origin);
+        let mut section = |title: &str, table: &Table| {
+            writeln!(text, "## {title}\n\n{table}")
+                .expect("a String takes whatever is written to it");
+        };
+        for workload in Measurement::workloads(&Measurement::ALL) {
+            if self
+                .rounds
+                .iter()
+                .any(|round| round.calls.iter().any(|calls| calls.workload == workload))
+            {
+                section(&title(workload), &self.calls(workload));
+            }
+        }
+        section("Memory", &self.memory());
+        section("Start and stdio", &self.times());
+        section("Targets", &self.targets());
+        text
+    }
+
+    fn calls(&self, workload: Workload) -> Table {
+        let mut table = Table::new(&[
+            "through",
+            "calls/s",
+            "p50 µs",
+            "p95 µs",
+            "p99 µs",
+            "p99.9 µs",
+            "CPU µs/call",
+            "× nginx",
+            "× floor",
+            "RSS MB",
+            "errors",
+        ]);
+        for subject in Subject::ALL {
+            let of = |value: fn(&Calls) -> Option<f64>| {
+                self.median(|round| value(round.calls(workload, subject)?))
+            };
+            let times = |to| self.median(|round| cpu_ratio(round, workload, subject, to));
+            let calls_per_second = of(|calls| Some(calls.outcome.calls_per_second));
+            if calls_per_second.is_none() {
+                continue;
+            }
+            table.row([
+                subject.to_string(),
+                figure(calls_per_second, 0),
+                figure(of(|calls| Some(calls.outcome.latency.p50_us)), 0),
+                figure(of(|calls| Some(calls.outcome.latency.p95_us)), 0),
+                figure(of(|calls| Some(calls.outcome.latency.p99_us)), 0),
+                figure(of(|calls| Some(calls.outcome.latency.p999_us)), 0),
+                figure(of(|calls| calls.cpu_us), 1),
+                figure(times(Subject::Nginx), 2),
+                figure(times(Subject::Floor), 2),
+                figure(of(|calls| Some(calls.resident? as f64 / MEGABYTE)), 1),
+                self.errors(workload, subject).to_string(),
+            ]);
+        }
+        table
+    }
+
+    fn memory(&self) -> Table {
+        let mut table = Table::new(&[
+            "",
+            "idle MB",
+            "+ at 32 connections",
+            "+ at 1 000",
+            "KiB for each of 2 000 idle streams",
+        ]);
+        for subject in Subject::ALL
+            .into_iter()
+            .filter(|subject| *subject != Subject::Direct)
+        {
+            let growth =
+                |workload| self.median(|round| Some(round.growth(workload, subject)? / MEGABYTE));
+            table.row([
+                subject.to_string(),
+                figure(
+                    self.median(|round| Some(*round.idle.get(&subject)? as f64 / MEGABYTE)),
+                    1,
+                ),
+                figure(growth(json(32)), 1),
+                figure(growth(json(1_000)), 1),
+                figure(
+                    self.median(|round| Some(round.stream.get(&subject)? / KIBIBYTE)),
+                    1,
+                ),
+            ]);
+        }
+        table
+    }
+
+    fn times(&self) -> Table {
+        let stdio = |value: fn(&super::stdio::Stdio) -> f64| {
+            self.median(|round| round.stdio.as_ref().map(value))
+        };
+        let mut table = Table::new(&["", "p50 µs"]);
+        let ready = self.median(|round| {
+            median(
+                round
+                    .ready_ms
+                    .iter()
+                    .map(|milliseconds| milliseconds * 1_000.0),
+            )
+        });
+        table.row([
+            "from the start of shadowcat until /health answers".to_owned(),
+            figure(ready, 0),
+        ]);
+        table.row([
+            "stdio call over a bare pipe".to_owned(),
+            figure(stdio(|stdio| stdio.pipe_us), 0),
+        ]);
+        table.row([
+            "stdio call through shadowcat".to_owned(),
+            figure(stdio(|stdio| stdio.gateway_us), 0),
+        ]);
+        table
+    }
+
+    fn targets(&self) -> Table {
+        let mut table = Table::new(&["target", "found", "limit", "", "verdict"]);
+        for target in TARGETS {
+            let value = target.value(&self.rounds);
+            let verdict = match value {
+                Some(value) if target.is_met_by(value) => "met",
+                Some(_) => "MISSED",
+                None => "not measured",
+            };
+            table.row([
+                target.what.to_owned(),
+                figure(value, 2),
+                figure(Some(target.limit), 2),
+                target.unit.to_owned(),
+                verdict.to_owned(),
+            ]);
+        }
+        table
+    }
+
+    fn errors(&self, workload: Workload, subject: Subject) -> u64 {
+        self.rounds
+            .iter()
+            .filter_map(|round| round.calls(workload, subject))
+            .map(|calls| calls.outcome.errors)
+            .sum()
+    }
+
+    fn median(&self, value: impl Fn(&Round) -> Option<f64>) -> Option<f64> {
+        median(self.rounds.iter().filter_map(value))
+    }
+}
+
+fn title(workload: Workload) -> String {
+    let connections = match workload.connections {
+        1 => "1 connection".to_owned(),
+        many => format!("{many} connections"),
+    };
+    match workload.call {
+        Call::Json => format!("JSON call, {connections}"),
+        Call::Sse { events } => format!("SSE call of {events} events, {connections}"),
+    }
+}

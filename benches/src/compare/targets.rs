@@ -1,0 +1,219 @@
+//! What a gateway may cost. `compare --check` fails if one of these is missed.
+//!
+//! Where the numbers come from: hyper's own floor is 1.2 times nginx, and what understanding a call needs is a few microseconds more.
+
+use super::measurement::{Workload, json, sse};
+use super::round::Round;
+use super::subject::Subject;
+use super::subject::Subject::{Direct, Floor, Nginx, Shadowcat, ShadowcatRedis};
+
+const KIBIBYTE: f64 = 1_024.0;
+const MEGABYTE: f64 = 1_000_000.0;
+
+/// The workload that the CPU of a JSON call is read from, and what a modest number of clients costs in memory.
+const MODEST: Workload = json(32);
+/// The workload that shows latency alone.
+const ALONE: Workload = json(1);
+/// The workload that the CPU of an SSE call is read from.
+const STREAMING: Workload = sse(16);
+/// The workloads of many clients.
+const MANY: [Workload; 2] = [json(1_000), sse(1_000)];
+
+/// A limit on what a round may find.
+pub(super) struct Target {
+    /// What is limited.
+    pub(super) what: &'static str,
+    /// The most it may be.
+    pub(super) limit: f64,
+    /// What the limit counts.
+    pub(super) unit: &'static str,
+    /// What of several rounds is held against the limit.
+    over: Over,
+    measure: fn(&Round) -> Option<f64>,
+}
+
+/// What of several rounds is held against a limit.
+enum Over {
+    /// The median: what a round finds moves with the machine.
+    Median,
+    /// The worst: an error is one whatever the machine does.
+    Worst,
+}
+
+/// Every target.
+pub(super) const TARGETS: &[Target] = &[
+    Target {
+        what: "CPU of a JSON call, 32 connections",
+        limit: 1.6,
+        unit: "× nginx",
+        over: Over::Median,
+        measure: |round| cpu_ratio(round, MODEST, Shadowcat, Nginx),
+    },
+    Target {
+        what: "CPU of a JSON call with sessions in Redis, 32 connections",
+        limit: 1.8,
+        unit: "× nginx",
+        over: Over::Median,
+        measure: |round| cpu_ratio(round, MODEST, ShadowcatRedis, Nginx),
+    },
+    Target {
+        what: "added to p50 of a JSON call, 1 connection",
+        limit: 2.0,
+        unit: "× nginx",
+        over: Over::Median,
+        measure: |round| Some(added_latency(round, Shadowcat)? / added_latency(round, Nginx)?),
+    },
+    Target {
+        what: "CPU of an SSE call of 50 events, 16 connections",
+        limit: 1.0,
+        unit: "× floor",
+        over: Over::Median,
+        measure: |round| cpu_ratio(round, STREAMING, Shadowcat, Floor),
+    },
+    Target {
+        what: "errors with 1 000 connections",
+        limit: 0.0,
+        unit: "",
+        over: Over::Worst,
+        measure: |round| errors(round, Shadowcat),
+    },
+    Target {
+        what: "errors with 1 000 connections and sessions in Redis",
+        limit: 0.0,
+        unit: "",
+        over: Over::Worst,
+        measure: |round| errors(round, ShadowcatRedis),
+    },
+    Target {
+        what: "an idle SSE stream, both sides",
+        limit: 35.0,
+        unit: "KiB",
+        over: Over::Median,
+        measure: |round| Some(round.stream.get(&Shadowcat)? / KIBIBYTE),
+    },
+    Target {
+        what: "idle RSS",
+        limit: 25.0,
+        unit: "MB",
+        over: Over::Median,
+        measure: |round| Some(*round.idle.get(&Shadowcat)? as f64 / MEGABYTE),
+    },
+    Target {
+        what: "growth of RSS with 32 connections",
+        limit: 10.0,
+        unit: "MB",
+        over: Over::Median,
+        measure: |round| Some(round.growth(MODEST, Shadowcat)? / MEGABYTE),
+    },
+    Target {
+        what: "growth of RSS with 1 000 connections",
+        limit: 1.2,
+        unit: "× floor",
+        over: Over::Median,
+        measure: |round| {
+            Some(round.growth(json(1_000), Shadowcat)? / round.growth(json(1_000), Floor)?)
+        },
+    },
+    Target {
+        what: "from start to ready",
+        limit: 100.0,
+        unit: "ms",
+        over: Over::Median,
+        measure: |round| median(round.ready_ms.iter().copied()),
+    },
+    Target {
+        what: "added to p50 of a stdio call",
+        limit: 1.0,
+        unit: "ms",
+        over: Over::Median,
+        measure: |round| {
+            round
+                .stdio
+                .as_ref()
+                .map(|stdio| (stdio.gateway_us - stdio.pipe_us) / 1_000.0)
+        },
+    },
+];
+
+impl Target {
+    /// What is held against the limit; nothing if a round did not measure it.
+    pub(super) fn value(&self, rounds: &[Round]) -> Option<f64> {
+        let values = rounds
+            .iter()
+            .map(self.measure)
+            .collect::<Option<Vec<_>>>()?;
+        match self.over {
+            Over::Median => median(values.into_iter()),
+            Over::Worst => values.into_iter().max_by(f64::total_cmp),
+        }
+    }
+
+    /// Whether a value keeps the limit. One that is no number keeps none.
+    pub(super) fn is_met_by(&self, value: f64) -> bool {
+        value <= self.limit
+    }
+}
+
+/// Whether every target was measured, and met.
+pub(super) fn all_met(rounds: &[Round]) -> bool {
+    TARGETS.iter().all(|target| {
+        target
+            .value(rounds)
+            .is_some_and(|value| target.is_met_by(value))
+    })
+}
+
+/// The middle value; of an even number of values, the mean of the two in the middle.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let upper = *values.get(values.len() / 2)?;
+    Some(if values.len().is_multiple_of(2) {
+        f64::midpoint(values[values.len() / 2 - 1], upper)
+    } else {
+        upper
+    })
+}
+
+/// One subject's CPU for each call as a multiple of another's.
+pub(super) fn cpu_ratio(
+    round: &Round,
+    workload: Workload,
+    subject: Subject,
+    to: Subject,
+) -> Option<f64> {
+    Some(round.calls(workload, subject)?.cpu_us? / round.calls(workload, to)?.cpu_us?)
+}
+
+fn added_latency(round: &Round, subject: Subject) -> Option<f64> {
+    let p50 = |subject| Some(round.calls(ALONE, subject)?.outcome.latency.p50_us);
+    Some(p50(subject)? - p50(Direct)?)
+}
+
+fn errors(round: &Round, subject: Subject) -> Option<f64> {
+    MANY.iter()
+        .map(|workload| Some(round.calls(*workload, subject)?.outcome.errors as f64))
+        .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_of_values_lies_between_the_two_in_the_middle() {
+        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), Some(2.5));
+        assert_eq!(median([9.0, 1.0, 3.0].into_iter()), Some(3.0));
+        assert_eq!(median([].into_iter()), None);
+    }
+
+    #[test]
+    fn a_target_that_was_not_measured_is_not_met() {
+        assert!(!all_met(&[]));
+    }
+
+    #[test]
+    fn a_value_that_is_no_number_meets_no_target() {
+        assert!(TARGETS.iter().all(|target| !target.is_met_by(f64::NAN)));
+    }
+}

@@ -1,0 +1,119 @@
+//! What a run came to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+/// Distinct reasons that are kept; further ones are counted as [`OTHER`].
+const MOST_REASONS: usize = 8;
+
+/// The reason of errors whose own was not kept.
+const OTHER: &str = "other reasons";
+
+/// Three digits are what a machine of this kind repeats.
+const SIGNIFICANT_DIGITS: u8 = 3;
+
+/// What the workers write while they run.
+pub(super) struct Record {
+    nanoseconds: Histogram<u64>,
+    errors: BTreeMap<String, u64>,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        let nanoseconds =
+            Histogram::new(SIGNIFICANT_DIGITS).expect("three digits are within one to five");
+        Self {
+            nanoseconds,
+            errors: BTreeMap::new(),
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn call(&mut self, took: Duration) {
+        self.nanoseconds
+            .saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    pub(super) fn error(&mut self, reason: String) {
+        let full = self.errors.len() >= MOST_REASONS && !self.errors.contains_key(&reason);
+        *self
+            .errors
+            .entry(if full { OTHER.to_owned() } else { reason })
+            .or_default() += 1;
+    }
+
+    pub(super) fn outcome(&self, elapsed: Duration) -> Outcome {
+        Outcome {
+            calls: self.nanoseconds.len(),
+            calls_per_second: self.nanoseconds.len() as f64 / elapsed.as_secs_f64(),
+            latency: Latency {
+                p50_us: self.microseconds_at(0.50),
+                p95_us: self.microseconds_at(0.95),
+                p99_us: self.microseconds_at(0.99),
+                p999_us: self.microseconds_at(0.999),
+            },
+            errors: self.errors.values().sum(),
+            reasons: self.errors.clone(),
+        }
+    }
+
+    fn microseconds_at(&self, quantile: f64) -> f64 {
+        self.nanoseconds.value_at_quantile(quantile) as f64 / 1_000.0
+    }
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Outcome {
+    /// Calls that were answered, and answered right, within the measured time.
+    pub(crate) calls: u64,
+    /// Of those.
+    pub(crate) calls_per_second: f64,
+    /// Of those.
+    pub(crate) latency: Latency,
+    /// Everything that went wrong from the first connection to the last `DELETE`.
+    pub(crate) errors: u64,
+    /// The errors by reason.
+    pub(crate) reasons: BTreeMap<String, u64>,
+}
+
+/// Quantiles of latency, in microseconds.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Latency {
+    /// The median.
+    pub(crate) p50_us: f64,
+    /// One call in 20 took longer.
+    pub(crate) p95_us: f64,
+    /// One call in 100 took longer.
+    pub(crate) p99_us: f64,
+    /// One call in 1 000 took longer.
+    pub(crate) p999_us: f64,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Latency {
+            p50_us,
+            p95_us,
+            p99_us,
+            p999_us,
+        } = self.latency;
+        writeln!(
+            f,
+            "{} calls, {:.0} a second, {} errors",
+            self.calls, self.calls_per_second, self.errors
+        )?;
+        write!(
+            f,
+            "p50 {p50_us:.0} µs   p95 {p95_us:.0} µs   p99 {p99_us:.0} µs   p99.9 {p999_us:.0} µs"
+        )?;
+        self.reasons
+            .iter()
+            .try_for_each(|(reason, count)| write!(f, "\n{count} × {reason}"))
+    }
+}
