@@ -22,9 +22,7 @@ impl<'a> Id<'a> {
         let mut scanner = Scanner::new(json, MAX_DEPTH);
         let span = scanner.id().ok()??;
         scanner.end().ok()?;
-        Some(Self {
-            json: scanner.slice(span),
-        })
+        Some(Self { json: scanner.slice(span) })
     }
 
     /// The JSON text, quotes included.
@@ -36,18 +34,12 @@ impl<'a> Id<'a> {
     /// The id by value, as a key that outlives the message.
     #[must_use]
     pub fn to_owned(self) -> RequestId {
-        RequestId(
-            match self
-                .json
-                .strip_prefix('"')
-                .and_then(|rest| rest.strip_suffix('"'))
-            {
-                None if self.json == "-0" => Value::Number("0".into()),
-                None => Value::Number(self.json.into()),
-                // Half a surrogate pair was refused when the id was read, so the fallback is never taken.
-                Some(inside) => Value::String(text::unescape(inside).unwrap_or_default().into()),
-            },
-        )
+        RequestId(match self.json.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            None if self.json == "-0" => Value::Number("0".into()),
+            None => Value::Number(self.json.into()),
+            // Half a surrogate pair was refused when the id was read, so the fallback is never taken.
+            Some(inside) => Value::String(text::unescape(inside).unwrap_or_default().into()),
+        })
     }
 }
 
@@ -120,30 +112,14 @@ mod tests {
 
     #[test]
     fn an_owned_id_writes_json_that_reads_back_as_itself() {
-        for json in [
-            r#""""#,
-            r#""a\"b\\c\n\u0001é😀""#,
-            r#""\ud83d\ude00""#,
-            "-12",
-            "18446744073709551616",
-        ] {
+        for json in [r#""""#, r#""a\"b\\c\n\u0001é😀""#, r#""\ud83d\ude00""#, "-12", "18446744073709551616"] {
             assert_eq!(owned(&owned(json).to_json()), owned(json));
         }
     }
 
     #[test]
     fn only_strings_and_integers_are_ids() {
-        for json in [
-            "null",
-            "true",
-            "1.0",
-            "1e3",
-            "[]",
-            "{}",
-            "",
-            "1 2",
-            r#""\ud83d""#,
-        ] {
+        for json in ["null", "true", "1.0", "1e3", "[]", "{}", "", "1 2", r#""\ud83d""#] {
             assert!(Id::from_json(json).is_none(), "{json}");
         }
     }

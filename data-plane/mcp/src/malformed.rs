@@ -37,19 +37,15 @@ pub enum Reason {
         what: &'static str,
     },
     /// A JSON array at the top (2025-06-18 removed batches).
-    #[error(
-        "The message is a JSON array and batches are not served here: send each message in a request of its own"
-    )]
+    #[error("The message is a JSON array and batches are not served here: send each message in a request of its own")]
     Batch,
     /// A JSON value that is neither an object nor an array.
-    #[error(
-        "The message is not a JSON object: send one JSON-RPC 2.0 request, notification or response"
-    )]
+    #[error("The message is not a JSON object: send one JSON-RPC 2.0 request, notification or response")]
     NotAnObject,
     /// A member name occurs twice in an object that the gateway reads.
-    #[error("The member \"{key}\" occurs twice in {place} (byte {offset}): send it once")]
+    #[error("The member {key:?} occurs twice in {place} (byte {offset}): send it once")]
     DuplicateKey {
-        /// The name, escapes taken out.
+        /// The name, escapes taken out; a long one is cut.
         key: Box<str>,
         /// The object.
         place: &'static str,

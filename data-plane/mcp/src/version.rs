@@ -6,6 +6,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::json::text::excerpt;
+
 /// The two ways of speaking MCP (2026-07-28, "Versioning", terminology).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Era {
@@ -32,13 +34,8 @@ pub enum ProtocolVersion {
 
 impl ProtocolVersion {
     /// Every version known here, oldest first.
-    pub const ALL: [Self; 5] = [
-        Self::V2024_11_05,
-        Self::V2025_03_26,
-        Self::V2025_06_18,
-        Self::V2025_11_25,
-        Self::V2026_07_28,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::V2024_11_05, Self::V2025_03_26, Self::V2025_06_18, Self::V2025_11_25, Self::V2026_07_28];
 
     /// What `initialize` offers when the peer asks for a version nobody knows (2025-11-25, "Lifecycle", version negotiation).
     pub const LATEST_LEGACY: Self = Self::V2025_11_25;
@@ -66,9 +63,7 @@ impl ProtocolVersion {
     #[must_use]
     pub const fn era(self) -> Era {
         match self {
-            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => {
-                Era::Legacy
-            }
+            Self::V2024_11_05 | Self::V2025_03_26 | Self::V2025_06_18 | Self::V2025_11_25 => Era::Legacy,
             Self::V2026_07_28 => Era::Modern,
         }
     }
@@ -122,23 +117,16 @@ impl FromStr for ProtocolVersion {
     type Err = UnsupportedVersion;
 
     fn from_str(text: &str) -> Result<Self, UnsupportedVersion> {
-        let known = Self::ALL
-            .into_iter()
-            .find(|version| version.as_str() == text);
-        known.ok_or_else(|| UnsupportedVersion {
-            requested: text.into(),
-        })
+        let known = Self::ALL.into_iter().find(|version| version.as_str() == text);
+        known.ok_or_else(|| UnsupportedVersion { requested: excerpt(text) })
     }
 }
 
 /// A version text that is not in [`ProtocolVersion::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "Protocol version \"{requested}\" is not supported: use one of {}",
-    supported()
-)]
+#[error("Protocol version {requested:?} is not supported: use one of {}", supported())]
 pub struct UnsupportedVersion {
-    /// What was asked for.
+    /// What was asked for; a long text is cut.
     pub requested: Box<str>,
 }
 
@@ -166,14 +154,13 @@ mod tests {
 
     #[test]
     fn an_unknown_version_is_refused_with_the_known_ones() {
-        let refusal = "2025-1-1"
-            .parse::<ProtocolVersion>()
-            .expect_err("nobody published it")
-            .to_string();
+        let refusal = "2025-1-1".parse::<ProtocolVersion>().expect_err("nobody published it").to_string();
         assert!(refusal.contains("\"2025-1-1\""), "{refusal}");
         for version in ProtocolVersion::ALL {
             assert!(refusal.contains(version.as_str()), "{refusal}");
         }
+        let long = "1".repeat(10_000).parse::<ProtocolVersion>();
+        assert!(long.expect_err("no version").to_string().len() < 250);
     }
 
     #[test]

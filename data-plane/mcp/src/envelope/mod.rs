@@ -31,10 +31,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            depth: DEFAULT_DEPTH,
-            size: DEFAULT_SIZE,
-        }
+        Self { depth: DEFAULT_DEPTH, size: DEFAULT_SIZE }
     }
 }
 
@@ -59,6 +56,18 @@ pub enum Kind {
 /// decided on them. The bytes themselves are never changed; [`into_body`](Self::into_body) gives back what came in.
 ///
 /// `Debug` shows no content, since messages hold what users typed.
+///
+/// ```
+/// use shadowcat_mcp::{Envelope, Kind, Limits};
+///
+/// let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#;
+/// let message = Envelope::read(body.into(), Limits::default())?;
+/// assert_eq!((message.kind(), message.name()), (Kind::Request, Some("echo")));
+///
+/// let refusal = Envelope::read("[]".into(), Limits::default()).expect_err("a batch");
+/// assert!(refusal.to_string().contains("send each message in a request of its own"));
+/// # Ok::<(), shadowcat_mcp::Malformed>(())
+/// ```
 #[derive(Clone)]
 pub struct Envelope {
     body: Bytes,
@@ -73,11 +82,7 @@ impl Envelope {
     /// [`Malformed`] if it is not one unambiguous JSON-RPC 2.0 message inside `limits`.
     pub fn read(body: Bytes, limits: Limits) -> Result<Self, Malformed> {
         let (kind, members) = read::read(&body, limits)?;
-        Ok(Self {
-            body,
-            kind,
-            members,
-        })
+        Ok(Self { body, kind, members })
     }
 
     /// What it is.
@@ -146,8 +151,7 @@ impl Envelope {
     /// `params.requestId` of `notifications/cancelled` (2025-11-25, "Cancellation").
     #[must_use]
     pub fn cancelled_request(&self) -> Option<Id<'_>> {
-        self.cancelled_span()
-            .map(|span| Id::checked(self.slice(span)))
+        self.cancelled_span().map(|span| Id::checked(self.slice(span)))
     }
 
     /// Whether `result.isError` is true: a tool that failed as tools do (2025-11-25, "Tools", error handling).

@@ -18,11 +18,10 @@ pub(super) fn read(body: &[u8], limits: Limits) -> Result<(Kind, Members), Malfo
         refuse(Reason::NotUtf8 { offset })
     })?;
     let pass = Pass::default();
-    pass.run(Scanner::new(text, limits.depth))
-        .map_err(|reason| {
-            let id = salvage_id(text);
-            Malformed::new(reason, id)
-        })
+    pass.run(Scanner::new(text, limits.depth)).map_err(|reason| {
+        let id = salvage_id(text);
+        Malformed::new(reason, id)
+    })
 }
 
 /// What one pass has seen.
@@ -62,11 +61,7 @@ impl Pass {
     fn jsonrpc(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Reason> {
         let value = scanner.skip()?;
         self.has_jsonrpc = scanner.slice(value) == r#""2.0""#;
-        if self.has_jsonrpc {
-            Ok(())
-        } else {
-            Err(rpc(r#"the member "jsonrpc" must be "2.0""#))
-        }
+        if self.has_jsonrpc { Ok(()) } else { Err(rpc(r#"the member "jsonrpc" must be "2.0""#)) }
     }
 
     fn id(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Reason> {
@@ -86,11 +81,7 @@ impl Pass {
 
     fn method(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Reason> {
         self.members.method = scanner.text()?;
-        if self.members.method.is_some() {
-            Ok(())
-        } else {
-            Err(rpc(r#"the member "method" must be a string"#))
-        }
+        if self.members.method.is_some() { Ok(()) } else { Err(rpc(r#"the member "method" must be a string"#)) }
     }
 
     /// `null` passes as if it were absent, as most servers take it.
@@ -98,18 +89,12 @@ impl Pass {
         match scanner.peek() {
             Some(b'{') => return self.members.params(scanner),
             Some(b'[') => {
-                return Err(rpc(
-                    r#"the member "params" is an array: name the parameters in an object"#,
-                ));
+                return Err(rpc(r#"the member "params" is an array: name the parameters in an object"#));
             }
             _ => {}
         }
         let value = scanner.skip()?;
-        if scanner.slice(value) == "null" {
-            Ok(())
-        } else {
-            Err(rpc(r#"the member "params" must be an object"#))
-        }
+        if scanner.slice(value) == "null" { Ok(()) } else { Err(rpc(r#"the member "params" must be an object"#)) }
     }
 
     fn result(&mut self, scanner: &mut Scanner<'_>) -> Result<(), Reason> {
@@ -124,28 +109,20 @@ impl Pass {
         self.has_error = true;
         let is_object = scanner.peek() == Some(b'{');
         scanner.skip()?;
-        if is_object {
-            Ok(())
-        } else {
-            Err(rpc(r#"the member "error" must be an object"#))
-        }
+        if is_object { Ok(()) } else { Err(rpc(r#"the member "error" must be an object"#)) }
     }
 
     /// What JSON-RPC 2.0 (sections 4 and 5) and MCP (2025-11-25, "Overview") make of the members.
     fn kind(&self) -> Result<Kind, Reason> {
         if !self.has_jsonrpc {
-            return Err(rpc(
-                r#"the member "jsonrpc" is missing: add "jsonrpc": "2.0""#,
-            ));
+            return Err(rpc(r#"the member "jsonrpc" is missing: add "jsonrpc": "2.0""#));
         }
         let has_method = self.members.method.is_some();
         match (has_method, self.has_result, self.has_error) {
             (true, false, false) => self.call(),
             (false, true, false) => self.response(),
             (false, false, true) => Ok(Kind::ErrorResponse),
-            (true, _, _) => Err(rpc(
-                r#"a message with "method" can have neither "result" nor "error""#,
-            )),
+            (true, _, _) => Err(rpc(r#"a message with "method" can have neither "result" nor "error""#)),
             (false, true, true) => Err(rpc(r#"send "result" or "error", not both"#)),
             (false, false, false) => Err(rpc(r#"a message needs "method", "result" or "error""#)),
         }
@@ -155,9 +132,7 @@ impl Pass {
         match (self.members.id, self.has_null_id) {
             (Some(_), _) => Ok(Kind::Request),
             (None, false) => Ok(Kind::Notification),
-            (None, true) => Err(Reason::BadId {
-                what: "send one in place of null, or leave it out of a notification",
-            }),
+            (None, true) => Err(Reason::BadId { what: "send one in place of null, or leave it out of a notification" }),
         }
     }
 
@@ -165,9 +140,7 @@ impl Pass {
         match (self.members.id, self.has_null_id) {
             (Some(_), _) => Ok(Kind::Response),
             (None, false) => Err(rpc(r#"a response needs the "id" of its request"#)),
-            (None, true) => Err(Reason::BadId {
-                what: "send that of the request in place of null",
-            }),
+            (None, true) => Err(Reason::BadId { what: "send that of the request in place of null" }),
         }
     }
 }

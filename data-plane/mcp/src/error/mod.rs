@@ -148,9 +148,7 @@ impl GatewayError {
     /// The value of `Retry-After` in whole seconds, rounded up (RFC 9110, section 10.2.3). Always present with 429 and 503.
     #[must_use]
     pub fn retry_after_seconds(&self) -> Option<u64> {
-        self.0
-            .retry_after
-            .map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+        self.0.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
     }
 
     /// The JSON-RPC error response. `id` is the JSON text of the request's id; without one the member is left out, as MCP
@@ -162,11 +160,7 @@ impl GatewayError {
         if let Some(id) = id {
             _ = write!(json, r#""id":{id},"#);
         }
-        _ = write!(
-            json,
-            r#""error":{{"code":{},"message":"#,
-            self.0.kind.code()
-        );
+        _ = write!(json, r#""error":{{"code":{},"message":"#, self.0.kind.code());
         quote(&mut json, self.message());
         json.push_str(r#","data":{"#);
         self.write_data(&mut json);
@@ -190,9 +184,7 @@ impl GatewayError {
             }
         }
         if self.0.kind == ErrorKind::VersionUnsupported {
-            let supported = ProtocolVersion::ALL
-                .map(ProtocolVersion::as_str)
-                .join(r#"",""#);
+            let supported = ProtocolVersion::ALL.map(ProtocolVersion::as_str).join(r#"",""#);
             _ = write!(json, r#","supported":["{supported}"]"#);
         }
     }

@@ -216,9 +216,6 @@ impl ErrorKind {
     /// Whether the answer carries `Retry-After` (RFC 6585, section 4; RFC 9110, section 15.6.4).
     #[must_use]
     pub fn asks_to_come_back(self) -> bool {
-        matches!(
-            self.status(),
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-        )
+        matches!(self.status(), StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
     }
 }

@@ -1,8 +1,6 @@
 //! Fields that concern one connection and must not be forwarded (RFC 9110, section 7.6.1).
 
-use http::header::{
-    CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName};
 
 /// Fields removed whether `Connection` names them or not: the list of RFC 9110, section 7.6.1, `Trailer` (RFC 9112,
@@ -47,9 +45,7 @@ fn nominated(headers: &HeaderMap) -> Vec<HeaderName> {
 fn is_plain(option: &[u8]) -> bool {
     option.is_empty()
         || option.eq_ignore_ascii_case(b"close")
-        || HOP_BY_HOP
-            .iter()
-            .any(|name| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
+        || HOP_BY_HOP.iter().any(|name| option.eq_ignore_ascii_case(name.as_str().as_bytes()))
 }
 
 #[cfg(test)]
@@ -61,10 +57,7 @@ mod tests {
     fn stripped(connection: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in connection {
-            headers.append(
-                "connection",
-                HeaderValue::from_str(value).expect("a header value"),
-            );
+            headers.append("connection", HeaderValue::from_str(value).expect("a header value"));
         }
         for name in HOP_BY_HOP.iter().filter(|name| *name != "connection") {
             headers.insert(name, HeaderValue::from_static("hop"));
@@ -84,14 +77,8 @@ mod tests {
 
     #[test]
     fn fields_of_the_connection_go_and_all_others_stay() {
-        assert_eq!(
-            names(&stripped(&[])),
-            ["content-type", "mcp-session-id", "x-one", "x-two"]
-        );
-        assert_eq!(
-            names(&stripped(&["Keep-Alive, close"])),
-            ["content-type", "mcp-session-id", "x-one", "x-two"]
-        );
+        assert_eq!(names(&stripped(&[])), ["content-type", "mcp-session-id", "x-one", "x-two"]);
+        assert_eq!(names(&stripped(&["Keep-Alive, close"])), ["content-type", "mcp-session-id", "x-one", "x-two"]);
     }
 
     #[test]

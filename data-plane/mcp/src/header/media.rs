@@ -39,12 +39,7 @@ struct Verdict {
 
 impl Verdict {
     const fn on(kind: &'static str, subtype: &'static str) -> Self {
-        Self {
-            kind,
-            subtype,
-            closeness: Closeness::Unnamed,
-            accepted: false,
-        }
+        Self { kind, subtype, closeness: Closeness::Unnamed, accepted: false }
     }
 
     fn hear(&mut self, range: &str) {
@@ -55,10 +50,7 @@ impl Verdict {
         let closeness = match (kind, subtype) {
             ("*", "*") => Closeness::Any,
             (kind, "*") if kind.eq_ignore_ascii_case(self.kind) => Closeness::Type,
-            (kind, subtype)
-                if kind.eq_ignore_ascii_case(self.kind)
-                    && subtype.eq_ignore_ascii_case(self.subtype) =>
-            {
+            (kind, subtype) if kind.eq_ignore_ascii_case(self.kind) && subtype.eq_ignore_ascii_case(self.subtype) => {
                 Closeness::Exact
             }
             _ => return,
@@ -75,30 +67,20 @@ impl Verdict {
 pub fn accepts(headers: &HeaderMap) -> Accepts {
     let mut json = Verdict::on("application", "json");
     let mut event_stream = Verdict::on("text", "event-stream");
-    let fields = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let fields = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
     // A comma inside a quoted parameter splits a range in two; neither half then names a type that matters here.
     for range in fields.flat_map(|field| field.split(',')) {
         json.hear(range);
         event_stream.hear(range);
     }
-    Accepts {
-        json: json.accepted,
-        event_stream: event_stream.accepted,
-    }
+    Accepts { json: json.accepted, event_stream: event_stream.accepted }
 }
 
 /// Whether the weight is zero: "not acceptable" (RFC 9110, section 12.4.2).
 fn refuses(parameters: &str) -> bool {
-    parameters
-        .split(';')
-        .filter_map(|parameter| parameter.split_once('='))
-        .any(|(name, value)| {
-            name.trim().eq_ignore_ascii_case("q")
-                && value.trim().bytes().all(|byte| matches!(byte, b'0' | b'.'))
-        })
+    parameters.split(';').filter_map(|parameter| parameter.split_once('=')).any(|(name, value)| {
+        name.trim().eq_ignore_ascii_case("q") && value.trim().bytes().all(|byte| matches!(byte, b'0' | b'.'))
+    })
 }
 
 /// Whether a `Content-Type` is `application/json`, whatever its case and parameters.
@@ -115,10 +97,7 @@ pub fn is_event_stream(content_type: &HeaderValue) -> bool {
 
 fn essence_is(content_type: &HeaderValue, essence: &[u8]) -> bool {
     let value = content_type.as_bytes();
-    let end = value
-        .iter()
-        .position(|byte| *byte == b';')
-        .unwrap_or(value.len());
+    let end = value.iter().position(|byte| *byte == b';').unwrap_or(value.len());
     value[..end].trim_ascii().eq_ignore_ascii_case(essence)
 }
 
@@ -139,17 +118,8 @@ mod tests {
 
     #[test]
     fn accept_is_read_over_fields_cases_parameters_and_wildcards() {
-        assert_eq!(
-            accepted(&["application/json, text/event-stream"]),
-            (true, true)
-        );
-        assert_eq!(
-            accepted(&[
-                "Text/Event-Stream;q=0.5",
-                "APPLICATION/JSON ; charset=utf-8"
-            ]),
-            (true, true)
-        );
+        assert_eq!(accepted(&["application/json, text/event-stream"]), (true, true));
+        assert_eq!(accepted(&["Text/Event-Stream;q=0.5", "APPLICATION/JSON ; charset=utf-8"]), (true, true));
         assert_eq!(accepted(&["*/*"]), (true, true));
         assert_eq!(accepted(&["application/*"]), (true, false));
         assert_eq!(accepted(&["text/html, application/jsonl"]), (false, false));
@@ -160,27 +130,15 @@ mod tests {
     #[test]
     fn the_closest_range_decides_and_weight_zero_refuses() {
         assert_eq!(accepted(&["*/*, text/event-stream; q=0"]), (true, false));
-        assert_eq!(
-            accepted(&["text/event-stream;q=0.000, */*;q=0.1"]),
-            (true, false)
-        );
-        assert_eq!(
-            accepted(&["application/*;q=0, application/json"]),
-            (true, false)
-        );
+        assert_eq!(accepted(&["text/event-stream;q=0.000, */*;q=0.1"]), (true, false));
+        assert_eq!(accepted(&["application/*;q=0, application/json"]), (true, false));
     }
 
     #[test]
     fn a_content_type_is_read_without_case_and_parameters() {
-        assert!(is_json(&HeaderValue::from_static(
-            "Application/JSON; charset=utf-8"
-        )));
-        assert!(is_event_stream(&HeaderValue::from_static(
-            "text/event-stream ;x"
-        )));
-        assert!(!is_json(&HeaderValue::from_static(
-            "application/json-patch+json"
-        )));
+        assert!(is_json(&HeaderValue::from_static("Application/JSON; charset=utf-8")));
+        assert!(is_event_stream(&HeaderValue::from_static("text/event-stream ;x")));
+        assert!(!is_json(&HeaderValue::from_static("application/json-patch+json")));
         assert!(!is_json(&HeaderValue::from_static("")));
     }
 }

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::scanner::Scanner;
+use super::scanner::{Container, Scanner};
+use super::text::excerpt;
 use crate::Reason;
 
 impl<'a> Scanner<'a> {
@@ -17,7 +18,7 @@ impl<'a> Scanner<'a> {
         let mut seen = Names::new();
         self.members(|scanner, offset, name| {
             if seen.contains(&name) {
-                let key = name.into();
+                let key = excerpt(&name);
                 return Err(Reason::DuplicateKey { key, place, offset });
             }
             member(scanner, &name)?;
@@ -31,7 +32,7 @@ impl<'a> Scanner<'a> {
         &mut self,
         mut member: impl FnMut(&mut Self, usize, Cow<'a, str>) -> Result<(), Reason>,
     ) -> Result<(), Reason> {
-        self.open(true)?;
+        self.open(Container::Object)?;
         if self.peek() == Some(b'}') {
             self.close();
             return Ok(());
@@ -72,11 +73,7 @@ struct Names<'a> {
 
 impl<'a> Names<'a> {
     const fn new() -> Self {
-        Self {
-            inline: [""; INLINE],
-            used: 0,
-            more: BTreeSet::new(),
-        }
+        Self { inline: [""; INLINE], used: 0, more: BTreeSet::new() }
     }
 
     fn contains(&self, name: &str) -> bool {

@@ -35,10 +35,7 @@ impl Scanner<'_> {
         }
         let inside = span(start, self.at);
         self.at += 1;
-        Ok(RawString {
-            span: inside,
-            escaped,
-        })
+        Ok(RawString { span: inside, escaped })
     }
 
     /// Reads an escape. Halves of surrogate pairs pass: the grammar allows them and real servers cut strings in the
@@ -83,11 +80,7 @@ impl Scanner<'_> {
         while let Some(b'0'..=b'9') = self.byte() {
             self.at += 1;
         }
-        if self.at == start {
-            Err(self.fault("expected a digit"))
-        } else {
-            Ok(())
-        }
+        if self.at == start { Err(self.fault("expected a digit")) } else { Ok(()) }
     }
 
     fn literal(&mut self, word: &str) -> Result<(), Reason> {

@@ -15,7 +15,7 @@ use crate::Reason;
 /// (`serde_json`) stop at, so nothing deeper would be read behind the gateway.
 pub(crate) const MAX_DEPTH: u16 = 128;
 
-/// A part of the message, as byte offsets. Messages are smaller than 4 GiB (`envelope` refuses larger limits).
+/// A part of the message, as byte offsets. Messages are smaller than 4 GiB: `envelope` refuses larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -41,6 +41,13 @@ pub(super) struct RawString {
     pub(super) escaped: bool,
 }
 
+/// What holds values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Container {
+    Object,
+    Array,
+}
+
 /// One pass over one message.
 pub(crate) struct Scanner<'a> {
     pub(super) text: &'a str,
@@ -54,13 +61,7 @@ pub(crate) struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     pub(crate) fn new(text: &'a str, max_depth: u16) -> Self {
-        Self {
-            text,
-            at: 0,
-            depth: 0,
-            max_depth: max_depth.min(MAX_DEPTH),
-            objects: 0,
-        }
+        Self { text, at: 0, depth: 0, max_depth: max_depth.min(MAX_DEPTH), objects: 0 }
     }
 
     /// The first byte of what comes next, white space aside.
@@ -85,7 +86,7 @@ impl<'a> Scanner<'a> {
         loop {
             match self.byte() {
                 Some(b'{') => {
-                    self.open(true)?;
+                    self.open(Container::Object)?;
                     if self.peek() != Some(b'}') {
                         self.raw_name()?;
                         continue;
@@ -93,7 +94,7 @@ impl<'a> Scanner<'a> {
                     self.close();
                 }
                 Some(b'[') => {
-                    self.open(false)?;
+                    self.open(Container::Array)?;
                     if self.peek() != Some(b']') {
                         continue;
                     }
@@ -146,22 +147,21 @@ impl<'a> Scanner<'a> {
     /// Behind a value: goes to the next value of the containers opened since `floor`; false once all are closed.
     fn next_value(&mut self, floor: u16) -> Result<bool, Reason> {
         while self.depth > floor {
-            let in_object = self.objects & 1 == 1;
-            match (self.peek(), in_object) {
-                (Some(b'}'), true) | (Some(b']'), false) => self.close(),
-                (Some(b','), true) => {
+            match (self.innermost(), self.peek()) {
+                (Container::Object, Some(b'}')) | (Container::Array, Some(b']')) => self.close(),
+                (Container::Object, Some(b',')) => {
                     self.at += 1;
                     self.skip_whitespace();
                     self.raw_name()?;
                     return Ok(true);
                 }
-                (Some(b','), false) => {
+                (Container::Array, Some(b',')) => {
                     self.at += 1;
                     self.skip_whitespace();
                     return Ok(true);
                 }
-                (_, true) => return Err(self.fault("expected a comma or the end of the object")),
-                (_, false) => return Err(self.fault("expected a comma or the end of the array")),
+                (Container::Object, _) => return Err(self.fault("expected a comma or the end of the object")),
+                (Container::Array, _) => return Err(self.fault("expected a comma or the end of the array")),
             }
         }
         Ok(false)
@@ -181,6 +181,7 @@ impl<'a> Scanner<'a> {
         Ok(raw)
     }
 
+    /// The text of a string that the gateway must understand.
     pub(super) fn unescaped(&self, raw: &RawString) -> Result<Cow<'a, str>, Reason> {
         let text = self.slice(raw.span);
         if !raw.escaped {
@@ -192,19 +193,22 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    pub(super) fn open(&mut self, object: bool) -> Result<(), Reason> {
+    /// Enters the container whose bracket comes next.
+    pub(super) fn open(&mut self, container: Container) -> Result<(), Reason> {
         if self.depth >= self.max_depth {
-            return Err(Reason::TooDeep {
-                limit: self.max_depth,
-                offset: self.at,
-            });
+            return Err(Reason::TooDeep { limit: self.max_depth, offset: self.at });
         }
         self.at += 1;
         self.depth += 1;
-        self.objects = self.objects << 1 | u128::from(object);
+        self.objects = self.objects << 1 | u128::from(container == Container::Object);
         Ok(())
     }
 
+    fn innermost(&self) -> Container {
+        if self.objects & 1 == 1 { Container::Object } else { Container::Array }
+    }
+
+    /// Leaves the innermost container, whose bracket comes next.
     pub(super) fn close(&mut self) {
         self.at += 1;
         self.depth -= 1;
@@ -226,17 +230,11 @@ impl<'a> Scanner<'a> {
     }
 
     pub(super) fn fault(&self, what: &'static str) -> Reason {
-        Reason::NotJson {
-            offset: self.at,
-            what,
-        }
+        Reason::NotJson { offset: self.at, what }
     }
 }
 
-#[allow(clippy::cast_possible_truncation)]
+/// `as` loses nothing: offsets are below 4 GiB.
 pub(super) fn span(start: usize, end: usize) -> Span {
-    Span {
-        start: start as u32,
-        end: end as u32,
-    }
+    Span { start: start as u32, end: end as u32 }
 }

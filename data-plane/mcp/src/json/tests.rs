@@ -30,10 +30,8 @@ pub(crate) fn any_json() -> impl Strategy<Value = serde_json::Value> {
     leaf.prop_recursive(6, 64, 6, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
-            prop::collection::btree_map(any::<String>(), inner, 0..6).prop_map(|members| members
-                .into_iter()
-                .collect::<serde_json::Map<_, _>>()
-                .into()),
+            prop::collection::btree_map(any::<String>(), inner, 0..6)
+                .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
         ]
     })
 }
@@ -43,9 +41,8 @@ type Mutation = (u32, &'static str);
 
 pub(crate) fn any_mutations() -> impl Strategy<Value = Vec<Mutation>> {
     const PIECES: &[&str] = &[
-        "", "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\n", "0", "1", "-", ".",
-        "e", "+", " ", "\n", "\t", "\u{1}", "\u{7f}", "é", "😀", "true", "null", "nul", "/", "'",
-        "\u{feff}",
+        "", "{", "}", "[", "]", ",", ":", "\"", "\\", "\\u", "\\ud83d", "\\n", "0", "1", "-", ".", "e", "+", " ", "\n",
+        "\t", "\u{1}", "\u{7f}", "é", "😀", "true", "null", "nul", "/", "'", "\u{feff}",
     ];
     prop::collection::vec((0..1_000_000_u32, prop::sample::select(PIECES)), 1..5)
 }
@@ -54,10 +51,7 @@ pub(crate) fn mutate(text: &str, mutations: &[Mutation]) -> String {
     let mut text = text.to_owned();
     for (place, piece) in mutations {
         let at = text.len() * *place as usize / 1_000_000;
-        let start = (0..=at)
-            .rev()
-            .find(|at| text.is_char_boundary(*at))
-            .unwrap_or(0);
+        let start = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let length = text[start..].chars().next().map_or(0, char::len_utf8);
         text.replace_range(start..start + length, piece);
     }
@@ -131,21 +125,13 @@ fn each_fault_is_found_where_it_is() {
 
 #[test]
 fn half_a_surrogate_pair_passes_where_nobody_reads_it_and_is_refused_where_somebody_does() {
-    for half in [
-        r#""\ud83d""#,
-        r#""\ude00""#,
-        r#""\ud83dx""#,
-        r#""\ud83d\u0041""#,
-        r#""\ud83d\ud83d""#,
-    ] {
+    for half in [r#""\ud83d""#, r#""\ude00""#, r#""\ud83dx""#, r#""\ud83d\u0041""#, r#""\ud83d\ud83d""#] {
         assert_eq!(scan(half), Ok(()), "{half}");
         assert!(Scanner::new(half, MAX_DEPTH).text().is_err(), "{half}");
         assert!(Scanner::new(half, MAX_DEPTH).id().is_err(), "{half}");
         let named = format!("{{{half}: 1}}");
         assert!(
-            Scanner::new(&named, MAX_DEPTH)
-                .object("it", |scanner, _| scanner.skip().map(|_| ()))
-                .is_err(),
+            Scanner::new(&named, MAX_DEPTH).object("it", |scanner, _| scanner.skip().map(|_| ())).is_err(),
             "{half}"
         );
     }
@@ -153,45 +139,22 @@ fn half_a_surrogate_pair_passes_where_nobody_reads_it_and_is_refused_where_someb
 
 #[test]
 fn depth_is_counted_to_the_limit_and_never_past_what_the_scanner_can_hold() {
-    let nested = |depth: usize| {
-        format!(
-            "{}1{}",
-            r#"[{"a":"#.repeat(depth / 2),
-            "}]".repeat(depth / 2)
-        )
-    };
+    let nested = |depth: usize| format!("{}1{}", r#"[{"a":"#.repeat(depth / 2), "}]".repeat(depth / 2));
     assert!(scan(&nested(128)).is_ok());
-    assert_eq!(
-        scan(&nested(130)),
-        Err(Reason::TooDeep {
-            limit: 128,
-            offset: 64 * 6
-        })
-    );
+    assert_eq!(scan(&nested(130)), Err(Reason::TooDeep { limit: 128, offset: 64 * 6 }));
     let mut scanner = Scanner::new("[[[]]]", u16::MAX);
     assert!(scanner.skip().is_ok() && scanner.end().is_ok());
     let mut scanner = Scanner::new("[[[]]]", 2);
-    assert_eq!(
-        scanner.skip(),
-        Err(Reason::TooDeep {
-            limit: 2,
-            offset: 2
-        })
-    );
+    assert_eq!(scanner.skip(), Err(Reason::TooDeep { limit: 2, offset: 2 }));
     let mut bottomless = Scanner::new("[[[]]]", u16::MAX);
     bottomless.skip().expect("three levels");
     let deep = "[".repeat(1_000_000);
-    assert!(matches!(
-        Scanner::new(&deep, u16::MAX).skip(),
-        Err(Reason::TooDeep { limit: 128, .. })
-    ));
+    assert!(matches!(Scanner::new(&deep, u16::MAX).skip(), Err(Reason::TooDeep { limit: 128, .. })));
 }
 
 #[test]
 fn names_are_compared_without_escapes_however_many_there_are() {
-    let read = |text: &str| {
-        Scanner::new(text, MAX_DEPTH).object("it", |scanner, _| scanner.skip().map(|_| ()))
-    };
+    let read = |text: &str| Scanner::new(text, MAX_DEPTH).object("it", |scanner, _| scanner.skip().map(|_| ()));
     let mut members = String::new();
     for number in 0..100 {
         _ = write!(members, r#""k{number}":0,"#);
@@ -199,20 +162,9 @@ fn names_are_compared_without_escapes_however_many_there_are() {
     assert_eq!(read(&format!(r#"{{{members}"last":0}}"#)), Ok(()));
     for twice in ["k0", "k15", "k16", "k99", r"k\u0030", r"\u006b99"] {
         let outcome = read(&format!(r#"{{{members}"{twice}":0}}"#));
-        assert!(
-            matches!(outcome, Err(Reason::DuplicateKey { offset, .. }) if offset == members.len() + 1),
-            "{twice}"
-        );
+        assert!(matches!(outcome, Err(Reason::DuplicateKey { offset, .. }) if offset == members.len() + 1), "{twice}");
     }
-    for (first, second) in [
-        ("a", r"\u0061"),
-        (r"\u0061", "a"),
-        (r"\u0061", r"\u0061"),
-        ("", ""),
-    ] {
-        assert!(
-            read(&format!(r#"{{"{first}":0,"{second}":0}}"#)).is_err(),
-            "{first} {second}"
-        );
+    for (first, second) in [("a", r"\u0061"), (r"\u0061", "a"), (r"\u0061", r"\u0061"), ("", "")] {
+        assert!(read(&format!(r#"{{"{first}":0,"{second}":0}}"#)).is_err(), "{first} {second}");
     }
 }

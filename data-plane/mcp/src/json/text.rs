@@ -68,3 +68,14 @@ pub(crate) fn quote(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+/// How many characters of a peer's text an error quotes: enough to recognise a name, too few to fill a log.
+const QUOTED: usize = 64;
+
+/// The beginning of a peer's text, for an error to quote.
+pub(crate) fn excerpt(text: &str) -> Box<str> {
+    match text.char_indices().nth(QUOTED) {
+        None => text.into(),
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+    }
+}

@@ -16,6 +16,16 @@ const BOM: &[u8] = b"\xEF\xBB\xBF";
 ///
 /// A blank line that ends in a carriage return ends its event at once, without waiting whether a line feed belongs to
 /// it; blank lines between events are dropped, and that line feed with them.
+///
+/// ```
+/// let mut decoder = shadowcat_mcp::sse::Decoder::new(1024);
+/// decoder.push("id: 7\r\ndata: {".into());
+/// assert_eq!(decoder.next()?, None);
+/// decoder.push("}\r\n\r\n".into());
+/// let event = decoder.next()?.expect("its blank line has come");
+/// assert_eq!(event.data().as_deref(), Some(&b"{}"[..]));
+/// # Ok::<(), shadowcat_mcp::sse::TooLong>(())
+/// ```
 #[derive(Debug)]
 pub struct Decoder {
     /// What is unread of the newest chunk.
@@ -39,12 +49,7 @@ impl Decoder {
     /// A decoder that refuses events of more than `max_event` bytes, line ends and field names included.
     #[must_use]
     pub fn new(max_event: usize) -> Self {
-        Self {
-            chunk: Bytes::new(),
-            carry: BytesMut::new(),
-            started: false,
-            max_event,
-        }
+        Self { chunk: Bytes::new(), carry: BytesMut::new(), started: false, max_event }
     }
 
     /// Takes a chunk. Costs a copy of what [`next`](Self::next) was not asked for.
@@ -61,25 +66,19 @@ impl Decoder {
     ///
     /// # Errors
     /// [`TooLong`], from then on each time.
-    #[allow(clippy::should_implement_trait)] // An iterator that starts again after `None` would mislead.
+    #[expect(clippy::should_implement_trait, reason = "an iterator that goes on after `None` would mislead")]
     pub fn next(&mut self) -> Result<Option<Event>, TooLong> {
         if !self.started && !self.start() {
             return Ok(None);
         }
         if self.carry.is_empty() {
-            let blank = self
-                .chunk
-                .iter()
-                .take_while(|byte| is_line_end(**byte))
-                .count();
+            let blank = self.chunk.iter().take_while(|byte| is_line_end(**byte)).count();
             self.chunk.advance(blank);
         }
         let end = end_of_event(self.carry.last().copied(), &self.chunk);
         let length = self.carry.len() + end.unwrap_or(self.chunk.len());
         if length > self.max_event {
-            return Err(TooLong {
-                max_event: self.max_event,
-            });
+            return Err(TooLong { max_event: self.max_event });
         }
         Ok(match end {
             None => {

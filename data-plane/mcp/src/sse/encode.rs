@@ -5,13 +5,7 @@ use memchr::memchr2;
 
 /// Appends one event. `event` and `id` must hold no line end; each line of `data` (CR, LF or CRLF) becomes a `data`
 /// line, so a reader sees line feeds. Empty data is one empty line of it, as in a priming event (2025-11-25, "Transports").
-pub fn encode(
-    out: &mut BytesMut,
-    event: Option<&str>,
-    id: Option<&[u8]>,
-    retry: Option<u64>,
-    data: &[u8],
-) {
+pub fn encode(out: &mut BytesMut, event: Option<&str>, id: Option<&[u8]>, retry: Option<u64>, data: &[u8]) {
     // The id comes first, where it can be cut off without copying the rest.
     if let Some(id) = id {
         field(out, b"id", id);
@@ -39,10 +33,7 @@ pub fn comment(out: &mut BytesMut, text: &str) {
 }
 
 fn field(out: &mut BytesMut, name: &[u8], value: &[u8]) {
-    debug_assert!(
-        memchr2(b'\n', b'\r', value).is_none(),
-        "a field is one line"
-    );
+    debug_assert!(memchr2(b'\n', b'\r', value).is_none(), "a field is one line");
     out.reserve(name.len() + value.len() + 3);
     out.put_slice(name);
     out.put_slice(b": ");

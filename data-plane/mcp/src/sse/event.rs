@@ -79,10 +79,7 @@ impl Event {
             }
             b"event" => self.event = Some(line.value),
             b"retry" if value.iter().all(u8::is_ascii_digit) => {
-                self.retry = std::str::from_utf8(value)
-                    .ok()
-                    .and_then(|digits| digits.parse().ok())
-                    .or(self.retry);
+                self.retry = std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).or(self.retry);
             }
             _ => {}
         }
@@ -95,8 +92,7 @@ impl Event {
             Found::Nowhere => None,
             Found::Once(range) => Some(self.lines.slice(range.clone())),
             Found::Often => {
-                let values =
-                    lines_of(&self.lines).filter(|line| &self.lines[line.name.clone()] == b"data");
+                let values = lines_of(&self.lines).filter(|line| &self.lines[line.name.clone()] == b"data");
                 let values: Vec<&[u8]> = values.map(|line| &self.lines[line.value]).collect();
                 Some(values.join(&b'\n').into())
             }
@@ -149,10 +145,7 @@ impl Event {
 
     /// Writes it with another id, which must hold neither line end nor NUL, and all its other lines as they came.
     pub fn write_with_id(&self, id: &[u8], out: &mut BytesMut) {
-        debug_assert!(
-            !id.iter().any(|byte| is_line_end(*byte) || *byte == 0),
-            "an id is one line"
-        );
+        debug_assert!(!id.iter().any(|byte| is_line_end(*byte) || *byte == 0), "an id is one line");
         out.reserve(b"id: \n".len() + id.len() + self.lines.len());
         out.put_slice(b"id: ");
         out.put_slice(id);
@@ -211,17 +204,9 @@ fn lines_of(bytes: &[u8]) -> impl Iterator<Item = Line> {
 fn parts(bytes: &[u8], whole: Range<usize>, end: usize) -> Line {
     let text = &bytes[whole.start..end];
     let Some(colon) = memchr(b':', text) else {
-        return Line {
-            name: whole.start..end,
-            value: end..end,
-            whole,
-        };
+        return Line { name: whole.start..end, value: end..end, whole };
     };
     let colon = whole.start + colon;
     let space = bytes[colon + 1..end].starts_with(b" ");
-    Line {
-        name: whole.start..colon,
-        value: colon + 1 + usize::from(space)..end,
-        whole,
-    }
+    Line { name: whole.start..colon, value: colon + 1 + usize::from(space)..end, whole }
 }
