@@ -6,11 +6,7 @@
 /// The configuration.
 pub mod config {
     /// Version 1 of the configuration.
-    #[allow(
-        clippy::all,
-        clippy::too_many_lines,
-        reason = "generated: the lints are about code that people read"
-    )]
+    #[allow(clippy::all, clippy::too_many_lines, reason = "generated: the lints are about code that people read")]
     pub mod v1 {
         include!(concat!(env!("OUT_DIR"), "/shadowcat.config.v1.rs"));
         include!(concat!(env!("OUT_DIR"), "/shadowcat.config.v1.serde.rs"));

@@ -28,12 +28,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(crate) fn new(path: FieldPath, message: impl Into<String>) -> Self {
-        Self {
-            path,
-            message: message.into(),
-            hint: None,
-            position: None,
-        }
+        Self { path, message: message.into(), hint: None, position: None }
     }
 
     pub(crate) fn at(mut self, position: Position) -> Self {
@@ -72,10 +67,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     pub(crate) fn new(origin: &str, mut entries: Vec<Diagnostic>) -> Self {
         entries.sort_by_key(|diagnostic| diagnostic.position);
-        Self {
-            origin: origin.to_owned(),
-            entries,
-        }
+        Self { origin: origin.to_owned(), entries }
     }
 
     /// The mistakes.

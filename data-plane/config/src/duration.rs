@@ -24,32 +24,20 @@ pub(crate) enum Invalid {
 
 /// Reads `<whole number><unit>`.
 pub(crate) fn parse(text: &str) -> Result<Duration, Invalid> {
-    let split = text
-        .find(|c: char| !c.is_ascii_digit())
-        .ok_or(Invalid::Form)?;
+    let split = text.find(|c: char| !c.is_ascii_digit()).ok_or(Invalid::Form)?;
     let (number, unit) = text.split_at(split);
-    let (_, milliseconds) = UNITS
-        .into_iter()
-        .find(|(name, _)| *name == unit)
-        .ok_or(Invalid::Form)?;
+    let (_, milliseconds) = UNITS.into_iter().find(|(name, _)| *name == unit).ok_or(Invalid::Form)?;
     if number.is_empty() {
         return Err(Invalid::Form);
     }
     let number: u64 = number.parse().map_err(|_| Invalid::Overflow)?;
-    number
-        .checked_mul(milliseconds)
-        .map(Duration::from_millis)
-        .ok_or(Invalid::Overflow)
+    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or(Invalid::Overflow)
 }
 
 /// Writes a duration in the largest unit that divides it.
 pub(crate) fn print(duration: Duration) -> String {
     let milliseconds = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-    let (unit, size) = UNITS
-        .into_iter()
-        .rev()
-        .find(|(_, size)| milliseconds.is_multiple_of(*size))
-        .unwrap_or(UNITS[0]);
+    let (unit, size) = UNITS.into_iter().rev().find(|(_, size)| milliseconds.is_multiple_of(*size)).unwrap_or(UNITS[0]);
     format!("{}{unit}", milliseconds / size)
 }
 
@@ -66,9 +54,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_and_unit_is_refused() {
-        for text in [
-            "", "5", "s", "-5s", "1.5s", "5 s", "1h30m", "1d", "5S", "+5s", "٣s",
-        ] {
+        for text in ["", "5", "s", "-5s", "1.5s", "5 s", "1h30m", "1d", "5S", "+5s", "٣s"] {
             assert_eq!(parse(text), Err(Invalid::Form), "{text:?}");
         }
         for text in ["99999999999999999999s", "18446744073709551615h"] {

@@ -28,22 +28,12 @@ impl Config {
     /// One route at [`DEFAULT_PATH`] to one upstream, everything else by default.
     #[must_use]
     pub fn single(transport: Transport, mode: SessionMode) -> Self {
-        let upstream = Arc::new(Upstream {
-            name: Name::of_the_only_one(),
-            transport,
-        });
+        let upstream = Arc::new(Upstream { name: Name::of_the_only_one(), transport });
         let route = Route {
             name: Name::of_the_only_one(),
-            matches: RouteMatch {
-                path: DEFAULT_PATH.into(),
-                host: None,
-                headers: Vec::new(),
-            },
+            matches: RouteMatch { path: DEFAULT_PATH.into(), host: None, headers: Vec::new() },
             target: upstream.clone(),
-            sessions: Sessions {
-                mode,
-                ..Sessions::default()
-            },
+            sessions: Sessions { mode, ..Sessions::default() },
             cors: None,
             timeouts: RouteTimeouts::default(),
         };

@@ -20,6 +20,8 @@ pub mod limits;
 mod name;
 mod node;
 mod origin;
+#[cfg(test)]
+mod properties;
 mod route;
 mod secret;
 mod source;
@@ -37,6 +39,6 @@ pub use route::{Cors, HostPattern, Route, RouteMatch, RouteTimeouts, SessionMode
 pub use secret::{Secret, SecretError, SecretRef};
 pub use source::{load_local, parse_local, parse_local_in};
 pub use upstream::{
-    Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, Upstream,
-    UpstreamHeader, UpstreamTimeouts, ValueSource,
+    Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, Upstream, UpstreamHeader,
+    UpstreamTimeouts, ValueSource,
 };

@@ -39,9 +39,7 @@ impl RedisUrl {
 
 /// Why a text is no [`RedisUrl`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "not a Redis URL: write redis://[user:password@]host[:port][/database], or rediss:// for TLS"
-)]
+#[error("not a Redis URL: write redis://[user:password@]host[:port][/database], or rediss:// for TLS")]
 pub struct InvalidRedisUrl;
 
 impl FromStr for RedisUrl {
@@ -85,30 +83,19 @@ mod tests {
 
     #[test]
     fn a_redis_url_is_printed_without_its_password() {
-        let url: RedisUrl = "rediss://default:hunter2@cache.example.com:6380/3"
-            .parse()
-            .expect("valid");
+        let url: RedisUrl = "rediss://default:hunter2@cache.example.com:6380/3".parse().expect("valid");
         assert_eq!(
             format!("{url} {url:?}"),
             "rediss://***@cache.example.com:6380/3 rediss://***@cache.example.com:6380/3"
         );
-        assert_eq!(
-            url.as_str(),
-            "rediss://default:hunter2@cache.example.com:6380/3"
-        );
+        assert_eq!(url.as_str(), "rediss://default:hunter2@cache.example.com:6380/3");
     }
 
     #[test]
     fn what_is_no_redis_url_is_refused() {
-        for text in [
-            "",
-            "127.0.0.1:6379",
-            "http://host",
-            "redis://",
-            "redis://:pw@",
-            "redis://h:99999",
-            "redis://h/name",
-        ] {
+        for text in
+            ["", "127.0.0.1:6379", "http://host", "redis://", "redis://:pw@", "redis://h:99999", "redis://h/name"]
+        {
             assert_eq!(text.parse::<RedisUrl>(), Err(InvalidRedisUrl), "{text:?}");
         }
     }

@@ -23,9 +23,7 @@ impl Origin {
         }
         let host = host.to_ascii_lowercase();
         let host = host.strip_suffix(default_port).unwrap_or(&host);
-        HeaderValue::from_str(&format!("{scheme}://{host}"))
-            .ok()
-            .map(Self)
+        HeaderValue::from_str(&format!("{scheme}://{host}")).ok().map(Self)
     }
 
     /// The value of an `Origin` header that equals it.
@@ -68,10 +66,7 @@ mod tests {
     #[test]
     fn origins_take_the_form_that_browsers_send() {
         for (written, sent) in [
-            (
-                "https://Inspector.Example.com:443",
-                "https://inspector.example.com",
-            ),
+            ("https://Inspector.Example.com:443", "https://inspector.example.com"),
             ("HTTP://localhost:80", "http://localhost"),
             ("http://[::1]:6274", "http://[::1]:6274"),
         ] {

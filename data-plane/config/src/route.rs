@@ -10,11 +10,8 @@ use crate::duration::Bounds;
 use crate::{AllowedOrigin, Name, Upstream};
 
 /// A session that lies unused: half an hour outlives a person's break, and frees what an abandoned client left behind the same day.
-pub(crate) const SESSION_IDLE: Bounds = Bounds {
-    min: Duration::from_secs(1),
-    max: Duration::from_hours(168),
-    default: Duration::from_mins(30),
-};
+pub(crate) const SESSION_IDLE: Bounds =
+    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: Duration::from_mins(30) };
 
 /// Sessions of one route: at some 2 KiB each, 20 MiB when full.
 pub(crate) const DEFAULT_MAX_SESSIONS: u32 = 10_000;
@@ -23,18 +20,12 @@ pub(crate) const DEFAULT_MAX_SESSIONS: u32 = 10_000;
 pub(crate) const MAX_SESSIONS: u32 = 1_000_000;
 
 /// To the first byte of an answer: what the official MCP clients wait before they give up themselves.
-pub(crate) const REQUEST_TIMEOUT: Bounds = Bounds {
-    min: Duration::from_millis(10),
-    max: Duration::from_hours(24),
-    default: Duration::from_mins(1),
-};
+pub(crate) const REQUEST_TIMEOUT: Bounds =
+    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(1) };
 
 /// Between two pieces of a streamed answer: long enough for a tool that thinks, short enough that a dead one is noticed.
-pub(crate) const STREAM_IDLE_TIMEOUT: Bounds = Bounds {
-    min: Duration::from_millis(10),
-    max: Duration::from_hours(24),
-    default: Duration::from_mins(5),
-};
+pub(crate) const STREAM_IDLE_TIMEOUT: Bounds =
+    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(5) };
 
 /// An MCP endpoint that clients see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,9 +61,7 @@ impl RouteMatch {
     /// Whether every header demanded is present; one of several values under a name is enough.
     #[must_use]
     pub fn headers_match(&self, headers: &HeaderMap) -> bool {
-        self.headers
-            .iter()
-            .all(|(name, value)| headers.get_all(name).iter().any(|present| present == value))
+        self.headers.iter().all(|(name, value)| headers.get_all(name).iter().any(|present| present == value))
     }
 
     /// Sorts what is more specific first: an exact host, the longest wildcard, no host; then more headers before fewer.
@@ -125,11 +114,7 @@ pub struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self {
-            mode: SessionMode::Required,
-            idle_timeout: SESSION_IDLE.default,
-            max: DEFAULT_MAX_SESSIONS,
-        }
+        Self { mode: SessionMode::Required, idle_timeout: SESSION_IDLE.default, max: DEFAULT_MAX_SESSIONS }
     }
 }
 
@@ -154,9 +139,7 @@ impl Cors {
     /// Whether a page of this `Origin` may call.
     #[must_use]
     pub fn allows(&self, origin: &HeaderValue) -> bool {
-        self.allow_origins
-            .iter()
-            .any(|allowed| allowed.allows(origin))
+        self.allow_origins.iter().any(|allowed| allowed.allows(origin))
     }
 }
 
@@ -172,10 +155,7 @@ pub struct RouteTimeouts {
 
 impl Default for RouteTimeouts {
     fn default() -> Self {
-        Self {
-            request: REQUEST_TIMEOUT.default,
-            idle: STREAM_IDLE_TIMEOUT.default,
-        }
+        Self { request: REQUEST_TIMEOUT.default, idle: STREAM_IDLE_TIMEOUT.default }
     }
 }
 
@@ -187,22 +167,13 @@ mod tests {
     fn a_wildcard_covers_every_name_below_and_not_the_domain_itself() {
         let below = HostPattern::Below(".example.com".into());
         assert!(below.matches("mcp.example.com") && below.matches("A.B.EXAMPLE.COM"));
-        assert!(
-            !below.matches("example.com")
-                && !below.matches("badexample.com")
-                && !below.matches(".example.com")
-        );
+        assert!(!below.matches("example.com") && !below.matches("badexample.com") && !below.matches(".example.com"));
         assert!(!below.matches("é.example.org") && !below.matches(""));
     }
 
     #[test]
     fn all_headers_of_a_match_are_demanded() {
-        let header = |name, value| {
-            (
-                HeaderName::from_static(name),
-                HeaderValue::from_static(value),
-            )
-        };
+        let header = |name, value| (HeaderName::from_static(name), HeaderValue::from_static(value));
         let matches = RouteMatch {
             path: "/mcp".into(),
             host: None,

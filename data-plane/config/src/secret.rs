@@ -42,10 +42,7 @@ impl SecretRef {
     }
 
     fn error(&self, reason: Reason) -> SecretError {
-        SecretError {
-            reference: self.clone(),
-            reason,
-        }
+        SecretError { reference: self.clone(), reason }
     }
 }
 
@@ -61,9 +58,7 @@ impl fmt::Display for SecretRef {
 fn read_bounded(path: &PathBuf) -> Result<String, Reason> {
     let file = File::open(path).map_err(Reason::Unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(Reason::Unreadable)?;
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(Reason::Unreadable)?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(Reason::TooLong);
     }
@@ -109,4 +104,48 @@ enum Reason {
     TooLong,
     #[error("the file cannot be read: {0}")]
     Unreadable(io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(bytes: &[u8]) -> (tempfile::TempDir, SecretRef) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("secret");
+        std::fs::write(&path, bytes).expect("written");
+        (directory, SecretRef::File(path))
+    }
+
+    #[test]
+    fn a_file_gives_its_text_without_one_line_ending() {
+        for (bytes, expected) in
+            [("hunter2", "hunter2"), ("hunter2\n", "hunter2"), ("hunter2\r\n", "hunter2"), (" a\n\n", " a\n")]
+        {
+            let (_directory, reference) = written(bytes.as_bytes());
+            assert_eq!(reference.resolve().expect("readable").as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn what_holds_no_secret_is_told_by_reference() {
+        for (bytes, reason) in [
+            (b"\n".to_vec(), "it is empty"),
+            (vec![0xff], "it is not UTF-8 text"),
+            (vec![b'x'; 64 * 1024 + 1], "it is longer than 65536 bytes"),
+        ] {
+            let (_directory, reference) = written(&bytes);
+            assert_eq!(reference.resolve().expect_err(reason).to_string(), format!("secret {reference}: {reason}"));
+        }
+        let unset = SecretRef::Env("SHADOWCAT_TEST_NEVER_SET".to_owned()).resolve().expect_err("unset").to_string();
+        assert_eq!(unset, "secret env:SHADOWCAT_TEST_NEVER_SET: the variable is not set");
+        let absent = SecretRef::File("no/such/file".into()).resolve().expect_err("absent").to_string();
+        assert!(absent.starts_with("secret file:no/such/file: the file cannot be read: "), "{absent}");
+    }
+
+    #[test]
+    fn a_secret_does_not_print_itself() {
+        let (_directory, reference) = written(b"hunter2");
+        assert_eq!(format!("{:?}", reference.resolve().expect("readable")), "***");
+    }
 }

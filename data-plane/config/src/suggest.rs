@@ -1,24 +1,15 @@
 //! "Did you mean …?"
 
-/// The candidate that a typing mistake away is `written`, if there is one.
-pub(crate) fn nearest<'a>(
-    written: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+/// The hint that names the candidate which a typing mistake or another spelling turned into `written`, if there is one.
+pub(crate) fn did_you_mean<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    let written = written.to_lowercase();
     // One mistake in three letters: more than that is another word, and a wrong hint is worse than none.
     let tolerated = (written.chars().count() / 3).max(1);
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &candidate.to_lowercase());
     candidates
         .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(written, candidate), candidate))
+        .map(|candidate| (distance(candidate), candidate))
         .filter(|(distance, _)| *distance <= tolerated)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The hint that names the nearest candidate.
-pub(crate) fn did_you_mean<'a>(
-    written: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
-    nearest(written, candidates).map(|candidate| format!("did you mean {candidate:?}?"))
+        .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
 }

@@ -14,32 +14,20 @@ pub(crate) const DEFAULT_MAX_CONNECTIONS: u32 = 4096;
 pub(crate) const MAX_CONNECTIONS: u32 = 65_535;
 
 /// An unused connection: below the 120 s after which common load balancers drop one silently.
-pub(crate) const CONNECTION_IDLE: Bounds = Bounds {
-    min: Duration::from_secs(1),
-    max: Duration::from_hours(1),
-    default: Duration::from_secs(90),
-};
+pub(crate) const CONNECTION_IDLE: Bounds =
+    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(1), default: Duration::from_secs(90) };
 
 /// To connect, TLS included: two lost SYN packets, and no more, on a network that works.
-pub(crate) const CONNECT_TIMEOUT: Bounds = Bounds {
-    min: Duration::from_millis(10),
-    max: Duration::from_mins(1),
-    default: Duration::from_secs(2),
-};
+pub(crate) const CONNECT_TIMEOUT: Bounds =
+    Bounds { min: Duration::from_millis(10), max: Duration::from_mins(1), default: Duration::from_secs(2) };
 
 /// From the request to the first byte of the answer: as long as a client waits by default, so that a slow tool is the client's to give up.
-pub(crate) const FIRST_BYTE_TIMEOUT: Bounds = Bounds {
-    min: Duration::from_millis(10),
-    max: Duration::from_hours(24),
-    default: Duration::from_mins(1),
-};
+pub(crate) const FIRST_BYTE_TIMEOUT: Bounds =
+    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(1) };
 
 /// An unused child: long enough that a person who thinks keeps it warm.
-pub(crate) const CHILD_IDLE: Bounds = Bounds {
-    min: Duration::from_secs(1),
-    max: Duration::from_hours(168),
-    default: Duration::from_mins(5),
-};
+pub(crate) const CHILD_IDLE: Bounds =
+    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: Duration::from_mins(5) };
 
 /// An MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,10 +111,7 @@ pub struct Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self {
-            max: DEFAULT_MAX_CONNECTIONS,
-            idle_timeout: CONNECTION_IDLE.default,
-        }
+        Self { max: DEFAULT_MAX_CONNECTIONS, idle_timeout: CONNECTION_IDLE.default }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::value::StrDeserializer;
+use serde::de::value::StringDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -22,12 +22,7 @@ pub(crate) struct Misfit {
 
 impl Misfit {
     fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            hint: None,
-            position: None,
-            steps: Vec::new(),
-        }
+        Self { message: message.into(), hint: None, position: None, steps: Vec::new() }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -48,8 +43,7 @@ impl Misfit {
     /// The diagnostic; what never met a field is about the top of the document.
     pub(crate) fn into_diagnostic(mut self, top: Position) -> Diagnostic {
         self.steps.reverse();
-        let diagnostic =
-            Diagnostic::new(self.steps.into(), self.message).at(self.position.unwrap_or(top));
+        let diagnostic = Diagnostic::new(self.steps.into(), self.message).at(self.position.unwrap_or(top));
         match self.hint {
             Some(hint) => diagnostic.hint(hint),
             None => diagnostic,
@@ -82,12 +76,10 @@ impl std::error::Error for Misfit {}
 /// The generated code lists each field in snake_case and camelCase; files are written in the first alone.
 fn alternatives(written: &str, expected: &'static [&'static str]) -> String {
     let camel = |name: &&str| {
-        name.contains(|c: char| c.is_ascii_lowercase())
-            && name.contains(|c: char| c.is_ascii_uppercase())
+        name.contains(|c: char| c.is_ascii_lowercase()) && name.contains(|c: char| c.is_ascii_uppercase())
     };
     let known = || expected.iter().copied().filter(|name| !camel(name));
-    did_you_mean(written, known())
-        .unwrap_or_else(|| format!("known here: {}", known().collect::<Vec<_>>().join(", ")))
+    did_you_mean(written, known()).unwrap_or_else(|| format!("known here: {}", known().collect::<Vec<_>>().join(", ")))
 }
 
 impl Node {
@@ -101,8 +93,7 @@ impl Node {
     }
 
     fn expected(&self, what: &str) -> Misfit {
-        let misfit =
-            Misfit::new(format!("expected {what}, found {}", self.kind())).at(self.position);
+        let misfit = Misfit::new(format!("expected {what}, found {}", self.kind())).at(self.position);
         match self.content {
             Content::Nothing => misfit.hint("write a value, or remove the field"),
             _ => misfit,
@@ -144,10 +135,7 @@ impl<'de> Deserializer<'de> for &'de Node {
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
         match &self.content {
-            Content::Map(entries) => visitor.visit_map(Fields {
-                entries: entries.iter(),
-                current: None,
-            }),
+            Content::Map(entries) => visitor.visit_map(Fields { entries: entries.iter(), current: None }),
             _ => Err(self.expected("a mapping")),
         }
     }
@@ -172,16 +160,11 @@ struct Items<'de>(std::iter::Enumerate<std::slice::Iter<'de, Node>>);
 impl<'de> SeqAccess<'de> for Items<'de> {
     type Error = Misfit;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Misfit> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Misfit> {
         let Some((index, item)) = self.0.next() else {
             return Ok(None);
         };
-        seed.deserialize(item)
-            .map(Some)
-            .map_err(|misfit| item.placed(misfit, Step::Item(index)))
+        seed.deserialize(item).map(Some).map_err(|misfit| item.placed(misfit, Step::Item(index)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -197,44 +180,23 @@ struct Fields<'de> {
 impl<'de> MapAccess<'de> for Fields<'de> {
     type Error = Misfit;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Misfit> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Misfit> {
         let Some(entry) = self.entries.next() else {
             return Ok(None);
         };
         self.current = Some(entry);
-        let name = entry.key.as_str();
-        let key = if name.contains(|c: char| c.is_ascii_uppercase()) {
-            Err(Misfit::new("unknown field").hint(format!("did you mean {:?}?", snake_case(name))))
-        } else {
-            seed.deserialize(StrDeserializer::new(name))
-        };
-        key.map(Some).map_err(|misfit: Misfit| {
-            misfit
-                .at(entry.key_position)
-                .below(Step::Field(entry.key.clone().into()))
-        })
+        // Fields have one spelling. The JSON mapping would take `idleTimeout` for `idle_timeout`; all in capitals it is sure to be unknown.
+        let camel_case = entry.key.contains(|c: char| c.is_ascii_uppercase());
+        let name = if camel_case { entry.key.to_ascii_uppercase() } else { entry.key.clone() };
+        seed.deserialize(StringDeserializer::new(name))
+            .map(Some)
+            .map_err(|misfit: Misfit| misfit.at(entry.key_position).below(Step::Field(entry.key.clone().into())))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Misfit> {
         let Some(Entry { key, value, .. }) = self.current.take() else {
             return Err(de::Error::custom("a value was asked for before its key"));
         };
-        seed.deserialize(value)
-            .map_err(|misfit| value.placed(misfit, Step::Field(key.clone().into())))
+        seed.deserialize(value).map_err(|misfit| value.placed(misfit, Step::Field(key.clone().into())))
     }
-}
-
-/// The one spelling of a field: the JSON mapping would take `idleTimeout` too, and a file would then have two dialects.
-fn snake_case(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 4);
-    for (index, c) in name.char_indices() {
-        if c.is_ascii_uppercase() && index > 0 && !out.ends_with('_') {
-            out.push('_');
-        }
-        out.push(c.to_ascii_lowercase());
-    }
-    out
 }

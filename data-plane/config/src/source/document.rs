@@ -4,13 +4,12 @@
 //! There are no anchors, aliases, tags, merges, or second documents: nothing that makes one place of the file mean another,
 //! and nothing that grows.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::Environment;
-use super::substitute::Substitution;
+use super::substitute::{Substitution, mask, unmask};
 use crate::limits::{MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES};
 use crate::{Diagnostic, FieldPath, Position, Step};
 
@@ -53,10 +52,9 @@ impl Node {
 
     pub(crate) fn child(&self, step: &Step) -> Option<&Self> {
         match (&self.content, step) {
-            (Content::Map(entries), Step::Field(name)) => entries
-                .iter()
-                .find(|entry| entry.key == *name)
-                .map(|entry| &entry.value),
+            (Content::Map(entries), Step::Field(name)) => {
+                entries.iter().find(|entry| entry.key == *name).map(|entry| &entry.value)
+            }
             (Content::List(items), Step::Item(index)) => items.get(*index),
             _ => None,
         }
@@ -64,22 +62,17 @@ impl Node {
 }
 
 /// Reads the one document in `text`. Variables that cannot be replaced go to `found`, and reading goes on.
-pub(crate) fn read(
-    text: &str,
-    environment: Environment<'_>,
-    found: &mut Vec<Diagnostic>,
-) -> Result<Node, Diagnostic> {
+pub(crate) fn read(text: &str, environment: Environment<'_>, found: &mut Vec<Diagnostic>) -> Result<Node, Diagnostic> {
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(Diagnostic::new(
-            FieldPath::default(),
-            format!("the text is longer than {MAX_FILE_BYTES} bytes"),
-        ));
+        return Err(Diagnostic::new(FieldPath::default(), format!("the text is longer than {MAX_FILE_BYTES} bytes")));
     }
+    let Some(text) = mask(text.strip_prefix('\u{feff}').unwrap_or(text)) else {
+        let message = "the text has characters from U+100000 to U+10007F";
+        return Err(Diagnostic::new(FieldPath::default(), message).hint("they are for private use, and used here"));
+    };
     let options = granit_parser::options! { emit_comments: false };
-    let events =
-        Parser::new_from_str_with_options(text.strip_prefix('\u{feff}').unwrap_or(text), options);
     Reader {
-        events,
+        events: Parser::new_from_str_with_options(&text, options),
         variables: Substitution::new(environment),
         path: Vec::new(),
         nodes: 0,
@@ -116,12 +109,10 @@ impl<'t> Reader<'t, '_> {
             }
         }
         match root {
-            Some(Node {
-                content: Content::Nothing,
-                ..
-            })
-            | None => Err(Diagnostic::new(FieldPath::default(), "the file is empty")
-                .hint("a configuration has routes and upstreams")),
+            Some(Node { content: Content::Nothing, .. }) | None => {
+                Err(Diagnostic::new(FieldPath::default(), "the file is empty")
+                    .hint("a configuration has routes and upstreams"))
+            }
             Some(root) => Ok(root),
         }
     }
@@ -145,7 +136,7 @@ impl<'t> Reader<'t, '_> {
         let content = match event {
             Event::Scalar(text, style, anchor, tag) => {
                 self.refuse_indirection(anchor, tag.as_deref(), &span)?;
-                self.scalar(text, style, &span)
+                self.scalar(&text, style, &span)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_indirection(anchor, tag.as_deref(), &span)?;
@@ -157,22 +148,19 @@ impl<'t> Reader<'t, '_> {
             }
             _ => return Err(self.indirection(&span)),
         };
-        Ok(Node {
-            position: position(&span.start),
-            content,
-        })
+        Ok(Node { position: position(&span.start), content })
     }
 
-    fn scalar(&mut self, text: Cow<'t, str>, style: ScalarStyle, span: &Span) -> Content {
-        if style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL") {
+    fn scalar(&mut self, text: &str, style: ScalarStyle, span: &Span) -> Content {
+        if style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
             return Content::Nothing;
         }
-        match self.variables.apply(&text) {
-            Ok(text) => Content::Text(text.into_owned()),
+        match self.variables.apply(text) {
+            Ok(text) => Content::Text(text),
             Err(mistake) => {
                 let diagnostic = self.error(mistake.message, span).hint(mistake.hint);
                 self.found.push(diagnostic);
-                Content::Text(text.into_owned())
+                Content::Text(unmask(text))
             }
         }
     }
@@ -197,45 +185,27 @@ impl<'t> Reader<'t, '_> {
             let (event, span) = self.next()?;
             let key = match event {
                 Event::MappingEnd => return Ok(Content::Map(entries)),
-                Event::Scalar(key, _, 0, None) => key.into_owned(),
+                Event::Scalar(key, _, 0, None) => unmask(&key),
                 _ => return Err(self.error("the name of a field is plain text", &span)),
             };
             self.path.push(Step::Field(key.clone().into()));
             if !seen.insert(key.clone()) {
-                return Err(self
-                    .error("the field is set twice", &span)
-                    .hint("keep one of the two"));
+                return Err(self.error("the field is set twice", &span).hint("keep one of the two"));
             }
             let next = self.next()?;
             let value = self.node(next)?;
             self.path.pop();
-            entries.push(Entry {
-                key,
-                key_position: position(&span.start),
-                value,
-            });
+            entries.push(Entry { key, key_position: position(&span.start), value });
         }
     }
 
-    fn refuse_indirection(
-        &self,
-        anchor: usize,
-        tag: Option<&Tag>,
-        span: &Span,
-    ) -> Result<(), Diagnostic> {
-        if anchor == 0 && tag.is_none() {
-            Ok(())
-        } else {
-            Err(self.indirection(span))
-        }
+    fn refuse_indirection(&self, anchor: usize, tag: Option<&Tag>, span: &Span) -> Result<(), Diagnostic> {
+        if anchor == 0 && tag.is_none() { Ok(()) } else { Err(self.indirection(span)) }
     }
 
     fn indirection(&self, span: &Span) -> Diagnostic {
-        self.error(
-            "anchors, aliases and tags are not part of a configuration",
-            span,
-        )
-        .hint("write the value where it is used")
+        self.error("anchors, aliases and tags are not part of a configuration", span)
+            .hint("write the value where it is used")
     }
 
     fn error(&self, message: impl Into<String>, span: &Span) -> Diagnostic {
@@ -244,14 +214,10 @@ impl<'t> Reader<'t, '_> {
 }
 
 fn syntax(why: &ScanError) -> Diagnostic {
-    Diagnostic::new(FieldPath::default(), format!("not YAML: {}", why.info()))
-        .at(position(why.marker()))
+    Diagnostic::new(FieldPath::default(), format!("not YAML: {}", why.info())).at(position(why.marker()))
 }
 
 fn position(marker: &Marker) -> Position {
     // The parser counts lines from 1 and columns from 0.
-    Position {
-        line: marker.line(),
-        column: marker.col() + 1,
-    }
+    Position { line: marker.line(), column: marker.col() + 1 }
 }

@@ -39,12 +39,8 @@ type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 /// Everything that is wrong with it, or that it cannot be read.
 pub fn load_local(path: &Path) -> Result<LocalConfig, Diagnostics> {
     let origin = path.display().to_string();
-    let text = read_bounded(path).map_err(|message| {
-        Diagnostics::new(
-            &origin,
-            vec![Diagnostic::new(FieldPath::default(), message)],
-        )
-    })?;
+    let text = read_bounded(path)
+        .map_err(|message| Diagnostics::new(&origin, vec![Diagnostic::new(FieldPath::default(), message)]))?;
     parse_local(&text, &origin)
 }
 
@@ -61,11 +57,7 @@ pub fn parse_local(text: &str, origin: &str) -> Result<LocalConfig, Diagnostics>
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse_local_in(
-    text: &str,
-    origin: &str,
-    environment: Environment<'_>,
-) -> Result<LocalConfig, Diagnostics> {
+pub fn parse_local_in(text: &str, origin: &str, environment: Environment<'_>) -> Result<LocalConfig, Diagnostics> {
     let mut found = Vec::new();
     let mut tree = match document::read(text, environment, &mut found) {
         Ok(tree) => tree,
@@ -80,10 +72,8 @@ pub fn parse_local_in(
         Ok(_) => {}
         Err(more) => {
             // Where a variable was missing, what the value means is not worth telling as well.
-            let news: Vec<_> = more
-                .into_iter()
-                .filter(|one| found.iter().all(|known| known.path != one.path))
-                .collect();
+            let news: Vec<_> =
+                more.into_iter().filter(|one| found.iter().all(|known| known.path != one.path)).collect();
             found.extend(news);
         }
     }
@@ -91,8 +81,7 @@ pub fn parse_local_in(
 }
 
 fn understand(tree: &Node) -> Result<LocalConfig, Vec<Diagnostic>> {
-    let raw = raw::LocalConfig::deserialize(tree)
-        .map_err(|misfit| vec![misfit.into_diagnostic(tree.position)])?;
+    let raw = raw::LocalConfig::deserialize(tree).map_err(|misfit| vec![misfit.into_diagnostic(tree.position)])?;
     validate::local(&raw).map_err(|mut found| {
         for diagnostic in &mut found {
             diagnostic.position = Some(tree.position_of(&diagnostic.path));
@@ -105,9 +94,7 @@ fn read_bounded(path: &Path) -> Result<String, String> {
     let unreadable = |why: std::io::Error| format!("the file cannot be read: {why}");
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(format!("the file is longer than {MAX_FILE_BYTES} bytes"));
     }

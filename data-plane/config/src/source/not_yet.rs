@@ -9,28 +9,16 @@ use crate::{Diagnostic, Step};
 /// Where it is written (`[]` = every item, `=` = this value), and what it is.
 const TABLE: [(&str, &str); 21] = [
     ("node.spool", "recording traffic to a spool"),
-    (
-        "routes[].targets[].prefix",
-        "name prefixes of federated targets",
-    ),
+    ("routes[].targets[].prefix", "name prefixes of federated targets"),
     ("routes[].targets[].tools", "selecting and renaming tools"),
     ("routes[].authentication", "authentication"),
     ("routes[].policies", "policies"),
     ("routes[].rate_limits", "rate limits"),
     ("routes[].rule_sets", "interception rules"),
     ("routes[].recording", "recording"),
-    (
-        "upstreams[].http.endpoints[].weight",
-        "weights of endpoints",
-    ),
-    (
-        "upstreams[].stdio.sharing=PER_PRINCIPAL",
-        "one child per principal",
-    ),
-    (
-        "upstreams[].stdio.memory_limit",
-        "memory limits of children",
-    ),
+    ("upstreams[].http.endpoints[].weight", "weights of endpoints"),
+    ("upstreams[].stdio.sharing=PER_PRINCIPAL", "one child per principal"),
+    ("upstreams[].stdio.memory_limit", "memory limits of children"),
     ("upstreams[].load_balancing", "load balancing"),
     ("upstreams[].health_check", "health checks of upstreams"),
     ("upstreams[].circuit_breaker", "circuit breakers"),
@@ -65,23 +53,12 @@ pub(crate) fn take(document: &mut Node, found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn take_at(
-    node: &mut Node,
-    place: &[&str],
-    what: &str,
-    path: &mut Vec<Step>,
-    found: &mut Vec<Diagnostic>,
-) {
-    let (Content::Map(entries), Some((first, rest))) = (&mut node.content, place.split_first())
-    else {
+fn take_at(node: &mut Node, place: &[&str], what: &str, path: &mut Vec<Step>, found: &mut Vec<Diagnostic>) {
+    let (Content::Map(entries), Some((first, rest))) = (&mut node.content, place.split_first()) else {
         return;
     };
-    let (field, value) = first
-        .split_once('=')
-        .map_or((*first, None), |(field, value)| (field, Some(value)));
-    let (field, every_item) = field
-        .strip_suffix("[]")
-        .map_or((field, false), |field| (field, true));
+    let (field, value) = first.split_once('=').map_or((*first, None), |(field, value)| (field, Some(value)));
+    let (field, every_item) = field.strip_suffix("[]").map_or((field, false), |field| (field, true));
     let Some(index) = entries.iter().position(|entry| entry.key == field) else {
         return;
     };
@@ -89,11 +66,7 @@ fn take_at(
     if rest.is_empty() {
         if value.is_none_or(|value| is_text(&entries[index].value, value)) {
             let Entry { key_position, .. } = entries.remove(index);
-            found.push(
-                Diagnostic::new(path.clone().into(), message(what))
-                    .at(key_position)
-                    .hint(HINT),
-            );
+            found.push(Diagnostic::new(path.clone().into(), message(what)).at(key_position).hint(HINT));
         }
     } else if !every_item {
         take_at(&mut entries[index].value, rest, what, path, found);

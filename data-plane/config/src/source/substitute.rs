@@ -1,13 +1,22 @@
 //! `${NAME}` and `${NAME:-default}` from the environment.
 //!
 //! A variable is replaced inside one scalar, after YAML was read: whatever its value holds, quotes, colons or line ends, it stays that one
-//! value. The default stands in where the variable is unset or empty, as in a shell; it holds no `}`. `$${` is a literal `${`; any other `$` is
-//! itself. What a variable brings in is not searched again.
+//! value. So that `{ url: ${URL} }` can be written without quotes, although braces are YAML's own there, references are masked before YAML reads the
+//! text: each of their ASCII characters by one that means nothing to it, which keeps every column in place.
+//!
+//! A reference ends on the line where it begins. The default stands in where the variable is unset or empty, as in a shell; it is taken as it is
+//! and holds no `}`. `$${` is a literal `${`; any other `$` is itself. What a variable brings in is not searched again.
 
 use std::borrow::Cow;
 
 use super::Environment;
 use crate::limits::MAX_SUBSTITUTED_BYTES;
+
+/// Masked characters are ASCII moved here, to the last plane of private use, where no text has anything to say.
+const MASK: u32 = 0x10_0000;
+
+const MASKED_DOLLAR: char = '\u{100024}';
+const MASKED_CLOSE: char = '\u{10007d}';
 
 /// What is wrong with one `${…}`.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,36 +33,22 @@ pub(crate) struct Substitution<'e> {
 
 impl<'e> Substitution<'e> {
     pub(crate) fn new(environment: Environment<'e>) -> Self {
-        Self {
-            environment,
-            budget: MAX_SUBSTITUTED_BYTES,
-        }
+        Self { environment, budget: MAX_SUBSTITUTED_BYTES }
     }
 
-    /// `text` with its variables replaced.
-    pub(crate) fn apply<'t>(&mut self, text: &'t str) -> Result<Cow<'t, str>, Mistake> {
-        if !text.contains("${") {
-            return Ok(Cow::Borrowed(text));
-        }
+    /// The masked `text` of a scalar with its variables replaced.
+    pub(crate) fn apply(&mut self, text: &str) -> Result<String, Mistake> {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        while let Some(dollar) = rest.find('$') {
-            out.push_str(&rest[..dollar]);
-            rest = &rest[dollar..];
-            if let Some(literal) = rest.strip_prefix("$${") {
-                out.push_str("${");
-                rest = literal;
-            } else if let Some(reference) = rest.strip_prefix("${") {
-                let (body, after) = reference.split_once('}').ok_or_else(unclosed)?;
-                out.push_str(&self.value(body)?);
-                rest = after;
-            } else {
-                out.push('$');
-                rest = &rest[1..];
-            }
+        while let Some((before, from)) = rest.split_once(MASKED_DOLLAR) {
+            push_literal(before, &mut out)?;
+            let (masked, after) = from.split_once(MASKED_CLOSE).ok_or_else(unclosed)?;
+            let body = unmask(masked);
+            out.push_str(&self.value(&body[1..])?);
+            rest = after;
         }
-        out.push_str(rest);
-        Ok(Cow::Owned(out))
+        push_literal(rest, &mut out)?;
+        Ok(out)
     }
 
     fn value(&mut self, body: &str) -> Result<String, Mistake> {
@@ -69,14 +64,67 @@ impl<'e> Substitution<'e> {
         }
         let value = (self.environment)(name);
         let value = match default {
-            Some(default) => value
-                .filter(|value| !value.is_empty())
-                .unwrap_or_else(|| default.to_owned()),
+            Some(default) => value.filter(|value| !value.is_empty()).unwrap_or_else(|| default.to_owned()),
             None => value.ok_or_else(|| unset(name))?,
         };
         self.budget = self.budget.checked_sub(value.len()).ok_or_else(overdrawn)?;
         Ok(value)
     }
+}
+
+/// `text` with its references masked; `None` if it already has characters of the mask.
+pub(crate) fn mask(text: &str) -> Option<Cow<'_, str>> {
+    if text.contains(is_masked) {
+        return None;
+    }
+    if !text.contains("${") {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut out = String::with_capacity(text.len() * 2);
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let (before, reference) = rest.split_at(start);
+        out.push_str(before);
+        let end = reference.find(['}', '\n', '\r']).filter(|end| reference[*end..].starts_with('}'));
+        match end {
+            Some(end) if !before.ends_with('$') => {
+                out.extend(reference[..=end].chars().map(masked));
+                rest = &reference[end + 1..];
+            }
+            // `$${`, or a `${` that nothing on its line closes: it is told where its value is read.
+            _ => {
+                out.push_str("${");
+                rest = &reference["${".len()..];
+            }
+        }
+    }
+    out.push_str(rest);
+    Some(Cow::Owned(out))
+}
+
+fn masked(c: char) -> char {
+    if c.is_ascii() { char::from_u32(MASK + u32::from(c)).unwrap_or(c) } else { c }
+}
+
+/// The text as it was written.
+pub(crate) fn unmask(text: &str) -> String {
+    text.chars().map(|c| if is_masked(c) { char::from_u32(u32::from(c) - MASK).unwrap_or(c) } else { c }).collect()
+}
+
+fn is_masked(c: char) -> bool {
+    (MASK..MASK + 0x80).contains(&u32::from(c))
+}
+
+/// What is no reference: `$${` stands for `${`, and a `${` that is left is one that nothing closes.
+fn push_literal(text: &str, out: &mut String) -> Result<(), Mistake> {
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        out.push_str(before.strip_suffix('$').ok_or_else(unclosed)?);
+        out.push_str("${");
+        rest = after;
+    }
+    out.push_str(rest);
+    Ok(())
 }
 
 /// Letters, digits and underscores, not starting with a digit (POSIX, "Environment Variables").
@@ -94,10 +142,7 @@ fn unset(name: &str) -> Mistake {
 }
 
 fn unclosed() -> Mistake {
-    Mistake {
-        message: "${ is never closed".to_owned(),
-        hint: "write ${NAME}, and $${ for a literal ${".to_owned(),
-    }
+    Mistake { message: "${ is never closed".to_owned(), hint: "write ${NAME}, and $${ for a literal ${".to_owned() }
 }
 
 fn overdrawn() -> Mistake {
@@ -118,20 +163,16 @@ mod tests {
             "NESTED" => Some("${HOST}".to_owned()),
             _ => None,
         };
-        Substitution::new(&environment)
-            .apply(text)
-            .map(Cow::into_owned)
-            .map_err(|mistake| mistake.message)
+        let masked = mask(text).expect("nothing of the mask");
+        assert_eq!((masked.chars().count(), &*unmask(&masked)), (text.chars().count(), text));
+        Substitution::new(&environment).apply(&masked).map_err(|mistake| mistake.message)
     }
 
     #[test]
     fn variables_are_replaced_wherever_they_stand() {
         for (text, expected) in [
             ("plain $HOST $ $$ {}", "plain $HOST $ $$ {}"),
-            (
-                "https://${HOST}:443/${HOST}",
-                "https://example.com:443/example.com",
-            ),
+            ("https://${HOST}:443/${HOST}", "https://example.com:443/example.com"),
             ("${NONE:-a:-b}${EMPTY:-c}${EMPTY}", "a:-bc"),
             ("${NONE:-}", ""),
             ("$${HOST} $$${HOST}", "${HOST} $${HOST}"),
@@ -143,24 +184,18 @@ mod tests {
 
     #[test]
     fn what_cannot_be_replaced_is_told() {
-        assert_eq!(
-            apply("${NONE}"),
-            Err("the environment variable NONE is not set".to_owned())
-        );
+        assert_eq!(apply("${NONE}"), Err("the environment variable NONE is not set".to_owned()));
         assert_eq!(apply("${HOST"), Err("${ is never closed".to_owned()));
         assert_eq!(apply("${}"), Err("${} is no variable".to_owned()));
         assert_eq!(apply("${1A}"), Err("${1A} is no variable".to_owned()));
-        assert_eq!(
-            apply("${HOST-x}"),
-            Err("${HOST-x} is no variable".to_owned())
-        );
+        assert_eq!(apply("${HOST-x}"), Err("${HOST-x} is no variable".to_owned()));
     }
 
     #[test]
     fn what_variables_bring_in_is_bounded() {
         let environment = |_: &str| Some("x".repeat(MAX_SUBSTITUTED_BYTES / 2));
         let mut variables = Substitution::new(&environment);
-        assert!(variables.apply("${A}${A}").is_ok());
-        assert_eq!(variables.apply("${A}"), Err(overdrawn()));
+        assert!(variables.apply(&mask("${A}${A}").expect("plain")).is_ok());
+        assert_eq!(variables.apply(&mask("${A}").expect("plain")), Err(overdrawn()));
     }
 }

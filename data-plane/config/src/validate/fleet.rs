@@ -14,18 +14,12 @@ use crate::source::not_yet;
 use crate::suggest::did_you_mean;
 use crate::{Config, HostPattern, Name, Route, RouteMatch, Upstream};
 
-pub(crate) fn fleet(
-    raw_routes: &[raw::Route],
-    raw_upstreams: &[raw::Upstream],
-    top: &Scope<'_>,
-) -> Option<Config> {
+pub(crate) fn fleet(raw_routes: &[raw::Route], raw_upstreams: &[raw::Upstream], top: &Scope<'_>) -> Option<Config> {
     let (route_scope, upstream_scope) = (top.field("routes"), top.field("upstreams"));
     if raw_routes.is_empty() {
         top.missing("routes", "without a route nothing is served");
     }
-    if !route_scope.within(raw_routes.len(), MAX_ROUTES)
-        | !upstream_scope.within(raw_upstreams.len(), MAX_UPSTREAMS)
-    {
+    if !route_scope.within(raw_routes.len(), MAX_ROUTES) | !upstream_scope.within(raw_upstreams.len(), MAX_UPSTREAMS) {
         return None;
     }
 
@@ -39,10 +33,7 @@ pub(crate) fn fleet(
     upstreams.report_unused(&upstream_scope);
     let routes = routes?;
     report_twins(&routes, &route_scope);
-    Some(Config::new(
-        routes.into_iter().map(Arc::new).collect(),
-        upstreams.made?,
-    ))
+    Some(Config::new(routes.into_iter().map(Arc::new).collect(), upstreams.made?))
 }
 
 /// Checks names, and that none is given twice.
@@ -57,16 +48,12 @@ impl<'r> Names<'r> {
         }
         let name = Name::new(text);
         if name.is_none() {
-            scope.field("name").error(
-                format!("{text:?} is not a name"),
-                "up to 63 lower-case letters, digits and inner hyphens",
-            );
+            scope
+                .field("name")
+                .error(format!("{text:?} is not a name"), "up to 63 lower-case letters, digits and inner hyphens");
         }
         if !self.0.insert(text) {
-            scope.field("name").error(
-                format!("the name {text:?} is taken"),
-                "names are unique among their kind",
-            );
+            scope.field("name").error(format!("the name {text:?} is taken"), "names are unique among their kind");
         }
         name
     }
@@ -90,22 +77,12 @@ impl<'r> Upstreams<'r> {
         let made = scope.each(raw, |raw, scope| {
             let name = names.check(&raw.name, scope);
             let transport = upstream::transport(raw, scope);
-            let upstream = name
-                .zip(transport)
-                .map(|(name, transport)| Arc::new(Upstream { name, transport }));
-            by_name
-                .entry(raw.name.as_str())
-                .or_insert_with(|| upstream.clone());
+            let upstream = name.zip(transport).map(|(name, transport)| Arc::new(Upstream { name, transport }));
+            by_name.entry(raw.name.as_str()).or_insert_with(|| upstream.clone());
             upstream
         });
         let names = raw.iter().map(|raw| raw.name.as_str()).collect();
-        Self {
-            made,
-            by_name,
-            names,
-            used: HashSet::new(),
-            dangling: false,
-        }
+        Self { made, by_name, names, used: HashSet::new(), dangling: false }
     }
 
     /// The upstream of this name; `None` also when it is there and wrong, which has been reported.
@@ -113,9 +90,7 @@ impl<'r> Upstreams<'r> {
         let Some((known, upstream)) = self.by_name.get_key_value(name) else {
             self.dangling = true;
             let hint = did_you_mean(name, self.names.iter().copied());
-            scope
-                .field("upstream")
-                .error_maybe(format!("no upstream named {name:?}"), hint);
+            scope.field("upstream").error_maybe(format!("no upstream named {name:?}"), hint);
             return None;
         };
         self.used.insert(known);
@@ -134,11 +109,7 @@ impl<'r> Upstreams<'r> {
     }
 }
 
-fn target(
-    raw: &raw::Route,
-    upstreams: &mut Upstreams<'_>,
-    scope: &Scope<'_>,
-) -> Option<Arc<Upstream>> {
+fn target(raw: &raw::Route, upstreams: &mut Upstreams<'_>, scope: &Scope<'_>) -> Option<Arc<Upstream>> {
     let mut found = Vec::with_capacity(1);
     for (index, target) in raw.targets.iter().enumerate() {
         let scope = scope.field("targets");
@@ -179,11 +150,7 @@ fn report_twins(routes: &[Route], scope: &Scope<'_>) {
 }
 
 fn demands(matches: &RouteMatch) -> Demands<'_> {
-    let mut headers: Vec<_> = matches
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
+    let mut headers: Vec<_> = matches.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     headers.sort_unstable();
     (&matches.path, matches.host.as_ref(), headers)
 }

@@ -40,10 +40,7 @@ const CREDENTIALS: [&str; 2] = ["authorization", "cookie"];
 pub(crate) fn to_match(text: &str, scope: &Scope<'_>) -> Option<HeaderName> {
     let name = name(text, scope)?;
     if name == http::header::HOST {
-        scope.field("name").error(
-            "host is not matched as a header",
-            "write it as host: beside path:",
-        );
+        scope.field("name").error("host is not matched as a header", "write it as host: beside path:");
         return None;
     }
     Some(name)
@@ -53,10 +50,7 @@ pub(crate) fn to_match(text: &str, scope: &Scope<'_>) -> Option<HeaderName> {
 pub(crate) fn to_send(text: &str, scope: &Scope<'_>) -> Option<HeaderName> {
     let name = name(text, scope)?;
     if OF_THE_PROTOCOL.contains(&name.as_str()) {
-        scope.field("name").error(
-            format!("{name} is set by the gateway for every message"),
-            "remove it",
-        );
+        scope.field("name").error(format!("{name} is set by the gateway for every message"), "remove it");
         return None;
     }
     Some(name)
@@ -73,17 +67,13 @@ fn name(text: &str, scope: &Scope<'_>) -> Option<HeaderName> {
         return None;
     }
     let Ok(name) = HeaderName::from_bytes(text.as_bytes()) else {
-        scope.field("name").error(
-            format!("{text:?} is not a header name"),
-            "letters, digits and hyphens",
-        );
+        scope.field("name").error(format!("{text:?} is not a header name"), "letters, digits and hyphens");
         return None;
     };
     if OF_A_CONNECTION.contains(&name.as_str()) {
-        scope.field("name").error(
-            format!("{name} belongs to a single connection and never crosses the gateway"),
-            "remove it",
-        );
+        scope
+            .field("name")
+            .error(format!("{name} belongs to a single connection and never crosses the gateway"), "remove it");
         return None;
     }
     Some(name)
@@ -97,19 +87,13 @@ pub(crate) fn value(text: &str, scope: &Scope<'_>) -> Option<HeaderValue> {
     }
     let scope = scope.field("value");
     if text.len() > MAX_HEADER_VALUE_BYTES {
-        scope.error(
-            "the value is too long",
-            format!("at most {MAX_HEADER_VALUE_BYTES} bytes"),
-        );
+        scope.error("the value is too long", format!("at most {MAX_HEADER_VALUE_BYTES} bytes"));
         return None;
     }
     match HeaderValue::from_str(text) {
         Ok(value) if text.trim() == text => Some(value),
         _ => {
-            scope.error(
-                "the value cannot be sent in a header",
-                "visible ASCII, and spaces only inside",
-            );
+            scope.error("the value cannot be sent in a header", "visible ASCII, and spaces only inside");
             None
         }
     }

@@ -42,31 +42,20 @@ pub(crate) fn local(raw: &raw::LocalConfig) -> Result<LocalConfig, Vec<Diagnosti
     run(|top| {
         let node = node::node(raw.node.as_ref(), &top.field("node"));
         let config = fleet::fleet(&raw.routes, &raw.upstreams, top);
-        Some(LocalConfig {
-            node: node?,
-            config: config?,
-        })
+        Some(LocalConfig { node: node?, config: config? })
     })
 }
 
 /// Checks an HTTP upstream of which only the URL is known.
 pub(crate) fn http_transport(url: &str) -> Result<Transport, Diagnostics> {
-    let endpoint = raw::upstream::http::Endpoint {
-        url: url.to_owned(),
-    };
-    let http = raw::upstream::Http {
-        endpoints: vec![endpoint],
-        ..Default::default()
-    };
+    let endpoint = raw::upstream::http::Endpoint { url: url.to_owned() };
+    let http = raw::upstream::Http { endpoints: vec![endpoint], ..Default::default() };
     run(|top| upstream::http(&http, top).map(Transport::Http)).map_err(without_origin)
 }
 
 /// Checks a stdio upstream of which only the command is known.
 pub(crate) fn stdio_transport(command: Vec<String>) -> Result<Transport, Diagnostics> {
-    let stdio = raw::upstream::Stdio {
-        command,
-        ..Default::default()
-    };
+    let stdio = raw::upstream::Stdio { command, ..Default::default() };
     run(|top| upstream::stdio(&stdio, top).map(Transport::Stdio)).map_err(without_origin)
 }
 

@@ -23,35 +23,22 @@ pub(crate) fn node(raw: Option<&raw::Node>, scope: &Scope<'_>) -> Option<Node> {
     });
     let tls = optional(raw.tls.as_ref(), |raw| tls(raw, &scope.field("tls")));
     let redis = optional(raw.redis.as_deref(), |text| {
-        let url = text.parse::<RedisUrl>();
-        url.inspect_err(|_| {
-            scope.field("redis").error(
-                "not a Redis URL",
-                "as in redis://127.0.0.1:6379/0, or rediss:// for TLS",
-            )
-        })
-        .ok()
+        let url: Option<RedisUrl> = text.parse().ok();
+        if url.is_none() {
+            scope.field("redis").error("not a Redis URL", "as in redis://127.0.0.1:6379/0, or rediss:// for TLS");
+        }
+        url
     });
-    Some(Node {
-        bind: bind?,
-        tls: tls?,
-        redis: redis?,
-    })
+    Some(Node { bind: bind?, tls: tls?, redis: redis? })
 }
 
 fn tls(raw: &raw::node::Tls, scope: &Scope<'_>) -> Option<Tls> {
     if raw.certificate.is_empty() {
-        scope.missing(
-            "certificate",
-            "a PEM file with the certificate and its chain",
-        );
+        scope.missing("certificate", "a PEM file with the certificate and its chain");
     }
     if raw.key.is_empty() {
         scope.missing("key", "a PEM file with the private key");
     }
     let complete = !raw.certificate.is_empty() && !raw.key.is_empty();
-    complete.then(|| Tls {
-        certificate: PathBuf::from(&raw.certificate),
-        key: PathBuf::from(&raw.key),
-    })
+    complete.then(|| Tls { certificate: PathBuf::from(&raw.certificate), key: PathBuf::from(&raw.key) })
 }

@@ -10,12 +10,9 @@ use super::header;
 use super::scope::{Scope, optional};
 use super::url::is_host;
 use crate::limits::{MAX_HEADERS, MAX_ORIGINS, MAX_PATH_BYTES};
-use crate::route::{
-    DEFAULT_MAX_SESSIONS, MAX_SESSIONS, REQUEST_TIMEOUT, SESSION_IDLE, STREAM_IDLE_TIMEOUT,
-};
+use crate::route::{DEFAULT_MAX_SESSIONS, MAX_SESSIONS, REQUEST_TIMEOUT, SESSION_IDLE, STREAM_IDLE_TIMEOUT};
 use crate::{
-    AllowedOrigin, Cors, HostPattern, Name, Origin, Route, RouteMatch, RouteTimeouts, SessionMode,
-    Sessions, Upstream,
+    AllowedOrigin, Cors, HostPattern, Name, Origin, Route, RouteMatch, RouteTimeouts, SessionMode, Sessions, Upstream,
 };
 
 /// Paths that the gateway itself answers, and all below them.
@@ -37,25 +34,14 @@ pub(crate) fn route(
     let sessions = sessions(raw.sessions.as_ref(), &scope.field("sessions"));
     let cors = optional(raw.cors.as_ref(), |raw| cors(raw, &scope.field("cors")));
     let timeouts = timeouts(raw.timeouts.as_ref(), &scope.field("timeouts"));
-    Some(Route {
-        name: name?,
-        matches: matches?,
-        target: target?,
-        sessions: sessions?,
-        cors: cors?,
-        timeouts,
-    })
+    Some(Route { name: name?, matches: matches?, target: target?, sessions: sessions?, cors: cors?, timeouts })
 }
 
 fn matches(raw: &raw::route::Match, scope: &Scope<'_>) -> Option<RouteMatch> {
     let path = path(&raw.path, scope);
     let host = optional(raw.host.as_deref(), |text| host(text, &scope.field("host")));
     let headers = match_headers(&raw.headers, &scope.field("headers"));
-    Some(RouteMatch {
-        path: path?,
-        host: host?,
-        headers: headers?,
-    })
+    Some(RouteMatch { path: path?, host: host?, headers: headers? })
 }
 
 fn path(text: &str, scope: &Scope<'_>) -> Option<Box<str>> {
@@ -64,25 +50,15 @@ fn path(text: &str, scope: &Scope<'_>) -> Option<Box<str>> {
         return None;
     }
     let scope = scope.field("path");
-    let own = |own: &&str| {
-        text.strip_prefix(*own)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let own = |own: &&str| text.strip_prefix(*own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     if !text.starts_with('/') {
         scope.error(format!("{text:?} is not a path"), "a path starts with /");
     } else if text.len() > MAX_PATH_BYTES {
-        scope.error(
-            "the path is too long",
-            format!("at most {MAX_PATH_BYTES} bytes"),
-        );
+        scope.error("the path is too long", format!("at most {MAX_PATH_BYTES} bytes"));
     } else if text.contains(['*', '{', '}']) {
-        scope.error(
-            format!("{text:?} looks like a pattern"),
-            "a path is matched byte for byte; patterns are not known",
-        );
-    } else if !text.bytes().all(is_path_byte)
-        || text.split('/').any(|segment| matches!(segment, "." | ".."))
-    {
+        scope
+            .error(format!("{text:?} looks like a pattern"), "a path is matched byte for byte; patterns are not known");
+    } else if !text.bytes().all(is_path_byte) || text.split('/').any(|segment| matches!(segment, "." | "..")) {
         scope.error(
             format!("{text:?} is not a path"),
             "no query, no fragment, no . or .. and nothing that a URL would escape",
@@ -105,9 +81,7 @@ fn is_path_byte(byte: u8) -> bool {
 
 fn host(text: &str, scope: &Scope<'_>) -> Option<HostPattern> {
     let lower = text.to_ascii_lowercase();
-    let below = lower
-        .strip_prefix('*')
-        .filter(|suffix| suffix.starts_with('.'));
+    let below = lower.strip_prefix('*').filter(|suffix| suffix.starts_with('.'));
     let (name, pattern) = match below {
         Some(suffix) => (&suffix[1..], HostPattern::Below(suffix.into())),
         None => (lower.as_str(), HostPattern::Exactly(lower.as_str().into())),
@@ -115,17 +89,11 @@ fn host(text: &str, scope: &Scope<'_>) -> Option<HostPattern> {
     if is_host(name) {
         return Some(pattern);
     }
-    scope.error(
-        format!("{text:?} is not a host"),
-        "write mcp.example.com or *.example.com, without scheme and port",
-    );
+    scope.error(format!("{text:?} is not a host"), "write mcp.example.com or *.example.com, without scheme and port");
     None
 }
 
-fn match_headers(
-    raw: &[raw::route::r#match::Header],
-    scope: &Scope<'_>,
-) -> Option<Vec<(HeaderName, HeaderValue)>> {
+fn match_headers(raw: &[raw::route::r#match::Header], scope: &Scope<'_>) -> Option<Vec<(HeaderName, HeaderValue)>> {
     if !scope.within(raw.len(), MAX_HEADERS) {
         return None;
     }
@@ -135,10 +103,7 @@ fn match_headers(
         let value = header::value(&raw.value, scope);
         let name = name?;
         if !seen.insert(name.clone()) {
-            scope.field("name").error(
-                format!("{name} is matched twice"),
-                "one header has one value to match",
-            );
+            scope.field("name").error(format!("{name} is matched twice"), "one header has one value to match");
             return None;
         }
         Some((name, value?))
@@ -153,27 +118,18 @@ fn sessions(raw: Option<&raw::route::Sessions>, scope: &Scope<'_>) -> Option<Ses
         Ok(raw::route::sessions::Mode::Required) => Some(SessionMode::Required),
         Ok(raw::route::sessions::Mode::Optional) => Some(SessionMode::Optional),
         Err(_) => {
-            scope
-                .field("mode")
-                .error("unknown value", "REQUIRED or OPTIONAL");
+            scope.field("mode").error("unknown value", "REQUIRED or OPTIONAL");
             None
         }
     };
     let idle_timeout = scope.duration("idle_timeout", raw.idle_timeout.as_deref(), &SESSION_IDLE);
     let max = scope.count("max", raw.max, MAX_SESSIONS, DEFAULT_MAX_SESSIONS);
-    Some(Sessions {
-        mode: mode?,
-        idle_timeout,
-        max,
-    })
+    Some(Sessions { mode: mode?, idle_timeout, max })
 }
 
 fn cors(raw: &raw::route::Cors, scope: &Scope<'_>) -> Option<Cors> {
     if raw.allow_origins.is_empty() {
-        scope.missing(
-            "allow_origins",
-            "name the origins whose pages may call, or remove cors",
-        );
+        scope.missing("allow_origins", "name the origins whose pages may call, or remove cors");
         return None;
     }
     let list = scope.field("allow_origins");
@@ -183,18 +139,12 @@ fn cors(raw: &raw::route::Cors, scope: &Scope<'_>) -> Option<Cors> {
     let origins = list.each(&raw.allow_origins, |text, scope| origin(text, scope))?;
     for (index, origin) in origins.iter().enumerate() {
         if origins[..index].contains(origin) {
-            list.item(index)
-                .error("the origin is named twice", "remove one of the two");
+            list.item(index).error("the origin is named twice", "remove one of the two");
         } else if *origin == AllowedOrigin::Any && origins.len() > 1 {
-            list.item(index).error(
-                "* is every origin",
-                "write * alone, or only the origins you mean",
-            );
+            list.item(index).error("* is every origin", "write * alone, or only the origins you mean");
         }
     }
-    Some(Cors {
-        allow_origins: origins,
-    })
+    Some(Cors { allow_origins: origins })
 }
 
 fn origin(text: &str, scope: &Scope<'_>) -> Option<AllowedOrigin> {
@@ -203,8 +153,7 @@ fn origin(text: &str, scope: &Scope<'_>) -> Option<AllowedOrigin> {
     }
     let origin = Origin::new(text).map(AllowedOrigin::Exactly);
     if origin.is_none() {
-        let hint =
-            "write scheme://host[:port] with http or https and no path, or * for every origin";
+        let hint = "write scheme://host[:port] with http or https and no path, or * for every origin";
         scope.error(format!("{text:?} is not an origin"), hint);
     }
     origin
@@ -212,15 +161,7 @@ fn origin(text: &str, scope: &Scope<'_>) -> Option<AllowedOrigin> {
 
 fn timeouts(raw: Option<&raw::route::Timeouts>, scope: &Scope<'_>) -> RouteTimeouts {
     RouteTimeouts {
-        request: scope.duration(
-            "request",
-            raw.and_then(|raw| raw.request.as_deref()),
-            &REQUEST_TIMEOUT,
-        ),
-        idle: scope.duration(
-            "idle",
-            raw.and_then(|raw| raw.idle.as_deref()),
-            &STREAM_IDLE_TIMEOUT,
-        ),
+        request: scope.duration("request", raw.and_then(|raw| raw.request.as_deref()), &REQUEST_TIMEOUT),
+        idle: scope.duration("idle", raw.and_then(|raw| raw.idle.as_deref()), &STREAM_IDLE_TIMEOUT),
     }
 }

@@ -31,24 +31,15 @@ enum Place {
 
 impl<'a> Scope<'a> {
     pub(crate) fn top(findings: &'a Findings) -> Self {
-        Self {
-            findings,
-            parent: None,
-        }
+        Self { findings, parent: None }
     }
 
     pub(crate) fn field(&self, name: &'static str) -> Scope<'_> {
-        Scope {
-            findings: self.findings,
-            parent: Some((self, Place::Field(name))),
-        }
+        Scope { findings: self.findings, parent: Some((self, Place::Field(name))) }
     }
 
     pub(crate) fn item(&self, index: usize) -> Scope<'_> {
-        Scope {
-            findings: self.findings,
-            parent: Some((self, Place::Item(index))),
-        }
+        Scope { findings: self.findings, parent: Some((self, Place::Item(index))) }
     }
 
     /// Reports a mistake and what to do about it.
@@ -75,36 +66,22 @@ impl<'a> Scope<'a> {
     /// Whether a list of `count` is within `limit`; reports it otherwise.
     pub(crate) fn within(&self, count: usize, limit: usize) -> bool {
         if count > limit {
-            self.error(
-                format!("{count} items are too many"),
-                format!("at most {limit}"),
-            );
+            self.error(format!("{count} items are too many"), format!("at most {limit}"));
         }
         count <= limit
     }
 
     /// Reads an optional duration. A wrong one is reported and read as the default, since nothing will come of the configuration.
-    pub(crate) fn duration(
-        &self,
-        name: &'static str,
-        raw: Option<&str>,
-        bounds: &Bounds,
-    ) -> Duration {
+    pub(crate) fn duration(&self, name: &'static str, raw: Option<&str>, bounds: &Bounds) -> Duration {
         let Some(text) = raw else {
             return bounds.default;
         };
-        let range = || {
-            format!(
-                "from {} to {}",
-                duration::print(bounds.min),
-                duration::print(bounds.max)
-            )
-        };
+        let range = || format!("from {} to {}", duration::print(bounds.min), duration::print(bounds.max));
         match duration::parse(text) {
             Ok(duration) if (bounds.min..=bounds.max).contains(&duration) => return duration,
-            Ok(_) | Err(duration::Invalid::Overflow) => self
-                .field(name)
-                .error(format!("{text} is out of range"), range()),
+            Ok(_) | Err(duration::Invalid::Overflow) => {
+                self.field(name).error(format!("{text} is out of range"), range());
+            }
             Err(duration::Invalid::Form) => self.field(name).error(
                 format!("{text:?} is not a duration"),
                 "write a whole number and ms, s, m or h, as in 250ms or 30s",
@@ -114,21 +91,12 @@ impl<'a> Scope<'a> {
     }
 
     /// Reads an optional count from 1 to `max`. A wrong one is reported and read as the default.
-    pub(crate) fn count(
-        &self,
-        name: &'static str,
-        raw: Option<u32>,
-        max: u32,
-        default: u32,
-    ) -> u32 {
+    pub(crate) fn count(&self, name: &'static str, raw: Option<u32>, max: u32, default: u32) -> u32 {
         match raw {
             None => default,
             Some(count) if (1..=max).contains(&count) => count,
             Some(count) => {
-                self.field(name).error(
-                    format!("{count} is out of range"),
-                    format!("from 1 to {max}"),
-                );
+                self.field(name).error(format!("{count} is out of range"), format!("from 1 to {max}"));
                 default
             }
         }
@@ -140,11 +108,7 @@ impl<'a> Scope<'a> {
         raw: &'r [R],
         mut check: impl FnMut(&'r R, &Scope<'_>) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let made: Vec<Option<T>> = raw
-            .iter()
-            .enumerate()
-            .map(|(index, raw)| check(raw, &self.item(index)))
-            .collect();
+        let made: Vec<Option<T>> = raw.iter().enumerate().map(|(index, raw)| check(raw, &self.item(index))).collect();
         made.into_iter().collect()
     }
 
@@ -166,14 +130,8 @@ impl<'a> Scope<'a> {
 }
 
 /// Checks a part that may be absent: `None` if it is there and could not be made, `Some(None)` if it is absent.
-#[expect(
-    clippy::option_option,
-    reason = "the two absences are different: the outer one was reported"
-)]
-pub(crate) fn optional<R, T>(
-    raw: Option<R>,
-    check: impl FnOnce(R) -> Option<T>,
-) -> Option<Option<T>> {
+#[expect(clippy::option_option, reason = "the two absences are different: the outer one was reported")]
+pub(crate) fn optional<R, T>(raw: Option<R>, check: impl FnOnce(R) -> Option<T>) -> Option<Option<T>> {
     match raw {
         None => Some(None),
         Some(raw) => check(raw).map(Some),

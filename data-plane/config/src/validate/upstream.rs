@@ -13,12 +13,11 @@ use crate::route::STREAM_IDLE_TIMEOUT;
 use crate::source::not_yet;
 use crate::source::substitute::is_variable_name;
 use crate::upstream::{
-    CHILD_IDLE, CONNECT_TIMEOUT, CONNECTION_IDLE, DEFAULT_MAX_CONNECTIONS, FIRST_BYTE_TIMEOUT,
-    MAX_CONNECTIONS,
+    CHILD_IDLE, CONNECT_TIMEOUT, CONNECTION_IDLE, DEFAULT_MAX_CONNECTIONS, FIRST_BYTE_TIMEOUT, MAX_CONNECTIONS,
 };
 use crate::{
-    Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport,
-    UpstreamHeader, UpstreamTimeouts, ValueSource,
+    Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, UpstreamHeader,
+    UpstreamTimeouts, ValueSource,
 };
 
 pub(crate) fn transport(raw: &raw::Upstream, scope: &Scope<'_>) -> Option<Transport> {
@@ -26,10 +25,8 @@ pub(crate) fn transport(raw: &raw::Upstream, scope: &Scope<'_>) -> Option<Transp
     let stdio_made = optional(raw.stdio.as_ref(), |raw| stdio(raw, &scope.field("stdio")));
     match (&raw.http, &raw.stdio) {
         (Some(_), Some(_)) => scope.error("http and stdio are both set", "keep one of the two"),
-        (None, None) => scope.missing(
-            "http or stdio",
-            "write http: { endpoints: [{ url: URL }] }, or stdio: { command: [PROGRAM] }",
-        ),
+        (None, None) => scope
+            .missing("http or stdio", "write http: { endpoints: [{ url: URL }] }, or stdio: { command: [PROGRAM] }"),
         _ => {}
     }
     match (http_made?, stdio_made?) {
@@ -44,12 +41,7 @@ pub(crate) fn http(raw: &raw::upstream::Http, scope: &Scope<'_>) -> Option<HttpU
     let headers = headers(&raw.headers, &scope.field("headers"));
     let connections = connections(raw.connections.as_ref(), &scope.field("connections"));
     let timeouts = timeouts(raw.timeouts.as_ref(), &scope.field("timeouts"));
-    Some(HttpUpstream {
-        url: url?,
-        headers: headers?,
-        connections,
-        timeouts,
-    })
+    Some(HttpUpstream { url: url?, headers: headers?, connections, timeouts })
 }
 
 fn endpoint(raw: &[raw::upstream::http::Endpoint], scope: &Scope<'_>) -> Option<Uri> {
@@ -90,47 +82,25 @@ fn headers(raw: &[raw::upstream::http::Header], scope: &Scope<'_>) -> Option<Vec
             );
         }
         if !seen.insert(name.clone()) {
-            scope
-                .field("name")
-                .error(format!("{name} is set twice"), "remove one of the two");
+            scope.field("name").error(format!("{name} is set twice"), "remove one of the two");
         }
-        Some(UpstreamHeader {
-            name,
-            value: value?,
-        })
+        Some(UpstreamHeader { name, value: value? })
     })
 }
 
 fn connections(raw: Option<&raw::upstream::http::Connections>, scope: &Scope<'_>) -> Connections {
     let idle_timeout = raw.and_then(|raw| raw.idle_timeout.as_deref());
     Connections {
-        max: scope.count(
-            "max",
-            raw.and_then(|raw| raw.max),
-            MAX_CONNECTIONS,
-            DEFAULT_MAX_CONNECTIONS,
-        ),
+        max: scope.count("max", raw.and_then(|raw| raw.max), MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS),
         idle_timeout: scope.duration("idle_timeout", idle_timeout, &CONNECTION_IDLE),
     }
 }
 
 fn timeouts(raw: Option<&raw::upstream::http::Timeouts>, scope: &Scope<'_>) -> UpstreamTimeouts {
     UpstreamTimeouts {
-        connect: scope.duration(
-            "connect",
-            raw.and_then(|raw| raw.connect.as_deref()),
-            &CONNECT_TIMEOUT,
-        ),
-        first_byte: scope.duration(
-            "first_byte",
-            raw.and_then(|raw| raw.first_byte.as_deref()),
-            &FIRST_BYTE_TIMEOUT,
-        ),
-        idle: scope.duration(
-            "idle",
-            raw.and_then(|raw| raw.idle.as_deref()),
-            &STREAM_IDLE_TIMEOUT,
-        ),
+        connect: scope.duration("connect", raw.and_then(|raw| raw.connect.as_deref()), &CONNECT_TIMEOUT),
+        first_byte: scope.duration("first_byte", raw.and_then(|raw| raw.first_byte.as_deref()), &FIRST_BYTE_TIMEOUT),
+        idle: scope.duration("idle", raw.and_then(|raw| raw.idle.as_deref()), &STREAM_IDLE_TIMEOUT),
     }
 }
 
@@ -141,23 +111,12 @@ pub(crate) fn stdio(raw: &raw::upstream::Stdio, scope: &Scope<'_>) -> Option<Std
         Ok(raw::upstream::stdio::Sharing::PerSession) => Some(Sharing::PerSession),
         Ok(raw::upstream::stdio::Sharing::Shared) => Some(Sharing::Shared),
         Err(_) => {
-            scope
-                .field("sharing")
-                .error("unknown value", "PER_SESSION or SHARED");
+            scope.field("sharing").error("unknown value", "PER_SESSION or SHARED");
             None
         }
     };
-    let stop_when_idle_for = scope.duration(
-        "stop_when_idle_for",
-        raw.stop_when_idle_for.as_deref(),
-        &CHILD_IDLE,
-    );
-    Some(StdioUpstream {
-        command: command?,
-        env: env?,
-        sharing: sharing?,
-        stop_when_idle_for,
-    })
+    let stop_when_idle_for = scope.duration("stop_when_idle_for", raw.stop_when_idle_for.as_deref(), &CHILD_IDLE);
+    Some(StdioUpstream { command: command?, env: env?, sharing: sharing?, stop_when_idle_for })
 }
 
 fn command(raw: &[String], scope: &Scope<'_>) -> Option<Vec<String>> {
@@ -170,10 +129,7 @@ fn command(raw: &[String], scope: &Scope<'_>) -> Option<Vec<String>> {
         return None;
     }
     if program.is_empty() {
-        list.item(0).error(
-            "the program has no name",
-            "write command: [PROGRAM, ARGUMENT, …]",
-        );
+        list.item(0).error("the program has no name", "write command: [PROGRAM, ARGUMENT, …]");
         return None;
     }
     if raw.len() == 1 && program.contains(' ') && !program.contains('/') {
@@ -184,9 +140,7 @@ fn command(raw: &[String], scope: &Scope<'_>) -> Option<Vec<String>> {
         );
         return None;
     }
-    list.each(raw, |argument, scope| {
-        passable(argument, scope).then(|| argument.clone())
-    })
+    list.each(raw, |argument, scope| passable(argument, scope).then(|| argument.clone()))
 }
 
 fn environment(raw: &[raw::upstream::stdio::EnvVar], scope: &Scope<'_>) -> Option<Vec<EnvVar>> {
@@ -199,41 +153,24 @@ fn environment(raw: &[raw::upstream::stdio::EnvVar], scope: &Scope<'_>) -> Optio
             scope.missing("name", "every variable has one");
         } else if !is_variable_name(&raw.name) {
             let message = format!("{:?} is not the name of a variable", raw.name);
-            scope.field("name").error(
-                message,
-                "letters, digits and underscores, not starting with a digit",
-            );
+            scope.field("name").error(message, "letters, digits and underscores, not starting with a digit");
         } else if !seen.insert(raw.name.as_str()) {
-            scope.field("name").error(
-                format!("{} is set twice", raw.name),
-                "remove one of the two",
-            );
+            scope.field("name").error(format!("{} is set twice", raw.name), "remove one of the two");
         }
         let value = match source(raw.value.as_deref(), raw.secret.as_deref(), scope)? {
-            Source::Value(text) => {
-                passable(text, &scope.field("value")).then(|| ValueSource::Value(text.to_owned()))
-            }
+            Source::Value(text) => passable(text, &scope.field("value")).then(|| ValueSource::Value(text.to_owned())),
             Source::Secret(reference) => Some(ValueSource::Secret(reference)),
         };
-        Some(EnvVar {
-            name: raw.name.clone(),
-            value: value?,
-        })
+        Some(EnvVar { name: raw.name.clone(), value: value? })
     })
 }
 
 /// Whether the operating system takes the text as an argument or an environment value.
 fn passable(text: &str, scope: &Scope<'_>) -> bool {
     if text.contains('\0') {
-        scope.error(
-            "it holds a NUL byte",
-            "the operating system ends text there",
-        );
+        scope.error("it holds a NUL byte", "the operating system ends text there");
     } else if text.len() > MAX_ARGUMENT_BYTES {
-        scope.error(
-            "it is too long",
-            format!("at most {MAX_ARGUMENT_BYTES} bytes"),
-        );
+        scope.error("it is too long", format!("at most {MAX_ARGUMENT_BYTES} bytes"));
     } else {
         return true;
     }

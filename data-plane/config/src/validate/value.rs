@@ -14,16 +14,10 @@ pub(crate) enum Source<'r> {
 }
 
 /// Demands exactly one of `value` and `secret`.
-pub(crate) fn source<'r>(
-    value: Option<&'r str>,
-    secret: Option<&str>,
-    scope: &Scope<'_>,
-) -> Option<Source<'r>> {
+pub(crate) fn source<'r>(value: Option<&'r str>, secret: Option<&str>, scope: &Scope<'_>) -> Option<Source<'r>> {
     match (value, secret) {
         (Some(value), None) => Some(Source::Value(value)),
-        (None, Some(reference)) => {
-            secret_ref(reference, &scope.field("secret")).map(Source::Secret)
-        }
+        (None, Some(reference)) => secret_ref(reference, &scope.field("secret")).map(Source::Secret),
         (Some(_), Some(_)) => {
             scope.error("value and secret are both set", "keep one of the two");
             None
@@ -44,14 +38,10 @@ fn secret_ref(text: &str, scope: &Scope<'_>) -> Option<SecretRef> {
         Some(("file", path)) if !path.is_empty() && !path.contains('\0') => {
             return Some(SecretRef::File(PathBuf::from(path)));
         }
-        Some(("vault", _)) => scope.error(
-            not_yet::message("vault: secrets"),
-            "write env:NAME or file:PATH",
-        ),
-        Some(("k8s", _)) => scope.error(
-            not_yet::message("k8s: secrets"),
-            "mount the secret and write file:PATH, or env:NAME",
-        ),
+        Some(("vault", _)) => scope.error(not_yet::message("vault: secrets"), "write env:NAME or file:PATH"),
+        Some(("k8s", _)) => {
+            scope.error(not_yet::message("k8s: secrets"), "mount the secret and write file:PATH, or env:NAME");
+        }
         _ => scope.error("not a reference to a secret", "write env:NAME or file:PATH"),
     }
     None
