@@ -1,7 +1,8 @@
 //! The schema: types generated from the `.proto` files beside this crate, and their JSON mapping. No logic.
 //!
-//! The files under `shadowcat/` are the only schema there is; what a person writes, a node receives and a control plane stores are the same
-//! messages. Names in JSON and YAML are the snake_case ones of the files. Meaning is given by `shadowcat-config`, never here.
+//! The files under `shadowcat/` are the only schema there is; what a person writes, a node receives and a control plane
+//! stores are the same messages. Names in JSON and YAML are the snake_case ones of the files. Meaning is given by
+//! `shadowcat-config`, never here.
 
 /// The configuration.
 pub mod config {

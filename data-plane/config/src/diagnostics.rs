@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::FieldPath;
 
+/// Messages quote what was written; more of it than this helps nobody to find it.
+const MAX_MESSAGE_BYTES: usize = 400;
+
 /// A place in a file, both counted from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
@@ -28,7 +31,12 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     pub(crate) fn new(path: FieldPath, message: impl Into<String>) -> Self {
-        Self { path, message: message.into(), hint: None, position: None }
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+            message.push('…');
+        }
+        Self { path, message, hint: None, position: None }
     }
 
     pub(crate) fn at(mut self, position: Position) -> Self {
@@ -57,7 +65,8 @@ impl fmt::Display for Diagnostic {
 
 /// Every mistake of one configuration, in the order of the file. Never empty.
 ///
-/// Printed, it is one line each: `fleet.yaml:12:7: routes[0].targets[0].upstream: no upstream named "filez" (did you mean "files"?)`.
+/// Printed, it is one line each: `fleet.yaml:12:7: routes[0].targets[0].upstream: no upstream named "filez" (did you
+/// mean "files"?)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
     origin: String,

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The units, with their milliseconds. Days are left out: an operator who reads `1d` cannot tell 24 hours from the end of the day.
+/// The units, with their milliseconds. Days are left out: an operator who reads `1d` cannot tell 24 hours from the end
+/// of the day.
 const UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
 /// What a field accepts, and what it is when absent.

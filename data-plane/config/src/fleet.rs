@@ -10,8 +10,8 @@ pub const DEFAULT_PATH: &str = "/mcp";
 
 /// Routes and their upstreams, valid by construction.
 ///
-/// It is made from raw messages by `TryFrom`, from text by [`parse_local`](crate::parse_local), or by [`Config::single`]; equality is that of
-/// meaning, so that a reload which changed nothing can be told.
+/// It is made from raw messages by `TryFrom`, from text by [`parse_local`](crate::parse_local), or by
+/// [`Config::single`]; equality is that of meaning, so that a reload which changed nothing can be told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     routes: Vec<Arc<Route>>,

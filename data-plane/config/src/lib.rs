@@ -1,4 +1,5 @@
-//! The configuration: what a person wrote becomes [`Config`], valid by construction, or [`Diagnostics`] that tell everything that is wrong.
+//! The configuration: what a person wrote becomes [`Config`], valid by construction, or [`Diagnostics`] that tell
+//! everything that is wrong.
 //!
 //! ```text
 //! YAML or JSON --source--> raw messages (shadowcat-proto) --validate--> Config
@@ -6,12 +7,30 @@
 //!
 //! Invariants:
 //! - A `Config` exists only if the one validator found nothing to say; nobody downstream checks again.
-//! - Nothing that would be ignored is accepted: unknown fields, unused upstreams and what the gateway does not act on yet are errors.
-//! - Everything is bounded: sizes and counts by the constants in [`limits`], times by a range beside each field.
+//! - Nothing that would be ignored is accepted: unknown fields, unused upstreams and what the gateway does not act on
+//!   yet are errors.
+//! - Everything is bounded: sizes and counts by the constants in [`limits`], times by the ranges in [`defaults`].
 //! - Secrets are references here, and are resolved by whoever uses them; no value of one is printed.
+//!
+//! ```
+//! let text = "
+//! routes:
+//!   - { name: files, match: { path: /mcp }, targets: [{ upstream: filez }] }
+//! upstreams:
+//!   - { name: files, http: { endpoints: [{ url: 'http://${FILES_HOST:-127.0.0.1}:3001/mcp' }] } }
+//! ";
+//! let told = shadowcat_config::parse_local(text, "fleet.yaml").unwrap_err().to_string();
+//! let expected = r#"fleet.yaml:3:65: routes[0].targets[0].upstream: no upstream named "filez" (did you mean "files"?)"#;
+//! assert_eq!(told, expected);
+//!
+//! let config = shadowcat_config::parse_local(&text.replace("filez", "files"), "fleet.yaml")?.config;
+//! assert_eq!(config.routes()[0].target.name.as_str(), "files");
+//! # Ok::<(), shadowcat_config::Diagnostics>(())
+//! ```
 //!
 //! Not here: watching files, flags, and anything that opens a socket.
 
+pub mod defaults;
 mod diagnostics;
 mod duration;
 mod field_path;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::limits::MAX_NAME_BYTES;
 
-/// A DNS label (RFC 1123, 2.1): lower-case letters, digits and inner hyphens. Cheap to clone: logs, metrics and errors all carry it.
+/// A DNS label (RFC 1123, 2.1): lower-case letters, digits and inner hyphens. Cheap to clone: logs, metrics and errors
+/// all carry it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 

@@ -20,7 +20,8 @@ fn duration() -> impl Strategy<Value = Option<String>> {
     }))
 }
 
-/// Everything that goes through YAML unharmed must arrive unharmed, what YAML and variables could mistake for their own included.
+/// Everything that goes through YAML unharmed must arrive unharmed, what YAML and variables could mistake for their own
+/// included.
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[^\\x00]{0,12}",

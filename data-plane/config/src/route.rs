@@ -6,26 +6,10 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::duration::Bounds;
+use crate::defaults::{
+    DEFAULT_MAX_SESSIONS, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SESSION_IDLE_TIMEOUT, DEFAULT_STREAM_IDLE_TIMEOUT,
+};
 use crate::{AllowedOrigin, Name, Upstream};
-
-/// A session that lies unused: half an hour outlives a person's break, and frees what an abandoned client left behind the same day.
-pub(crate) const SESSION_IDLE: Bounds =
-    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: Duration::from_mins(30) };
-
-/// Sessions of one route: at some 2 KiB each, 20 MiB when full.
-pub(crate) const DEFAULT_MAX_SESSIONS: u32 = 10_000;
-
-/// The most that `sessions.max` may say: beyond a million a route belongs on more than one fleet.
-pub(crate) const MAX_SESSIONS: u32 = 1_000_000;
-
-/// To the first byte of an answer: what the official MCP clients wait before they give up themselves.
-pub(crate) const REQUEST_TIMEOUT: Bounds =
-    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(1) };
-
-/// Between two pieces of a streamed answer: long enough for a tool that thinks, short enough that a dead one is noticed.
-pub(crate) const STREAM_IDLE_TIMEOUT: Bounds =
-    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(5) };
 
 /// An MCP endpoint that clients see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +64,8 @@ impl RouteMatch {
 pub enum HostPattern {
     /// `mcp.example.com`, in lower case.
     Exactly(Box<str>),
-    /// `*.example.com`, kept as `.example.com` in lower case: any name that ends so, at any depth, but not `example.com` itself.
+    /// `*.example.com`, kept as `.example.com` in lower case: any name that ends so, at any depth, but not
+    /// `example.com` itself.
     Below(Box<str>),
 }
 
@@ -114,7 +99,7 @@ pub struct Sessions {
 
 impl Default for Sessions {
     fn default() -> Self {
-        Self { mode: SessionMode::Required, idle_timeout: SESSION_IDLE.default, max: DEFAULT_MAX_SESSIONS }
+        Self { mode: SessionMode::Required, idle_timeout: DEFAULT_SESSION_IDLE_TIMEOUT, max: DEFAULT_MAX_SESSIONS }
     }
 }
 
@@ -155,7 +140,7 @@ pub struct RouteTimeouts {
 
 impl Default for RouteTimeouts {
     fn default() -> Self {
-        Self { request: REQUEST_TIMEOUT.default, idle: STREAM_IDLE_TIMEOUT.default }
+        Self { request: DEFAULT_REQUEST_TIMEOUT, idle: DEFAULT_STREAM_IDLE_TIMEOUT }
     }
 }
 

@@ -12,7 +12,8 @@ use crate::limits::MAX_SECRET_BYTES;
 pub enum SecretRef {
     /// `env:NAME`: the environment of this process.
     Env(String),
-    /// `file:PATH`: a file; one line ending at its end is not part of the secret. A relative path starts at the working directory.
+    /// `file:PATH`: a file; one line ending at its end is not part of the secret. A relative path starts at the working
+    /// directory.
     File(PathBuf),
 }
 

@@ -4,30 +4,11 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Uri};
 
-use crate::duration::Bounds;
+use crate::defaults::{
+    DEFAULT_CONNECT_TIMEOUT, DEFAULT_CONNECTION_IDLE_TIMEOUT, DEFAULT_FIRST_BYTE_TIMEOUT, DEFAULT_MAX_CONNECTIONS,
+    DEFAULT_STREAM_IDLE_TIMEOUT,
+};
 use crate::{Diagnostics, Name, SecretRef, validate};
-
-/// Connections to one upstream: below the file descriptors that a process has by default on every system we serve.
-pub(crate) const DEFAULT_MAX_CONNECTIONS: u32 = 4096;
-
-/// The most that `connections.max` may say: one address has no more ports.
-pub(crate) const MAX_CONNECTIONS: u32 = 65_535;
-
-/// An unused connection: below the 120 s after which common load balancers drop one silently.
-pub(crate) const CONNECTION_IDLE: Bounds =
-    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(1), default: Duration::from_secs(90) };
-
-/// To connect, TLS included: two lost SYN packets, and no more, on a network that works.
-pub(crate) const CONNECT_TIMEOUT: Bounds =
-    Bounds { min: Duration::from_millis(10), max: Duration::from_mins(1), default: Duration::from_secs(2) };
-
-/// From the request to the first byte of the answer: as long as a client waits by default, so that a slow tool is the client's to give up.
-pub(crate) const FIRST_BYTE_TIMEOUT: Bounds =
-    Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default: Duration::from_mins(1) };
-
-/// An unused child: long enough that a person who thinks keeps it warm.
-pub(crate) const CHILD_IDLE: Bounds =
-    Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: Duration::from_mins(5) };
 
 /// An MCP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +92,7 @@ pub struct Connections {
 
 impl Default for Connections {
     fn default() -> Self {
-        Self { max: DEFAULT_MAX_CONNECTIONS, idle_timeout: CONNECTION_IDLE.default }
+        Self { max: DEFAULT_MAX_CONNECTIONS, idle_timeout: DEFAULT_CONNECTION_IDLE_TIMEOUT }
     }
 }
 
@@ -130,9 +111,9 @@ pub struct UpstreamTimeouts {
 impl Default for UpstreamTimeouts {
     fn default() -> Self {
         Self {
-            connect: CONNECT_TIMEOUT.default,
-            first_byte: FIRST_BYTE_TIMEOUT.default,
-            idle: crate::route::STREAM_IDLE_TIMEOUT.default,
+            connect: DEFAULT_CONNECT_TIMEOUT,
+            first_byte: DEFAULT_FIRST_BYTE_TIMEOUT,
+            idle: DEFAULT_STREAM_IDLE_TIMEOUT,
         }
     }
 }

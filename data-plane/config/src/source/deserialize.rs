@@ -105,7 +105,8 @@ impl Node {
         if let (None, Content::Text(text)) = (misfit.position, &self.content)
             && misfit.hint.is_none()
         {
-            // Whole numbers are the only scalars that the generated code reads itself, and every one in the schema is a uint32.
+            // Whole numbers are the only scalars that the generated code reads itself, and every one in the schema is a
+            // uint32.
             misfit.message = format!("{text:?} is not a whole number from 0 to {}", u32::MAX);
         }
         misfit.at(self.position).below(step)
@@ -150,8 +151,8 @@ impl<'de> Deserializer<'de> for &'de Node {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct tuple
-        tuple_struct enum identifier ignored_any
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        newtype_struct tuple tuple_struct enum identifier ignored_any
     }
 }
 
@@ -185,7 +186,8 @@ impl<'de> MapAccess<'de> for Fields<'de> {
             return Ok(None);
         };
         self.current = Some(entry);
-        // Fields have one spelling. The JSON mapping would take `idleTimeout` for `idle_timeout`; all in capitals it is sure to be unknown.
+        // Fields have one spelling. The JSON mapping would take `idleTimeout` for `idle_timeout`; all in capitals it is
+        // sure to be unknown.
         let camel_case = entry.key.contains(|c: char| c.is_ascii_uppercase());
         let name = if camel_case { entry.key.to_ascii_uppercase() } else { entry.key.clone() };
         seed.deserialize(StringDeserializer::new(name))

@@ -1,8 +1,8 @@
 //! A YAML or JSON document as a tree that knows where everything was written.
 //!
-//! Scalars are text: the schema says what each means, so that `value: 8080`, `value: "8080"` and `value: no` are all the strings one sees.
-//! There are no anchors, aliases, tags, merges, or second documents: nothing that makes one place of the file mean another,
-//! and nothing that grows.
+//! Scalars are text: the schema says what each means, so that `value: 8080`, `value: "8080"` and `value: no` are all
+//! the strings one sees. There are no anchors, aliases, tags, merges, or second documents: nothing that makes one place
+//! of the file mean another, and nothing that grows.
 
 use std::collections::HashSet;
 

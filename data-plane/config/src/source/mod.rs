@@ -1,12 +1,14 @@
 //! From text to a `LocalConfig`.
 //!
-//! 1. [`document`] reads YAML, and so JSON, into a tree that knows where everything was written, and replaces `${NAME}` in it.
+//! 1. [`document`] reads YAML, and so JSON, into a tree that knows where everything was written, and replaces `${NAME}`
+//!    in it.
 //! 2. [`not_yet`] takes out what this version does not act on, and says so.
 //! 3. [`deserialize`] fills the raw messages from the tree; the first thing that does not fit the schema ends it.
 //! 4. The validator gives them meaning; what it finds is located in the tree.
 //!
-//! The tree is ours, and not a YAML crate's typed deserializer, for three reasons: mistakes of every step are located in one way; a variable
-//! replaces text inside one value and so can never change the structure around it; and what is not acted on yet is told beside all else.
+//! The tree is ours, and not a YAML crate's typed deserializer, for three reasons: mistakes of every step are located
+//! in one way; a variable replaces text inside one value and so can never change the structure around it; and what is
+//! not acted on yet is told beside all else.
 
 mod deserialize;
 mod document;
@@ -16,6 +18,7 @@ pub(crate) mod substitute;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -72,9 +75,8 @@ pub fn parse_local_in(text: &str, origin: &str, environment: Environment<'_>) ->
         Ok(_) => {}
         Err(more) => {
             // Where a variable was missing, what the value means is not worth telling as well.
-            let news: Vec<_> =
-                more.into_iter().filter(|one| found.iter().all(|known| known.path != one.path)).collect();
-            found.extend(news);
+            let told: HashSet<FieldPath> = found.iter().map(|known| known.path.clone()).collect();
+            found.extend(more.into_iter().filter(|one| !told.contains(&one.path)));
         }
     }
     Err(Diagnostics::new(origin, found))

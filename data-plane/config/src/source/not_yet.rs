@@ -1,7 +1,8 @@
-//! What the design of the configuration has and this version does not act on. A person who writes it learns that at once, by name.
+//! What the design of the configuration has and this version does not act on. A person who writes it learns that at
+//! once, by name.
 //!
-//! The schema holds only what is acted on, so raw messages cannot carry any of it; only a file can. A row leaves this table when its
-//! field enters the schema.
+//! The schema holds only what is acted on, so raw messages cannot carry any of it; only a file can. A row leaves this
+//! table when its field enters the schema.
 
 use super::document::{Content, Entry, Node};
 use crate::{Diagnostic, Step};

@@ -1,11 +1,13 @@
 //! `${NAME}` and `${NAME:-default}` from the environment.
 //!
-//! A variable is replaced inside one scalar, after YAML was read: whatever its value holds, quotes, colons or line ends, it stays that one
-//! value. So that `{ url: ${URL} }` can be written without quotes, although braces are YAML's own there, references are masked before YAML reads the
-//! text: each of their ASCII characters by one that means nothing to it, which keeps every column in place.
+//! A variable is replaced inside one scalar, after YAML was read: whatever its value holds, quotes, colons or line
+//! ends, it stays that one value. So that `{ url: ${URL} }` can be written without quotes, although braces are YAML's
+//! own there, references are masked before YAML reads the text: each of their ASCII characters by one that means
+//! nothing to it, which keeps every column in place.
 //!
-//! A reference ends on the line where it begins. The default stands in where the variable is unset or empty, as in a shell; it is taken as it is
-//! and holds no `}`. `$${` is a literal `${`; any other `$` is itself. What a variable brings in is not searched again.
+//! A reference ends on the line where it begins. The default stands in where the variable is unset or empty, as in a
+//! shell; it is taken as it is and holds no `}`. `$${` is a literal `${`; any other `$` is itself. What a variable
+//! brings in is not searched again.
 
 use std::borrow::Cow;
 

@@ -19,7 +19,9 @@ pub(crate) fn fleet(raw_routes: &[raw::Route], raw_upstreams: &[raw::Upstream], 
     if raw_routes.is_empty() {
         top.missing("routes", "without a route nothing is served");
     }
-    if !route_scope.within(raw_routes.len(), MAX_ROUTES) | !upstream_scope.within(raw_upstreams.len(), MAX_UPSTREAMS) {
+    let few_routes = route_scope.within(raw_routes.len(), MAX_ROUTES);
+    let few_upstreams = upstream_scope.within(raw_upstreams.len(), MAX_UPSTREAMS);
+    if !(few_routes && few_upstreams) {
         return None;
     }
 

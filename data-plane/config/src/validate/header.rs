@@ -5,7 +5,8 @@ use http::{HeaderName, HeaderValue};
 use super::scope::Scope;
 use crate::limits::MAX_HEADER_VALUE_BYTES;
 
-/// Headers of one connection (RFC 9110, 7.6.1) and of the framing of one message: neither side of the gateway sees the other's.
+/// Headers of one connection (RFC 9110, 7.6.1) and of the framing of one message: neither side of the gateway sees the
+/// other's.
 const OF_A_CONNECTION: [&str; 11] = [
     "connection",
     "content-length",

@@ -1,7 +1,7 @@
 //! The one validator: raw messages in, types that cannot be wrong out, or every mistake at once.
 //!
-//! A check takes a raw value and a [`Scope`], reports what it finds there, and returns `None` if nothing could be made. Checks of
-//! one message all run before their results are put together, so that the first mistake hides no other.
+//! A check takes a raw value and a [`Scope`], reports what it finds there, and returns `None` if nothing could be made.
+//! Checks of one message all run before their results are put together, so that the first mistake hides no other.
 
 mod fleet;
 mod header;

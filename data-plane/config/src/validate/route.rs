@@ -9,8 +9,8 @@ use shadowcat_proto::config::v1 as raw;
 use super::header;
 use super::scope::{Scope, optional};
 use super::url::is_host;
+use crate::defaults::{DEFAULT_MAX_SESSIONS, MAX_SESSIONS, REQUEST_TIMEOUT, SESSION_IDLE_TIMEOUT, STREAM_IDLE_TIMEOUT};
 use crate::limits::{MAX_HEADERS, MAX_ORIGINS, MAX_PATH_BYTES};
-use crate::route::{DEFAULT_MAX_SESSIONS, MAX_SESSIONS, REQUEST_TIMEOUT, SESSION_IDLE, STREAM_IDLE_TIMEOUT};
 use crate::{
     AllowedOrigin, Cors, HostPattern, Name, Origin, Route, RouteMatch, RouteTimeouts, SessionMode, Sessions, Upstream,
 };
@@ -122,7 +122,7 @@ fn sessions(raw: Option<&raw::route::Sessions>, scope: &Scope<'_>) -> Option<Ses
             None
         }
     };
-    let idle_timeout = scope.duration("idle_timeout", raw.idle_timeout.as_deref(), &SESSION_IDLE);
+    let idle_timeout = scope.duration("idle_timeout", raw.idle_timeout.as_deref(), &SESSION_IDLE_TIMEOUT);
     let max = scope.count("max", raw.max, MAX_SESSIONS, DEFAULT_MAX_SESSIONS);
     Some(Sessions { mode: mode?, idle_timeout, max })
 }

@@ -17,7 +17,8 @@ impl Findings {
     }
 }
 
-/// A place in the configuration. A child borrows its parent, so that a path costs nothing until there is a mistake to report.
+/// A place in the configuration. A child borrows its parent, so that a path costs nothing until there is a mistake to
+/// report.
 pub(crate) struct Scope<'a> {
     findings: &'a Findings,
     parent: Option<(&'a Scope<'a>, Place)>,
@@ -71,7 +72,8 @@ impl<'a> Scope<'a> {
         count <= limit
     }
 
-    /// Reads an optional duration. A wrong one is reported and read as the default, since nothing will come of the configuration.
+    /// Reads an optional duration. A wrong one is reported and read as the default, since nothing will come of the
+    /// configuration.
     pub(crate) fn duration(&self, name: &'static str, raw: Option<&str>, bounds: &Bounds) -> Duration {
         let Some(text) = raw else {
             return bounds.default;

@@ -8,13 +8,13 @@ use shadowcat_proto::config::v1 as raw;
 use super::scope::{Scope, optional};
 use super::value::{Source, source};
 use super::{header, url};
+use crate::defaults::{
+    CHILD_IDLE_TIMEOUT, CONNECT_TIMEOUT, CONNECTION_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, FIRST_BYTE_TIMEOUT,
+    MAX_CONNECTIONS, STREAM_IDLE_TIMEOUT,
+};
 use crate::limits::{MAX_ARGUMENT_BYTES, MAX_COMMAND_ARGUMENTS, MAX_ENVIRONMENT, MAX_HEADERS};
-use crate::route::STREAM_IDLE_TIMEOUT;
 use crate::source::not_yet;
 use crate::source::substitute::is_variable_name;
-use crate::upstream::{
-    CHILD_IDLE, CONNECT_TIMEOUT, CONNECTION_IDLE, DEFAULT_MAX_CONNECTIONS, FIRST_BYTE_TIMEOUT, MAX_CONNECTIONS,
-};
 use crate::{
     Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, UpstreamHeader,
     UpstreamTimeouts, ValueSource,
@@ -92,7 +92,7 @@ fn connections(raw: Option<&raw::upstream::http::Connections>, scope: &Scope<'_>
     let idle_timeout = raw.and_then(|raw| raw.idle_timeout.as_deref());
     Connections {
         max: scope.count("max", raw.and_then(|raw| raw.max), MAX_CONNECTIONS, DEFAULT_MAX_CONNECTIONS),
-        idle_timeout: scope.duration("idle_timeout", idle_timeout, &CONNECTION_IDLE),
+        idle_timeout: scope.duration("idle_timeout", idle_timeout, &CONNECTION_IDLE_TIMEOUT),
     }
 }
 
@@ -115,7 +115,8 @@ pub(crate) fn stdio(raw: &raw::upstream::Stdio, scope: &Scope<'_>) -> Option<Std
             None
         }
     };
-    let stop_when_idle_for = scope.duration("stop_when_idle_for", raw.stop_when_idle_for.as_deref(), &CHILD_IDLE);
+    let stop_when_idle_for =
+        scope.duration("stop_when_idle_for", raw.stop_when_idle_for.as_deref(), &CHILD_IDLE_TIMEOUT);
     Some(StdioUpstream { command: command?, env: env?, sharing: sharing?, stop_when_idle_for })
 }
 

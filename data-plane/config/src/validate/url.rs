@@ -49,7 +49,8 @@ pub(crate) fn names_a_host(authority: &Authority) -> bool {
     is_host(host) && (port.is_empty() || authority.port_u16().is_some_and(|port| port != 0))
 }
 
-/// Whether a text is a host name, an IPv4 address, or an IPv6 address in brackets. Underscores are let in: container networks use them.
+/// Whether a text is a host name, an IPv4 address, or an IPv6 address in brackets. Underscores are let in: container
+/// networks use them.
 pub(crate) fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
