@@ -84,3 +84,27 @@ fn take_at(node: &mut Node, place: &[&str], what: &str, path: &mut Vec<Step>, fo
 fn is_text(node: &Node, value: &str) -> bool {
     matches!(&node.content, Content::Text(text) if text == value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest document that has something at `place`.
+    fn document_with(place: &str) -> String {
+        place.rsplit('.').fold("{}".to_owned(), |inner, step| match (step.split_once('='), step.strip_suffix("[]")) {
+            (Some((field, value)), _) => format!("{{ {field}: {value} }}"),
+            (None, Some(list)) => format!("{{ {list}: [{inner}] }}"),
+            (None, None) => format!("{{ {step}: {inner} }}"),
+        })
+    }
+
+    #[test]
+    fn everything_in_the_table_is_refused_by_name() {
+        for (place, what) in TABLE {
+            let text = document_with(place);
+            let told = crate::parse_local_in(&text, "", &|_| None).expect_err(place).to_string();
+            let field = place.rsplit('.').next().and_then(|step| step.split('=').next()).expect("a field");
+            assert!(told.contains(&format!("{field}: {} ({HINT})", message(what))), "{text}: {told}");
+        }
+    }
+}
