@@ -1,0 +1,108 @@
+//! How a gateway stops: nobody is refused and nothing is cut while there is time.
+//!
+//! Three moments, each of which waits for the one before: *announced* (readiness says no, answers carry `Connection: close`, streams
+//! that belong to no call are told to reconnect), *door closed* (no new connection; the open ones finish what they have), *time is up*.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
+
+/// How long a drain may take, from its announcement to the moment at which what is left is cut: the default termination grace
+/// of Kubernetes.
+pub const GRACE: Duration = Duration::from_secs(30);
+
+/// The door stays open this long after the announcement, so that load balancers that poll readiness each second have
+/// turned away before a connection could be refused.
+pub const LAME_DUCK: Duration = Duration::from_secs(2);
+
+/// Clients of streams that end with the drain are told to come back after this: at once, but not in the same instant.
+pub(crate) const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+
+/// The state of a drain; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Drain {
+    announced: CancellationToken,
+    closed: CancellationToken,
+    over: CancellationToken,
+    calls: TaskTracker,
+}
+
+/// Held by every call from its head to the last byte of its answer: a drain waits for it.
+#[derive(Debug)]
+pub struct DrainGuard(#[expect(dead_code, reason = "whoever holds it is alive")] TaskTrackerToken);
+
+impl Drain {
+    /// A call that a drain must wait for.
+    #[must_use]
+    pub fn guard(&self) -> DrainGuard {
+        DrainGuard(self.calls.token())
+    }
+
+    /// True once the gateway has begun to stop.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.announced.is_cancelled()
+    }
+
+    /// Resolves when the gateway begins to stop.
+    pub async fn announced(&self) {
+        self.announced.cancelled().await;
+    }
+
+    /// [`announced`](Self::announced) as a future that a stream can own.
+    pub(crate) fn announcement(&self) -> Pin<Box<WaitForCancellationFutureOwned>> {
+        Box::pin(self.announced.clone().cancelled_owned())
+    }
+
+    /// Resolves when no new connection is accepted any more.
+    pub async fn door_closed(&self) {
+        self.closed.cancelled().await;
+    }
+
+    /// Resolves when what is left is cut.
+    pub async fn time_is_up(&self) {
+        self.over.cancelled().await;
+    }
+
+    /// Goes through the three moments and returns when every call has ended or `grace` has passed; true if none was cut.
+    pub async fn run(&self, lame_duck: Duration, grace: Duration) -> bool {
+        let deadline = Instant::now() + grace;
+        self.announced.cancel();
+        tokio::time::sleep(lame_duck.min(grace)).await;
+        self.closed.cancel();
+        self.calls.close();
+        let finished = tokio::time::timeout_at(deadline, self.calls.wait()).await.is_ok();
+        self.over.cancel();
+        finished
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_waits_for_calls_and_for_no_longer() {
+        let drain = Drain::default();
+        let guard = drain.guard();
+        let running = tokio::join!(drain.run(LAME_DUCK, GRACE), async {
+            drain.announced().await;
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            drop(guard);
+        });
+        assert!(running.0, "the call was cut");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_does_not_end_is_cut_when_the_grace_is_over() {
+        let drain = Drain::default();
+        let _guard = drain.guard();
+        let began = Instant::now();
+        assert!(!drain.run(LAME_DUCK, GRACE).await);
+        assert_eq!(began.elapsed(), GRACE);
+    }
+}

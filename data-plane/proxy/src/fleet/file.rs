@@ -1,0 +1,65 @@
+//! A configuration file, read again whenever it changes.
+//!
+//! The directory is watched, not the file: editors rename, and Kubernetes swaps a symbolic link beside it. Whatever is wrong with a
+//! new version is logged with its place, and the running one stays.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecursiveMode, Watcher};
+use shadowcat_config::{LocalConfig, load_local};
+use tokio::sync::watch;
+
+use crate::gateway::Control;
+
+/// Writes that follow each other within this time are one change: an editor saves in several steps.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// The file is looked at this often even if the system reports nothing, as on network file systems.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Follows `path` until the future is dropped. `running` is what was read at the start; its `node` part needs a restart to change.
+pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
+    let (changed, mut changes) = watch::channel(());
+    // Dropping the watcher ends its thread, so it lives as long as this future.
+    let _watcher = match watcher(&path, changed.clone()) {
+        Ok(watcher) => Some(watcher),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "changes are looked for every {LOOK_EVERY:?} only");
+            None
+        }
+    };
+    let node = running.node;
+    loop {
+        let _ = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
+        while let Ok(Ok(())) = tokio::time::timeout(QUIET, changes.changed()).await {}
+        match read(path.clone()).await {
+            Ok(read) if read.node != node => {
+                tracing::error!(path = %path.display(), "node: changed; restart to apply it (the running configuration stays)");
+            }
+            Ok(read) if control.runs(&read.config) => {}
+            Ok(read) => match control.reload(read.config) {
+                Ok(()) => tracing::info!(path = %path.display(), "configuration reloaded"),
+                Err(error) => tracing::error!(path = %path.display(), %error, "the running configuration stays"),
+            },
+            Err(errors) => tracing::error!("the running configuration stays:\n{errors}"),
+        }
+    }
+}
+
+async fn read(path: PathBuf) -> Result<LocalConfig, String> {
+    let read = tokio::task::spawn_blocking(move || load_local(&path)).await;
+    read.map_err(|error| error.to_string())?.map_err(|diagnostics| diagnostics.to_string())
+}
+
+fn watcher(path: &Path, changed: watch::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // Reading the file is an event too, and answering it would never end.
+        if event.map_or(true, |event| !event.kind.is_access()) {
+            changed.send_replace(());
+        }
+    })?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    watcher.watch(directory, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}

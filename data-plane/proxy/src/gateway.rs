@@ -1,0 +1,292 @@
+//! The gateway as a library: built, served, reloaded, drained.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use shadowcat_config::{Config, Tls};
+use shadowcat_session::{MemoryStore, SessionStore, StoreOptions, StreamId};
+use shadowcat_upstream::Upstream;
+use shadowcat_upstream::reaper::Reaper;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admit::Door;
+use crate::drain::{Drain, GRACE, LAME_DUCK};
+use crate::listen::{Caps, Listener, TlsError, acceptor};
+use crate::observe::{Registry, UPKEEP_EVERY, store_metrics};
+use crate::route::{BuildError, Factory, Runtime, Shared};
+use crate::service::{Faces, Gate};
+
+/// Where a gateway listens unless it is told otherwise.
+pub const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+
+/// What ends after the last call (detached streams, replays) is cut after this.
+const TASKS_GRACE: Duration = Duration::from_secs(2);
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another with --bind")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificate is not usable.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The configuration is valid but cannot be put to use here.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// How to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stop {
+    lame_duck: Duration,
+    grace: Duration,
+}
+
+impl Stop {
+    /// As a replica behind a load balancer stops: see [`crate::drain`].
+    pub const ORDERLY: Self = Self { lame_duck: LAME_DUCK, grace: GRACE };
+
+    /// As a person stops a program: no lame duck, a short grace.
+    pub const PROMPT: Self = Self { lame_duck: Duration::ZERO, grace: Duration::from_secs(5) };
+}
+
+/// Collects what a gateway is made of. Only a configuration is indispensable.
+pub struct GatewayBuilder {
+    config: Config,
+    bind: SocketAddr,
+    operations: Option<SocketAddr>,
+    tls: Option<Tls>,
+    registry: Registry,
+    instance: Arc<str>,
+    store: Option<Arc<dyn SessionStore>>,
+    upstreams: HashMap<String, Arc<dyn Upstream>>,
+    reaper: Reaper,
+}
+
+impl GatewayBuilder {
+    fn new(config: Config) -> Self {
+        Self {
+            config,
+            bind: DEFAULT_BIND,
+            operations: None,
+            tls: None,
+            registry: Registry::new(),
+            instance: StreamId::random().to_string().into(),
+            store: None,
+            upstreams: HashMap::new(),
+            reaper: Reaper::absent(),
+        }
+    }
+
+    /// The address for MCP clients; port 0 takes a free one. [`DEFAULT_BIND`] by default.
+    #[must_use]
+    pub fn bind(mut self, address: SocketAddr) -> Self {
+        self.bind = address;
+        self
+    }
+
+    /// An address of its own for health and metrics. Without one, they are on the address for clients.
+    #[must_use]
+    pub fn operations(mut self, address: SocketAddr) -> Self {
+        self.operations = Some(address);
+        self
+    }
+
+    /// Serves HTTPS to MCP clients.
+    #[must_use]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
+    /// Where sessions live. In the memory of this process by default.
+    #[must_use]
+    pub fn session_store(mut self, store: Arc<dyn SessionStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Answers in place of the configured upstream of this name.
+    #[must_use]
+    pub fn upstream(mut self, name: impl Into<String>, upstream: Arc<dyn Upstream>) -> Self {
+        self.upstreams.insert(name.into(), upstream);
+        self
+    }
+
+    /// Who ends the child processes if this process dies without doing it itself.
+    #[must_use]
+    pub fn reaper(mut self, reaper: Reaper) -> Self {
+        self.reaper = reaper;
+        self
+    }
+
+    /// What a store for this gateway is made with: its counters appear under `/metrics`, and it knows this boot by its name.
+    #[must_use]
+    pub fn store_options(&self) -> StoreOptions {
+        StoreOptions { metrics: store_metrics(&self.registry), ..StoreOptions::new(Arc::clone(&self.instance)) }
+    }
+
+    /// Builds everything and opens the sockets.
+    ///
+    /// # Errors
+    /// When an address, a certificate or a secret is not there.
+    pub async fn build(self) -> Result<Gateway, StartError> {
+        let options = self.store_options();
+        let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new(options)));
+        let instance = self.instance;
+        let shared = Arc::new(Shared {
+            store,
+            instance: Arc::clone(&instance),
+            drain: Drain::default(),
+            tasks: TaskTracker::new(),
+            registry: self.registry.clone(),
+        });
+        let factory = Factory::new(self.registry.clone(), self.reaper, instance, self.upstreams);
+        let runtime = Arc::new(ArcSwap::from_pointee(Runtime::build(self.config, None, &factory)?));
+        let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
+        let caps = caps(&self.registry);
+        let clients = listen(self.bind, tls, &caps).await?;
+        let operators = match self.operations {
+            Some(address) => Some(listen(address, None, &caps).await?),
+            None => None,
+        };
+        Ok(Gateway { control: Control { runtime, shared, factory: Arc::new(factory) }, clients, operators, caps })
+    }
+}
+
+fn caps(registry: &Registry) -> Arc<Caps> {
+    let open = registry.gauge("shadowcat_connections", "Connections open.", vec![]);
+    let refused = registry.counter("shadowcat_connections_refused_total", "Connections closed beyond a cap.", vec![]);
+    Caps::new(open, refused, TaskTracker::new())
+}
+
+async fn listen(
+    address: SocketAddr,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    caps: &Arc<Caps>,
+) -> Result<Listener, StartError> {
+    Listener::bind(address, tls, Arc::clone(caps)).await.map_err(|source| StartError::Bind { address, source })
+}
+
+/// A gateway whose sockets are open and which serves once it is told to.
+pub struct Gateway {
+    control: Control,
+    clients: Listener,
+    operators: Option<Listener>,
+    caps: Arc<Caps>,
+}
+
+/// Acts on a gateway while it serves.
+#[derive(Clone)]
+pub struct Control {
+    runtime: Arc<ArcSwap<Runtime>>,
+    shared: Arc<Shared>,
+    factory: Arc<Factory>,
+}
+
+impl Gateway {
+    /// Starts to collect what a gateway that runs `config` is made of.
+    #[must_use]
+    pub fn builder(config: Config) -> GatewayBuilder {
+        GatewayBuilder::new(config)
+    }
+
+    /// The address for MCP clients.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.clients.local_addr()
+    }
+
+    /// The address for operators, if it is another one.
+    #[must_use]
+    pub fn operations_addr(&self) -> Option<SocketAddr> {
+        self.operators.as_ref()?.local_addr().ok()
+    }
+
+    /// What acts on this gateway while it serves.
+    #[must_use]
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// Serves until `stop` resolves, then drains as it says; true if no call was cut.
+    pub async fn serve(self, stop: impl Future<Output = Stop>) -> bool {
+        let Self { control, clients, operators, caps } = self;
+        let Control { runtime, shared, .. } = control;
+        let upkeep = CancellationToken::new();
+        let kept_up = shared.tasks.spawn(keep_up(shared.registry.clone(), upkeep.clone()));
+        let gate = |door, faces| Gate { runtime: Arc::clone(&runtime), shared: Arc::clone(&shared), door, faces };
+        let faces = if operators.is_some() { Faces::Clients } else { Faces::Everybody };
+        let door = door(&clients);
+        let serving = TaskTracker::new();
+        serving.spawn(clients.run(Arc::new(gate(door, faces)), shared.drain.clone()));
+        if let Some(operators) = operators {
+            serving.spawn(operators.run(Arc::new(gate(Door::Open, Faces::Operators)), shared.drain.clone()));
+        }
+        let Stop { lame_duck, grace } = stop.await;
+        tracing::info!(?grace, "draining");
+        let whole = shared.drain.run(lame_duck, grace).await;
+        for tracker in [&serving, caps.tasks(), &shared.tasks] {
+            tracker.close();
+        }
+        upkeep.cancel();
+        let _ = kept_up.await;
+        let ended = async { tokio::join!(serving.wait(), caps.tasks().wait(), shared.tasks.wait()) };
+        let _ = tokio::time::timeout(TASKS_GRACE, ended).await;
+        for upstream in runtime.load().upstreams() {
+            upstream.upstream.shutdown().await;
+        }
+        shared.store.shutdown().await;
+        whole
+    }
+}
+
+impl Control {
+    /// Puts another configuration to use: built aside, then swapped in with one store. Calls under way keep theirs.
+    ///
+    /// # Errors
+    /// When it cannot be put to use on this machine; the running one stays.
+    pub fn reload(&self, config: Config) -> Result<(), BuildError> {
+        let old = self.runtime.load_full();
+        let new = Arc::new(Runtime::build(config, Some(&old), &self.factory)?);
+        self.runtime.store(Arc::clone(&new));
+        old.retire(&new, &self.shared.tasks);
+        Ok(())
+    }
+
+    /// True if `config` is what runs.
+    #[must_use]
+    pub fn runs(&self, config: &Config) -> bool {
+        self.runtime.load().config == *config
+    }
+}
+
+fn door(listener: &Listener) -> Door {
+    match listener.local_addr() {
+        Ok(address) if address.ip().is_loopback() => Door::Loopback,
+        _ => Door::Open,
+    }
+}
+
+async fn keep_up(registry: Registry, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = tick.tick() => registry.upkeep(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What a connection is doing, as its socket must know it to tell a slow client from an idle one.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::Arc;
+
+/// Shared by a connection's socket and the calls that run on it.
+#[derive(Debug, Default)]
+pub(crate) struct Activity {
+    calls: AtomicU32,
+    seen_a_head: AtomicBool,
+    multiplexed: AtomicBool,
+}
+
+/// Where a connection stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No request head has arrived yet.
+    Fresh,
+    /// At least one call is under way.
+    Busy,
+    /// Between two HTTP/1 requests: the next byte starts a head.
+    Quiet,
+    /// HTTP/2 without a call: bytes may be pings, so they start nothing.
+    QuietMultiplexed,
+}
+
+impl Activity {
+    /// Notes a complete request head; the connection is busy until the guard goes.
+    pub(crate) fn begin(self: &Arc<Self>, version: http::Version) -> CallOnConnection {
+        if version == http::Version::HTTP_2 {
+            self.multiplexed.store(true, Ordering::Relaxed);
+        }
+        self.seen_a_head.store(true, Ordering::Relaxed);
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        CallOnConnection(Arc::clone(self))
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        if !self.seen_a_head.load(Ordering::Relaxed) {
+            Phase::Fresh
+        } else if self.calls.load(Ordering::Relaxed) > 0 {
+            Phase::Busy
+        } else if self.multiplexed.load(Ordering::Relaxed) {
+            Phase::QuietMultiplexed
+        } else {
+            Phase::Quiet
+        }
+    }
+}
+
+/// Held by a call from its head to the last byte of its answer.
+#[derive(Debug)]
+pub(crate) struct CallOnConnection(Arc<Activity>);
+
+impl Drop for CallOnConnection {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}

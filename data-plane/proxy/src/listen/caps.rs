@@ -1,0 +1,74 @@
+//! How many connections there may be.
+
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use metrics::{Counter, Gauge};
+use tokio_util::task::TaskTracker;
+
+/// Connections in all. One costs about 12 KiB idle, so this many cost 120 MB.
+pub(crate) const CONNECTIONS_MAX: u32 = 10_000;
+
+/// Connections of one remote address, so that one client cannot take them all. Loopback is exempt: there a reverse proxy or a
+/// load generator stands for many clients.
+pub(crate) const CONNECTIONS_PER_ADDRESS_MAX: u32 = 200;
+
+/// Counts connections and refuses those beyond the caps: they are closed at once, and counted in
+/// `shadowcat_connections_refused_total`.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    open: AtomicU32,
+    per_address: DashMap<IpAddr, u32>,
+    tasks: TaskTracker,
+    gauge: Gauge,
+    refused: Counter,
+}
+
+impl Caps {
+    pub(crate) fn new(gauge: Gauge, refused: Counter, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { open: AtomicU32::new(0), per_address: DashMap::new(), tasks, gauge, refused })
+    }
+
+    /// The tasks that serve connections.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// A permit that is held as long as the connection; `None` beyond a cap.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
+        let permit = Permit { caps: Arc::clone(self), address: (!address.is_loopback()).then_some(address) };
+        self.gauge.increment(1.0);
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let of_address = permit.address.map_or(0, |address| {
+            let mut count = self.per_address.entry(address).or_insert(0);
+            *count += 1;
+            *count
+        });
+        if open > CONNECTIONS_MAX || of_address > CONNECTIONS_PER_ADDRESS_MAX {
+            self.refused.increment(1);
+            return None;
+        }
+        Some(permit)
+    }
+}
+
+/// One counted connection.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    caps: Arc<Caps>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.caps.open.fetch_sub(1, Ordering::Relaxed);
+        self.caps.gauge.decrement(1.0);
+        let Some(address) = self.address else { return };
+        if let Some(mut count) = self.caps.per_address.get_mut(&address) {
+            *count -= 1;
+        }
+        self.caps.per_address.remove_if(&address, |_, count| *count == 0);
+    }
+}

@@ -1,0 +1,141 @@
+//! Requests by route, method, tool and outcome.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use dashmap::DashMap;
+use metrics::{Counter, Gauge, Histogram};
+
+use super::recorder::{label, Registry};
+
+/// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
+const TOOLS_MAX: usize = 256;
+
+/// The label of what is not kept apart: a method no version of MCP knows, or a tool that no server has answered for yet. Names
+/// come from clients, so none becomes a series before a server has confirmed it.
+const OTHER: &str = "other";
+
+/// Methods that get a label of their own: every request and notification of the versions this gateway knows.
+const METHODS: &[&str] = &[
+    "initialize", "ping", "server/discover", "tools/list", "tools/call", "resources/list", "resources/templates/list",
+    "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen", "prompts/list", "prompts/get",
+    "completion/complete", "logging/setLevel", "tasks/get", "tasks/cancel", "tasks/result", "tasks/list", "tasks/update",
+    "notifications/initialized", "notifications/cancelled", "notifications/progress", "notifications/roots/list_changed",
+    "notifications/tasks/status",
+];
+
+/// How a call ended, as the label `outcome`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The server answered with a result.
+    Ok,
+    /// The server answered with a result that says `isError`.
+    ToolError,
+    /// The server answered with a JSON-RPC error or an HTTP error status.
+    ServerError,
+    /// The gateway refused what the client sent.
+    Refused,
+    /// The gateway could not get an answer.
+    Failed,
+    /// The client left before the answer was complete.
+    Abandoned,
+}
+
+impl Outcome {
+    const ALL: [Self; 6] =
+        [Self::Ok, Self::ToolError, Self::ServerError, Self::Refused, Self::Failed, Self::Abandoned];
+
+    /// The value of the label.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ToolError => "tool_error",
+            Self::ServerError => "server_error",
+            Self::Refused => "refused",
+            Self::Failed => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+/// The handles of one (route, method, tool).
+#[derive(Debug)]
+pub(crate) struct CallSeries {
+    outcomes: [Counter; Outcome::ALL.len()],
+    latency: Histogram,
+}
+
+impl CallSeries {
+    fn new(registry: &Registry, route: &Arc<str>, method: &'static str, tool: &str) -> Arc<Self> {
+        let labels = || {
+            vec![label("route", Arc::clone(route)), label("method", method), label("tool", tool.to_owned())]
+        };
+        let outcomes = Outcome::ALL.map(|outcome| {
+            let mut labels = labels();
+            labels.push(label("outcome", outcome.label()));
+            registry.counter("shadowcat_requests_total", "MCP messages from clients, by how they ended.", labels)
+        });
+        let help = "From the request's head to the answer's last byte.";
+        let latency = registry.latency("shadowcat_request_duration_seconds", help, labels());
+        Arc::new(Self { outcomes, latency })
+    }
+
+    fn record(&self, outcome: Outcome, began: Instant) {
+        self.outcomes[outcome as usize].increment(1);
+        self.latency.record(began.elapsed().as_secs_f64());
+    }
+}
+
+/// A route's calls.
+#[derive(Debug)]
+pub(crate) struct RouteCalls {
+    registry: Registry,
+    pub(crate) route: Arc<str>,
+    methods: DashMap<&'static str, Arc<CallSeries>>,
+    tools: DashMap<Box<str>, Arc<CallSeries>>,
+    /// Streams open to clients.
+    pub(crate) streams: Gauge,
+    /// Sessions in the store, as of the last time somebody looked.
+    pub(crate) sessions: Gauge,
+}
+
+impl RouteCalls {
+    pub(crate) fn new(registry: &Registry, route: &Arc<str>) -> Arc<Self> {
+        let labels = vec![label("route", Arc::clone(route))];
+        Arc::new(Self {
+            registry: registry.clone(),
+            route: Arc::clone(route),
+            methods: DashMap::new(),
+            tools: DashMap::new(),
+            streams: registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone()),
+            sessions: registry.gauge("shadowcat_sessions", "Sessions of a route, on all replicas that share them.", labels),
+        })
+    }
+
+    fn of_method(&self, method: &str) -> Arc<CallSeries> {
+        if let Some(series) = self.methods.get(method) {
+            return Arc::clone(&series);
+        }
+        let known = METHODS.iter().find(|known| **known == method).copied().unwrap_or(OTHER);
+        let series = self.methods.entry(known);
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, known, "")))
+    }
+
+    fn of_tool(&self, tool: &str, confirmed: bool) -> Arc<CallSeries> {
+        if let Some(series) = self.tools.get(tool) {
+            return Arc::clone(&series);
+        }
+        let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
+        let series = self.tools.entry(name.into());
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, "tools/call", name)))
+    }
+
+    /// Counts a finished call.
+    pub(crate) fn record(&self, method: &str, tool: Option<&str>, outcome: Outcome, began: Instant) {
+        let series = match tool {
+            Some(tool) => self.of_tool(tool, matches!(outcome, Outcome::Ok | Outcome::ToolError)),
+            None => self.of_method(method),
+        };
+        series.record(outcome, began);
+    }
+}

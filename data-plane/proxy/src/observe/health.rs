@@ -1,0 +1,68 @@
+//! Whether this process lives, is ready, and what each thing it depends on says.
+
+use http::{HeaderValue, Response, StatusCode};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use serde_json::json;
+use shadowcat_session::SessionStore;
+
+use crate::drain::Drain;
+use crate::route::Runtime;
+use crate::stream::GatewayBody;
+
+/// What the health endpoints look at.
+pub(crate) struct Health<'a> {
+    pub(crate) drain: &'a Drain,
+    pub(crate) store: &'a dyn SessionStore,
+    pub(crate) runtime: &'a Runtime,
+}
+
+impl Health<'_> {
+    /// `/health/live`: the process answers.
+    pub(crate) fn live() -> Response<GatewayBody> {
+        answer(StatusCode::OK, &json!({ "status": "ok" }))
+    }
+
+    /// `/health/ready`: traffic is welcome. A dependency that is down does not change it: what needs it says so per call.
+    pub(crate) fn ready(&self) -> Response<GatewayBody> {
+        if self.drain.is_announced() {
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
+        }
+        answer(StatusCode::OK, &json!({ "status": "ok" }))
+    }
+
+    /// `/health`: ready or not, with every dependency.
+    pub(crate) fn report(&self) -> Response<GatewayBody> {
+        let store = self.store.health();
+        let upstreams: serde_json::Map<_, _> = self
+            .runtime
+            .upstreams()
+            .map(|upstream| {
+                let status = upstream.upstream.status();
+                let said = json!({
+                    "reachable": status.reachable,
+                    "last_error": status.last_error,
+                    "in_flight": status.in_flight,
+                    "children": status.children,
+                });
+                (upstream.name.to_string(), said)
+            })
+            .collect();
+        let (status, word) = match self.drain.is_announced() {
+            true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            false if store.is_err() => (StatusCode::OK, "degraded"),
+            false => (StatusCode::OK, "ok"),
+        };
+        let sessions = json!({ "status": if store.is_ok() { "ok" } else { "unavailable" }, "error": store.err() });
+        answer(status, &json!({ "status": word, "sessions": sessions, "upstreams": upstreams }))
+    }
+}
+
+fn answer(status: StatusCode, body: &serde_json::Value) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::full(body.to_string().into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}

@@ -1,0 +1,151 @@
+//! From settings to the things that act on them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, HeaderValue};
+use shadowcat_config::{EnvVar, HeaderSource, HttpUpstream, SecretError, Sharing, StdioUpstream, Transport, ValueSource};
+use shadowcat_upstream as upstream;
+use shadowcat_upstream::Upstream;
+use shadowcat_upstream::reaper::Reaper;
+
+use super::runtime::UpstreamRuntime;
+use crate::observe::{Registry, RouteCalls, upstream_metrics};
+
+/// Why a valid configuration cannot be put to use on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A secret is not there.
+    #[error("upstreams.{upstream}: {source}")]
+    Secret {
+        /// The upstream that refers to it.
+        upstream: String,
+        /// What is missing.
+        source: SecretError,
+    },
+    /// A secret cannot be a header.
+    #[error("upstreams.{upstream}.headers.{header}: the secret has characters that a header cannot carry")]
+    Header {
+        /// The upstream.
+        upstream: String,
+        /// The header.
+        header: String,
+    },
+    /// The upstream refused its settings.
+    #[error("upstreams.{upstream}: {reason}")]
+    Upstream {
+        /// The upstream.
+        upstream: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Makes upstreams and what counts their calls.
+pub(crate) struct Factory {
+    registry: Registry,
+    reaper: Reaper,
+    instance: Arc<str>,
+    /// Upstreams that the program supplied, by the name of the configured one they stand in for.
+    injected: HashMap<String, Arc<dyn Upstream>>,
+    /// Counters of a route outlive its configuration: they must not fall back to zero.
+    calls: Mutex<HashMap<Arc<str>, Arc<RouteCalls>>>,
+}
+
+impl Factory {
+    pub(crate) fn new(
+        registry: Registry,
+        reaper: Reaper,
+        instance: Arc<str>,
+        injected: HashMap<String, Arc<dyn Upstream>>,
+    ) -> Self {
+        Self { registry, reaper, instance, injected, calls: Mutex::default() }
+    }
+
+    pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = calls.entry(Arc::clone(route));
+        Arc::clone(calls.or_insert_with_key(|route| RouteCalls::new(&self.registry, route)))
+    }
+
+    pub(crate) fn upstream(&self, config: &Arc<shadowcat_config::Upstream>) -> Result<UpstreamRuntime, BuildError> {
+        let name = config.name.as_str();
+        if let Some(injected) = self.injected.get(name) {
+            return Ok(UpstreamRuntime::new(config, Arc::clone(injected), false));
+        }
+        match &config.transport {
+            Transport::Http(settings) => {
+                Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), false))
+            }
+            Transport::Stdio(settings) => {
+                Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), true))
+            }
+        }
+    }
+
+    fn http(&self, name: &str, config: &HttpUpstream) -> Result<upstream::HttpUpstream, BuildError> {
+        let settings = upstream::HttpSettings {
+            name: name.into(),
+            url: config.url.clone(),
+            headers: headers(name, config)?,
+            max_connections: config.connections.max,
+            idle_timeout: config.connections.idle_timeout,
+            connect: config.timeouts.connect,
+            first_byte: config.timeouts.first_byte,
+            idle: config.timeouts.idle,
+        };
+        upstream::HttpUpstream::new(settings, &upstream_metrics(&self.registry, name)).map_err(refused(name))
+    }
+
+    fn stdio(&self, name: &str, config: &StdioUpstream) -> Result<upstream::StdioUpstream, BuildError> {
+        let env = config.env.iter().map(|variable| resolve(name, variable)).collect::<Result<_, _>>()?;
+        let settings = upstream::StdioSettings {
+            name: name.into(),
+            command: config.command.clone(),
+            env,
+            sharing: match config.sharing {
+                Sharing::PerSession => upstream::Sharing::PerSession,
+                Sharing::Shared => upstream::Sharing::Shared,
+            },
+            stop_when_idle_for: config.stop_when_idle_for,
+            instance: (*self.instance).into(),
+        };
+        upstream::StdioUpstream::new(settings, upstream_metrics(&self.registry, name), self.reaper.clone()).map_err(refused(name))
+    }
+}
+
+fn refused<E: std::fmt::Display>(name: &str) -> impl FnOnce(E) -> BuildError {
+    move |reason| BuildError::Upstream { upstream: name.to_owned(), reason: reason.to_string() }
+}
+
+fn headers(name: &str, config: &HttpUpstream) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::with_capacity(config.headers.len());
+    for header in &config.headers {
+        let value = match &header.value {
+            HeaderSource::Value(value) => value.clone(),
+            HeaderSource::Secret(reference) => {
+                let secret = reference.resolve().map_err(missing(name))?;
+                let mut value = HeaderValue::from_str(secret.as_str()).map_err(|_| BuildError::Header {
+                    upstream: name.to_owned(),
+                    header: header.name.to_string(),
+                })?;
+                value.set_sensitive(true);
+                value
+            }
+        };
+        headers.append(header.name.clone(), value);
+    }
+    Ok(headers)
+}
+
+fn resolve(name: &str, variable: &EnvVar) -> Result<(String, String), BuildError> {
+    let value = match &variable.value {
+        ValueSource::Value(value) => value.clone(),
+        ValueSource::Secret(reference) => reference.resolve().map_err(missing(name))?.as_str().to_owned(),
+    };
+    Ok((variable.name.clone(), value))
+}
+
+fn missing(name: &str) -> impl FnOnce(SecretError) -> BuildError {
+    move |source| BuildError::Secret { upstream: name.to_owned(), source }
+}

@@ -1,0 +1,176 @@
+//! Upstream sessions that the gateway keeps for messages without one, so that a bare `curl` of `tools/call` works on a server
+//! which demands a handshake.
+//!
+//! One session serves one call at a time. Two clients may use the same request id, and a server that asks its client a
+//! question must not ask the wrong one; with a session to itself, a call needs no id rewritten and keeps its bytes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use shadowcat_mcp::header::{PROTOCOL_VERSION, SESSION_ID};
+use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, Limits, ProtocolVersion};
+use shadowcat_upstream::{Call, UpstreamBody, Verb};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
+
+use super::initialize::Initialized;
+use super::{Exchange, RouteRuntime};
+use crate::refuse;
+
+/// Calls without a session that may be under way at once on a route. Each may cost a child process, and whoever needs more
+/// opens a session.
+const HELD_MAX: usize = 16;
+
+/// A call waits this long for a held session before it is refused as overloaded.
+const HELD_WAIT: Duration = Duration::from_secs(1);
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
+
+/// The held sessions of a route: at most [`HELD_MAX`].
+#[derive(Debug)]
+pub(crate) struct HeldSessions {
+    permits: Arc<Semaphore>,
+    idle: Arc<Mutex<Vec<Held>>>,
+}
+
+/// An upstream session of ours.
+#[derive(Debug, Clone)]
+struct Held {
+    /// Absent where the upstream keeps no sessions.
+    id: Option<HeaderValue>,
+    version: ProtocolVersion,
+}
+
+/// A held session while a call has it; goes back when dropped.
+#[derive(Debug)]
+pub(crate) struct HeldLease {
+    held: Option<Held>,
+    idle: Arc<Mutex<Vec<Held>>>,
+    route: Arc<RouteRuntime>,
+    tasks: TaskTracker,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl HeldSessions {
+    pub(crate) fn new() -> Self {
+        Self { permits: Arc::new(Semaphore::new(HELD_MAX)), idle: Arc::default() }
+    }
+
+    /// Sends `message` in a held session; the lease belongs to the answer's end.
+    pub(crate) async fn call(
+        &self,
+        exchange: &Exchange,
+        mut headers: HeaderMap,
+        message: Envelope,
+    ) -> Result<(Response<UpstreamBody>, Option<HeldLease>), GatewayError> {
+        let route = &*exchange.route;
+        if message.kind() != Kind::Request {
+            return Ok((accepted(), None));
+        }
+        let mut lease = self.lease(exchange).await?;
+        let kept = lease.held.clone();
+        let held = match kept {
+            Some(held) => held,
+            None => lease.held.insert(open(route).await?).clone(),
+        };
+        headers.entry(PROTOCOL_VERSION).or_insert(HeaderValue::from_static(held.version.as_str()));
+        let again = headers.clone();
+        let (response, message) = send(route, &held, headers, message).await?;
+        if response.status() != StatusCode::NOT_FOUND || held.id.is_none() {
+            return Ok((response, Some(lease)));
+        }
+        // The upstream has forgotten the session and so did nothing: the one retry runs the call for the first time.
+        let held = lease.held.insert(open(route).await?).clone();
+        let (response, _) = send(route, &held, again, message).await?;
+        Ok((response, Some(lease)))
+    }
+
+    async fn lease(&self, exchange: &Exchange) -> Result<HeldLease, GatewayError> {
+        let route = &exchange.route;
+        let wait = tokio::time::timeout(HELD_WAIT, Arc::clone(&self.permits).acquire_owned());
+        let Ok(Ok(permit)) = wait.await else {
+            let message = format!("{HELD_MAX} calls without a session are under way; send initialize to have a session of your own");
+            return Err(GatewayError::new(ErrorKind::Overloaded, message).on_route(&route.name).retry_after(HELD_WAIT));
+        };
+        let held = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (idle, tasks) = (Arc::clone(&self.idle), exchange.shared.tasks.clone());
+        Ok(HeldLease { held, idle, route: Arc::clone(route), tasks, _permit: permit })
+    }
+}
+
+impl HeldLease {
+    /// Ends the session instead of giving it back: its call was left in the middle, and the next one could be taken for it.
+    pub(crate) fn discard(mut self) {
+        let Some(session) = self.held.take().and_then(|held| held.id) else { return };
+        let route = Arc::clone(&self.route);
+        self.tasks.spawn(async move {
+            let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) };
+            if let Err(error) = route.call(call).await {
+                tracing::debug!(route = %route.name, %error, "held session not ended");
+            }
+        });
+    }
+}
+
+impl Drop for HeldLease {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held);
+        }
+    }
+}
+
+async fn send(
+    route: &RouteRuntime,
+    held: &Held,
+    headers: HeaderMap,
+    message: Envelope,
+) -> Result<(Response<UpstreamBody>, Envelope), GatewayError> {
+    let call = Call { verb: Verb::Post(message.clone()), headers, session: held.id.clone() };
+    let response = route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))?;
+    Ok((response, message))
+}
+
+/// What a notification or response without a session comes to: there is no exchange it could belong to.
+fn accepted() -> Response<UpstreamBody> {
+    let mut response = Response::new(UpstreamBody::full(Bytes::new()));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response
+}
+
+/// Opens an upstream session in the gateway's own name, with no capability that would let the server ask questions.
+async fn open(route: &RouteRuntime) -> Result<Held, GatewayError> {
+    let opening = serde_json::json!({
+        "jsonrpc": "2.0", "id": "shadowcat", "method": "initialize",
+        "params": {
+            "protocolVersion": ProtocolVersion::LATEST_LEGACY.as_str(),
+            "capabilities": {},
+            "clientInfo": { "name": "shadowcat", "version": env!("CARGO_PKG_VERSION") },
+        },
+    });
+    let response = post(route, &opening, None).await?;
+    let id = response.headers().get(SESSION_ID).cloned();
+    let initialized = Initialized::read(route, response).await?;
+    let version = initialized.version(route)?;
+    let held = Held { id, version };
+    let done = serde_json::json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+    post(route, &done, Some(&held)).await?;
+    Ok(held)
+}
+
+async fn post(route: &RouteRuntime, message: &serde_json::Value, held: Option<&Held>) -> Result<Response<UpstreamBody>, GatewayError> {
+    let message = Envelope::read(Bytes::from(message.to_string()), Limits::default()).map_err(|error| GatewayError::from(&error))?;
+    let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, JSON);
+    headers.insert(ACCEPT, JSON_OR_EVENTS);
+    if let Some(held) = held {
+        headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(held.version.as_str()));
+    }
+    let session = held.and_then(|held| held.id.clone());
+    let call = Call { verb: Verb::Post(message), headers, session };
+    route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))
+}

@@ -1,0 +1,149 @@
+//! What a configuration becomes: routes with everything a call needs, built once, off the way of any call.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use shadowcat_config::{Config, Route};
+use shadowcat_session::SessionStore;
+use shadowcat_upstream::{Call, Stage, Upstream, UpstreamBody, UpstreamError, Why};
+use tokio_util::task::TaskTracker;
+
+use super::RouteTable;
+use super::build::{BuildError, Factory};
+use super::held::HeldSessions;
+use crate::drain::Drain;
+use crate::observe::{Registry, RouteCalls};
+
+/// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
+const RETIREMENT_MAX: Duration = Duration::from_secs(300);
+
+/// How often a retiring upstream is asked whether it still has calls.
+const RETIREMENT_LOOK: Duration = Duration::from_millis(250);
+
+/// What outlives every configuration.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn SessionStore>,
+    /// This boot of this node.
+    pub(crate) instance: Arc<str>,
+    pub(crate) drain: Drain,
+    /// Tasks that outlive a call: detached streams, replays, retiring upstreams.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) registry: Registry,
+}
+
+/// A configuration in use. Immutable: a change makes another one.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    pub(crate) config: Config,
+    pub(crate) routes: RouteTable,
+    upstreams: HashMap<Arc<str>, Arc<UpstreamRuntime>>,
+}
+
+/// An upstream in use, carried over from one configuration to the next as long as its own part of it is unchanged.
+pub(crate) struct UpstreamRuntime {
+    config: Arc<shadowcat_config::Upstream>,
+    pub(crate) name: Arc<str>,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    /// Its sessions live in this process.
+    pub(crate) pinned: bool,
+    pub(crate) held: HeldSessions,
+}
+
+/// A route in use.
+#[derive(Debug)]
+pub(crate) struct RouteRuntime {
+    pub(crate) config: Arc<Route>,
+    pub(crate) name: Arc<str>,
+    pub(crate) target: Arc<UpstreamRuntime>,
+    pub(crate) calls: Arc<RouteCalls>,
+}
+
+impl Runtime {
+    /// Builds everything that `config` names; what `previous` has and is unchanged is taken over.
+    pub(crate) fn build(config: Config, previous: Option<&Self>, factory: &Factory) -> Result<Self, BuildError> {
+        let mut upstreams = HashMap::new();
+        for wanted in config.upstreams() {
+            let kept = previous.and_then(|previous| previous.upstreams.get(wanted.name.as_str()));
+            let upstream = match kept {
+                Some(kept) if kept.config == *wanted => Arc::clone(kept),
+                _ => Arc::new(factory.upstream(wanted)?),
+            };
+            upstreams.insert(Arc::clone(&upstream.name), upstream);
+        }
+        let routes = config.routes().iter().map(|route| {
+            let name: Arc<str> = route.name.as_str().into();
+            let target = Arc::clone(&upstreams[route.target.name.as_str()]);
+            let calls = factory.calls(&name);
+            Arc::new(RouteRuntime { config: Arc::clone(route), name, target, calls })
+        });
+        let routes = RouteTable::new(routes);
+        Ok(Self { config, routes, upstreams })
+    }
+
+    pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamRuntime>> {
+        self.upstreams.values()
+    }
+
+    /// Stops what the next configuration does not take over, each when its last call has ended.
+    pub(crate) fn retire(&self, next: &Self, tasks: &TaskTracker) {
+        for (name, old) in &self.upstreams {
+            let kept = next.upstreams.get(name).is_some_and(|new| Arc::ptr_eq(new, old));
+            if !kept {
+                let old = Arc::clone(old);
+                tasks.spawn(async move { old.stop_when_idle().await });
+            }
+        }
+    }
+}
+
+impl UpstreamRuntime {
+    pub(crate) fn new(config: &Arc<shadowcat_config::Upstream>, upstream: Arc<dyn Upstream>, pinned: bool) -> Self {
+        let name = config.name.as_str().into();
+        Self { config: Arc::clone(config), name, upstream, pinned, held: HeldSessions::new() }
+    }
+
+    async fn stop_when_idle(&self) {
+        let idle = async {
+            while self.upstream.status().in_flight > 0 {
+                tokio::time::sleep(RETIREMENT_LOOK).await;
+            }
+        };
+        // One look's delay lets calls that have just read the old configuration reach it.
+        tokio::time::sleep(RETIREMENT_LOOK).await;
+        if tokio::time::timeout(RETIREMENT_MAX, idle).await.is_err() {
+            tracing::warn!(upstream = %self.name, "retired upstream still had calls and was stopped");
+        }
+        self.upstream.shutdown().await;
+    }
+}
+
+impl RouteRuntime {
+    /// Calls the route's upstream; the answer's head arrives within the route's time, whatever the upstream's own bounds are.
+    pub(crate) async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
+        let wait = self.config.timeouts.request;
+        tokio::time::timeout(wait, self.target.upstream.call(call)).await.unwrap_or_else(|_| {
+            Err(UpstreamError {
+                upstream: (&*self.target.name).into(),
+                stage: Stage::FirstByte,
+                why: Why::TimedOut,
+                sent: true,
+                detail: format!("no answer within the {wait:?} that route {} allows (timeouts.request)", self.name),
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UpstreamRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpstreamRuntime").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,141 @@
+//! The way of a call through the rooms, from the top of the list down.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response};
+use hyper::body::Incoming;
+use shadowcat_mcp::{ErrorKind, GatewayError};
+
+use shadowcat_session::CountOf;
+
+use crate::admit::{self, Door};
+use crate::listen::{CallOnConnection, Service};
+use crate::observe::{CallIds, Health, Outcome};
+use crate::refuse;
+use crate::route::{self, Exchange, Refusal, Runtime, Shared};
+use crate::stream::{Account, GatewayBody};
+
+/// What a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Faces {
+    /// MCP clients, and `/health` for their load balancer.
+    Clients,
+    /// MCP clients and operators on one port.
+    Everybody,
+    /// Operators: health, metrics.
+    Operators,
+}
+
+/// Answers the requests of one listener.
+pub(crate) struct Gate {
+    pub(crate) runtime: Arc<ArcSwap<Runtime>>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) door: Door,
+    pub(crate) faces: Faces,
+}
+
+impl Service for Gate {
+    async fn call(&self, connection: CallOnConnection, request: Request<Incoming>) -> Response<GatewayBody> {
+        // The configuration of this call, from here to its last byte.
+        let runtime = self.runtime.load_full();
+        let found = if self.faces == Faces::Operators { None } else { runtime.routes.find(&request) };
+        let mut response = match found {
+            Some(route) => {
+                let exchange = Exchange { route: Arc::clone(route), shared: Arc::clone(&self.shared) };
+                self.serve(exchange, connection, request).await
+            }
+            None => self.beside(&runtime, &request).await,
+        };
+        if self.shared.drain.is_announced() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl Gate {
+    /// A request on a route.
+    async fn serve(&self, exchange: Exchange, connection: CallOnConnection, request: Request<Incoming>) -> Response<GatewayBody> {
+        let cors = exchange.route.config.cors.clone();
+        let page = admit::asking_page(request.headers(), cors.as_ref());
+        let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
+        let ids = CallIds::of(request.headers());
+        let mut account = Account::open(&exchange.route.calls, of_a_call, connection, ids);
+        let answered = match admit::preflight(&request, cors.as_ref()) {
+            Some(response) => Ok(response),
+            None => self.pass(exchange, request, &mut account).await,
+        };
+        let mut response = answered.unwrap_or_else(|refusal| {
+            let error = account.refuse(*refusal.error);
+            refuse::answer(&error, refusal.id.as_deref())
+        });
+        if let Some(page) = page {
+            admit::share(&mut response, page);
+        }
+        response.map(|body| body.with_account(account))
+    }
+
+    /// From room to room.
+    async fn pass(
+        &self,
+        exchange: Exchange,
+        request: Request<Incoming>,
+        account: &mut Account,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        self.door.check(&request, exchange.route.config.cors.as_ref())?;
+        match *request.method() {
+            Method::POST => {
+                admit::check_declared(request.headers())?;
+                let (head, body) = request.into_parts();
+                let message = admit::read(body).await?;
+                account.name(&message);
+                match route::era(&message, &head.headers) {
+                    shadowcat_mcp::Era::Modern => route::post_modern(exchange, head.headers, message, account).await,
+                    shadowcat_mcp::Era::Legacy => route::post_legacy(exchange, head.headers, message, account).await,
+                }
+            }
+            Method::GET => route::listen(exchange, request.into_parts().0.headers, account).await,
+            Method::DELETE => {
+                let ended = route::end_session(exchange, request.into_parts().0.headers).await?;
+                account.settle(Outcome::Ok);
+                Ok(ended)
+            }
+            _ => {
+                let message = "an MCP endpoint takes POST, GET and DELETE; send messages by POST";
+                Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into())
+            }
+        }
+    }
+
+    /// What is not a route: health and metrics, or nothing.
+    async fn beside(&self, runtime: &Runtime, request: &Request<Incoming>) -> Response<GatewayBody> {
+        let health = Health { drain: &self.shared.drain, store: &*self.shared.store, runtime };
+        let operators = self.faces != Faces::Clients;
+        match request.uri().path() {
+            "/health" if operators => health.report(),
+            "/health" | "/health/ready" => health.ready(),
+            "/health/live" => Health::live(),
+            "/metrics" if operators => self.metrics(runtime).await,
+            path => {
+                let known = runtime.config.routes().iter().map(|route| &*route.matches.path).collect::<Vec<_>>();
+                let message = format!("no route serves {path:?} with this host and these headers; there is {}", known.join(", "));
+                let error = GatewayError::new(ErrorKind::NoRoute, message);
+                refuse::answer(&error, None)
+            }
+        }
+    }
+
+    /// The metrics of now. Sessions are counted when asked: they live in the store, which all replicas share.
+    async fn metrics(&self, runtime: &Runtime) -> Response<GatewayBody> {
+        for route in runtime.routes.iter() {
+            if let Ok(count) = self.shared.store.count(CountOf::Route(&route.name)).await {
+                route.calls.sessions.set(count as f64);
+            }
+        }
+        let mut response = Response::new(GatewayBody::full(self.shared.registry.render().into()));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
+        response
+    }
+}

@@ -1,0 +1,102 @@
+//! What is owed when a call ends: its metrics, its place in a drain, its connection's rest.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use shadowcat_mcp::{Envelope, Fault, GatewayError, Severity};
+
+use crate::drain::DrainGuard;
+use crate::listen::CallOnConnection;
+use crate::observe::{CallIds, Outcome, RouteCalls};
+use crate::route::HeldLease;
+
+/// Travels with a call from its head to the last byte of its answer; dropping it is the end of the call.
+#[derive(Debug)]
+pub(crate) struct Account {
+    calls: Arc<RouteCalls>,
+    method: Box<str>,
+    tool: Option<Box<str>>,
+    ids: CallIds,
+    began: Instant,
+    outcome: Outcome,
+    lease: Option<HeldLease>,
+    _drain: Option<DrainGuard>,
+    _connection: CallOnConnection,
+}
+
+impl Account {
+    /// An account that says [`Outcome::Abandoned`] unless it is told otherwise. `drain` is absent for streams that belong to no
+    /// call: a drain ends those instead of waiting for them.
+    pub(crate) fn open(calls: &Arc<RouteCalls>, drain: Option<DrainGuard>, connection: CallOnConnection, ids: CallIds) -> Self {
+        Self {
+            calls: Arc::clone(calls),
+            method: Box::default(),
+            tool: None,
+            ids,
+            began: Instant::now(),
+            outcome: Outcome::Abandoned,
+            lease: None,
+            _drain: drain,
+            _connection: connection,
+        }
+    }
+
+    /// Names the call once its body has been read.
+    pub(crate) fn name(&mut self, message: &Envelope) {
+        let method = message.method().unwrap_or_default();
+        self.method = method.into();
+        self.tool = message.name().filter(|_| method == "tools/call").map(Into::into);
+    }
+
+    /// Notes a refusal: how the call ended, a log line as loud as the error's row of the table says, and the trace in the error.
+    pub(crate) fn refuse(&mut self, error: GatewayError) -> GatewayError {
+        self.outcome = match error.kind().fault() {
+            Fault::Client => Outcome::Refused,
+            Fault::Gateway | Fault::Upstream => Outcome::Failed,
+        };
+        let (request, session) = (self.ids.request(), self.ids.session());
+        let error = match self.ids.trace() {
+            Some(trace) => error.with_trace_id(trace),
+            None => error,
+        };
+        match error.kind().severity() {
+            Severity::Debug => tracing::debug!(request, session, %error, "call refused"),
+            Severity::Info => tracing::info!(request, session, %error, "call refused"),
+            Severity::Warn => tracing::warn!(request, session, %error, "call failed"),
+            Severity::Error => tracing::error!(request, session, %error, "call failed"),
+        }
+        error
+    }
+
+    /// Keeps an upstream session to this call until its end.
+    pub(crate) fn keep(&mut self, lease: HeldLease) {
+        self.lease = Some(lease);
+    }
+
+    /// Says how the call ended. The last word counts.
+    pub(crate) fn settle(&mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && matches!(self.outcome, Outcome::Abandoned | Outcome::Failed)
+        {
+            lease.discard();
+        }
+        tracing::debug!(
+            route = %self.calls.route,
+            method = %self.method,
+            tool = self.tool.as_deref(),
+            outcome = self.outcome.label(),
+            request = self.ids.request(),
+            session = self.ids.session(),
+            trace = self.ids.trace(),
+            elapsed = ?self.began.elapsed(),
+            "call"
+        );
+        self.calls.record(&self.method, self.tool.as_deref(), self.outcome, self.began);
+    }
+}
