@@ -1,0 +1,21 @@
+//! What the gateway promises, seen from outside: real binaries, real sockets, real processes.
+//!
+//! One binary, so that it links once. Each test starts what it needs, waits for what it can observe, and takes everything down.
+//! The tests in [`invariants`] carry the names that ARCHITECTURE.md gives the invariants.
+
+#![allow(clippy::unwrap_used, reason = "in a test an error is a failure, and its text says which")]
+#![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
+
+mod bounds;
+mod clients;
+mod drain;
+mod first_contact;
+mod invariants;
+mod redis_away;
+mod reload;
+mod replicas;
+mod servers;
+mod slow_sockets;
+mod stdio;
+mod streaming;
+mod upstream_faults;

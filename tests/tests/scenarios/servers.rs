@@ -1,0 +1,86 @@
+//! MCP servers that nobody here wrote, behind the gateway.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shadowcat_tests::{Client, Fleet, Lab, eventually, fleet};
+use tempfile::TempDir;
+
+/// An interpreter starts, on a machine busy with other tests.
+const STARTED: Duration = Duration::from_secs(30);
+
+async fn listening(url: &str) {
+    eventually("the server answers", STARTED, async || Client::to(url).send("{}").await.ok()).await;
+}
+
+async fn tools(client: &Client) -> Vec<String> {
+    let listed = client.request("tools/list", json!({})).await.unwrap().result().await.unwrap();
+    listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What server-everything does, over any transport.
+async fn assert_everything_works(fleet: &Fleet) {
+    let client = fleet.client(0).await;
+    let tools = tools(&client).await;
+    assert!(tools.len() >= 8 && tools.contains(&"echo".to_owned()), "{tools:?}");
+    let echoed = client.call_text("echo", json!({ "message": "ü世界😀" })).await.unwrap();
+    assert!(echoed.contains("ü世界😀"), "{echoed}");
+
+    let arguments = json!({ "duration": 0.5, "steps": 5 });
+    let params =
+        json!({ "name": "trigger-long-running-operation", "arguments": arguments, "_meta": { "progressToken": "p" } });
+    let mut events = client.request("tools/call", params).await.unwrap().events();
+    let mut steps = Vec::new();
+    loop {
+        let message: Value = events.next_message().await.unwrap().expect("an answer comes").json();
+        match message["params"]["progress"].as_u64() {
+            Some(step) => steps.push(step),
+            None if message.get("result").is_some() => break,
+            None => {}
+        }
+    }
+    assert_eq!(steps, [1, 2, 3, 4, 5]);
+    client.end_session().await.unwrap();
+    assert_eq!(client.call("echo", json!({ "message": "" })).await.unwrap_err().status_and_code().0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_everything_over_stdio() {
+    let fleet = fleet().stdio(&Lab::open().everything()).start().await;
+    assert_everything_works(&fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_everything_over_http() {
+    let dir = TempDir::new().unwrap();
+    let (_server, url) = Lab::open().start_everything(dir.path());
+    listening(&url).await;
+    let fleet = fleet().data_planes(2).redis().http(&url).start().await;
+    assert_everything_works(&fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_filesystem_server_reads_a_file() {
+    let dir = TempDir::new().unwrap();
+    std::fs::write(dir.path().join("note.txt"), "kept in a file").unwrap();
+    let fleet = fleet().stdio(&Lab::open().filesystem(dir.path())).start().await;
+    let client = fleet.client(0).await;
+    let text = client.call_text("read_text_file", json!({ "path": dir.path().join("note.txt") })).await.unwrap();
+    assert!(text.contains("kept in a file"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_python_server_asks_and_is_answered() {
+    let dir = TempDir::new().unwrap();
+    let (_server, url) = Lab::open().start_python_server(dir.path());
+    listening(&url).await;
+    let fleet = fleet().data_planes(2).redis().http(&url).start().await;
+    let client = fleet.client(0).await;
+    assert_eq!(client.call_text("echo", json!({ "message": "a" })).await.unwrap(), "a");
+    let mut events = client.start("greet", json!({})).await.unwrap().events();
+    let question = events.next_message().await.unwrap().unwrap().json();
+    assert_eq!(question["method"], "elicitation/create");
+    let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "accept", "content": { "name": "Ada" } } });
+    client.at(fleet.url(1)).send(answer.to_string()).await.unwrap();
+    assert_eq!(events.result().await.unwrap()["content"][0]["text"], "Hello, Ada!");
+}

@@ -1,0 +1,91 @@
+//! Servers that are dead, slow, lying or endless: the client gets a JSON-RPC error that names the upstream and the stage, soon.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use shadowcat_tests::{Failure, FleetBuilder, Upstream, fleet, free_port, reverse, within};
+use tokio::net::TcpListener;
+
+/// What the gateway is told to wait for.
+const PATIENCE: &str = "1s";
+
+/// What a client waits at most: the gateway's patience, and what a busy machine adds.
+const SOON: Duration = Duration::from_secs(5);
+
+fn impatient(fleet: FleetBuilder) -> FleetBuilder {
+    fleet.upstream_settings(json!({ "timeouts": { "connect": PATIENCE, "first_byte": PATIENCE, "idle": PATIENCE } }))
+}
+
+fn assert_blames(failure: &Failure, how: &str, code: i64, stage: &str) {
+    assert_eq!(failure.code, Some(code), "{how}: {failure}");
+    assert_eq!(failure.data["upstream"], "origin", "{how}: {failure}");
+    assert_eq!(failure.data["route"], "tools", "{how}: {failure}");
+    assert_eq!(failure.data["stage"], stage, "{how}: {failure}");
+    assert!(failure.data["trace_id"].is_string(), "{how}: {failure}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_lies_is_named_with_the_stage_it_lied_in() {
+    let upstream = Upstream::start().await;
+    let fleet = impatient(fleet().upstream(&upstream)).start().await;
+    let client = fleet.client(0).await;
+    let lies = [
+        ("half a JSON text", -31003, "body"),
+        ("not JSON-RPC", -31003, "body"),
+        ("another id", -31003, "body"),
+        ("another media type", -31003, "body"),
+        ("an HTML error", -31003, "body"),
+        ("silence", -31002, "first_byte"),
+        ("silence in mid-body", -31002, "body"),
+        ("a body that breaks off", -31001, "body"),
+        ("a stream without an answer", -31003, "body"),
+        ("a stream that breaks off", -31001, "body"),
+        ("a stream that falls silent", -31002, "body"),
+        ("a huge event", -31003, "body"),
+    ];
+    for (how, code, stage) in lies {
+        let failure = within(how, SOON, client.call("lie", json!({ "how": how, "token": how }))).await.expect_err(how);
+        assert_blames(&failure, how, code, stage);
+        assert_eq!(upstream.calls(how), 1, "{how}: never asked twice");
+    }
+    // After all that, an honest call is served.
+    client.call("echo", json!({ "token": "honest" })).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_huge_answer_passes_in_bounded_memory() {
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).start().await;
+    let client = fleet.client(0).await;
+    let before = fleet.plane(0).process().resident();
+    let reply = client.start("lie", json!({ "how": "a huge body", "token": "huge" })).await.unwrap();
+    let body = within("the body ends", Duration::from_secs(30), reply.text()).await.unwrap();
+    assert!(body.len() > 64 * 1024 * 1024);
+    let held = fleet.plane(0).process().resident().saturating_sub(before);
+    assert!(held < 24 * 1024 * 1024, "{held} bytes stay in the gateway");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_not_there_is_named_at_once() {
+    let url = format!("http://127.0.0.1:{}/mcp", free_port());
+    let fleet =
+        impatient(fleet().http(&url)).route_settings(json!({ "sessions": { "mode": "OPTIONAL" } })).start().await;
+    let client = shadowcat_tests::Client::to(fleet.url(0));
+    let call = within("a refused connection", SOON, client.call("echo", json!({}))).await.unwrap_err();
+    assert_blames(&call, "nobody listens", -31001, "connect");
+    assert_eq!((call.status_and_code().0, &call.data["retryable"]), (502, &Value::Bool(true)), "{call}");
+    let session = within("a refused connection", SOON, client.open_session()).await.unwrap_err();
+    assert_blames(&session, "nobody listens", -31001, "connect");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_accepts_and_says_nothing_is_named_in_bounded_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let fleet = impatient(reverse().http(&url)).start().await;
+    let client = shadowcat_tests::Client::to(fleet.url(0));
+    let failure = within("a silent server", SOON, client.open_session()).await.unwrap_err();
+    assert_blames(&failure, "silence", -31002, "first_byte");
+    assert_eq!(failure.status_and_code().0, 504);
+    drop(listener);
+}
