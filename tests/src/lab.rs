@@ -1,5 +1,6 @@
 //! What `tests/run` installed: MCP servers and clients that nobody here wrote, and the interpreters to run them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
@@ -103,6 +104,18 @@ impl Lab {
         self.run(&self.node(), &self.packages.join("npm/node_modules/.bin/mcp-inspector"), arguments).await
     }
 
+    /// Runs the official conformance suite's scenarios for servers of 2025-11-25, and returns for each how many of its checks
+    /// passed. `results` is where it leaves its files.
+    pub async fn run_conformance(&self, url: &str, results: &Path) -> BTreeMap<String, u32> {
+        let script = self.package("@modelcontextprotocol/conformance/dist/index.js");
+        let arguments =
+            ["server", "--url", url, "--suite", "all", "--spec-version", "2025-11-25", "-o", &text(results)];
+        let output = self.run(&self.node(), &script, &arguments).await;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let (_, summary) = said.split_once("=== SUMMARY ===").unwrap_or_else(|| panic!("no summary in {said}"));
+        summary.lines().filter_map(conformance_line).collect()
+    }
+
     async fn run(&self, interpreter: &Path, script: &Path, arguments: &[&str]) -> Output {
         let mut command = tokio::process::Command::from(program::command(interpreter));
         command.arg(script).args(arguments).env("LAB_PACKAGES", self.packages.join("npm")).kill_on_drop(true);
@@ -111,6 +124,14 @@ impl Lab {
             .await
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", script.display()))
     }
+}
+
+/// `✓ ping: 2 passed, 0 failed`
+fn conformance_line(line: &str) -> Option<(String, u32)> {
+    let (scenario, checks) = line.split_once(": ")?;
+    let passed = checks.split_once(" passed")?.0.parse().ok()?;
+    let scenario = scenario.trim_start_matches(|mark: char| !mark.is_ascii_alphanumeric());
+    (scenario != "Total").then(|| (scenario.to_owned(), passed))
 }
 
 fn text(path: &Path) -> String {

@@ -10,6 +10,8 @@ use shadowcat_tests::{Client, Upstream, eventually, fleet, message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::odd_json::OddJson;
+
 /// A configuration that sends calls without a session to `upstream` and marks them with `version`.
 fn marked(upstream: &Upstream, version: &str) -> Value {
     let http = json!({ "endpoints": [{ "url": upstream.url() }], "headers": [{ "name": "x-configuration", "value": version }] });
@@ -163,85 +165,12 @@ async fn read_message(connection: &mut TcpStream) -> Option<Value> {
     }
 }
 
-/// JSON text as no serializer of ours would write it.
-struct OddJson(fastrand::Rng);
-
-impl OddJson {
-    const NUMBERS: &[&str] =
-        &["-0", "0.10", "1E+2", "1e-07", "123456789012345678901234567890", "9007199254740993", "-1.50e0", "50"];
-    const STRINGS: &[&str] = &[
-        r#""\u00e9""#,
-        r#""\/""#,
-        r#""é世界😀""#,
-        r#""\ud83d\ude00""#,
-        r#""\u0000\b""#,
-        r#""""#,
-        "\"\u{2028}\"",
-        r#""a\\b\"c""#,
-    ];
-    const SPACES: &[&str] = &["", "", " ", "\n", "\t ", "\r\n"];
-
-    fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.0.usize(..choices.len())]
-    }
-
-    fn space(&mut self) -> &'static str {
-        self.one_of(Self::SPACES)
-    }
-
-    fn value(&mut self, depth: u8) -> String {
-        let (left, right) = (self.space(), self.space());
-        let value = match self.0.u8(..if depth == 0 { 3 } else { 5 }) {
-            0 => self.one_of(Self::NUMBERS).to_owned(),
-            1 => self.one_of(Self::STRINGS).to_owned(),
-            2 => self.one_of(&["null", "true", "false", "{}", "[]"]).to_owned(),
-            3 => format!("[{}]", (0..self.0.usize(1..4)).map(|_| self.value(depth - 1)).collect::<Vec<_>>().join(",")),
-            // Keys in no order, one of them spelled with an escape.
-            _ => format!(
-                "{{{}}}",
-                (0..self.0.usize(1..4))
-                    .rev()
-                    .map(|key| format!("\"k\\u00{:02x}{key}\":{}", 0x61 + key, self.value(depth - 1)))
-                    .collect::<Vec<_>>()
-                    .join(",")
-            ),
-        };
-        format!("{left}{value}{right}")
-    }
-
-    fn id(&mut self) -> &'static str {
-        self.one_of(&["7", "12345678901234567", r#""plain""#, r#""\u0061\/b""#, r#""ü""#, "-3"])
-    }
-
-    fn request(&mut self, token: &str) -> (String, &'static str) {
-        let (id, extra, arguments) = (self.id(), self.value(3), self.value(4));
-        let params = format!(
-            "{{\"x-unknown\":{extra},\"arguments\":{{\"odd\":{arguments},\"token\":\"{token}\"}},\"name\":\"scripted\"}}"
-        );
-        (
-            format!(
-                "{{\"params\":{params},{}\"method\":\"tools/call\",\"id\":{id},\"jsonrpc\":\"2.0\"}}",
-                self.space()
-            ),
-            id,
-        )
-    }
-
-    fn response(&mut self, id: &str) -> String {
-        let (result, unknown) = (self.value(5), self.value(2));
-        format!(
-            "{{\"result\":{{\"odd\":{result}}},\"x-unknown\":{unknown},\"id\":{id}{},\"jsonrpc\":\"2.0\"}}",
-            self.space()
-        )
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn bytes_pass_unchanged() {
     let upstream = Upstream::start().await;
     let fleet = fleet().upstream(&upstream).start().await;
     let client = fleet.client(0).await;
-    let mut odd = OddJson(fastrand::Rng::with_seed(20_251_125));
+    let mut odd = OddJson::with_seed(20_251_125);
     for round in 0..300 {
         let token = format!("bytes-{round}");
         let (request, id) = odd.request(&token);

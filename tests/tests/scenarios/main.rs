@@ -11,6 +11,7 @@ mod clients;
 mod drain;
 mod first_contact;
 mod invariants;
+mod odd_json;
 mod redis_away;
 mod reload;
 mod replicas;

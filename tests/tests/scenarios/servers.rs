@@ -84,3 +84,21 @@ async fn the_python_server_asks_and_is_answered() {
     client.at(fleet.url(1)).send(answer.to_string()).await.unwrap();
     assert_eq!(events.result().await.unwrap()["content"][0]["text"], "Hello, Ada!");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_conformance_check_that_passes_directly_passes_through() {
+    let (lab, dir) = (Lab::open(), TempDir::new().unwrap());
+    let (_server, url) = lab.start_everything(dir.path());
+    listening(&url).await;
+    let fleet = fleet().redis().http(&url).start().await;
+    let directly = lab.run_conformance(&url, dir.path()).await;
+    let through = lab.run_conformance(&fleet.url(0), dir.path()).await;
+    assert!(directly.len() > 30, "{directly:?}");
+    for (scenario, passed) in &directly {
+        assert!(
+            through[scenario] >= *passed,
+            "{scenario}: {} checks pass, {passed} without the gateway",
+            through[scenario]
+        );
+    }
+}
