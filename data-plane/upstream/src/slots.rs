@@ -63,6 +63,11 @@ impl Slots {
         &self.upstream
     }
 
+    /// Slots, free and taken.
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
     /// Slots taken.
     pub(crate) fn in_use(&self) -> usize {
         self.total.saturating_sub(self.permits.available_permits())

@@ -73,20 +73,19 @@ pub(super) struct Frames {
     failed: bool,
     idle: Idle,
     /// What the body holds on to until it is dropped, such as a child that serves nobody else meanwhile.
-    _lease: Option<Box<dyn Send + Sync>>,
+    lease: Option<Box<dyn Send + Sync>>,
 }
 
 impl Frames {
-    pub(super) fn new(
-        upstream: Arc<str>,
-        capacity: usize,
-        idle: Idle,
-        lease: Option<Box<dyn Send + Sync>>,
-    ) -> (FrameSender, Self) {
+    pub(super) fn new(upstream: Arc<str>, capacity: usize, idle: Idle) -> (FrameSender, Self) {
         let (sender, frames) = mpsc::channel(capacity);
         let failure = Arc::new(OnceLock::new());
         let sender = FrameSender { frames: sender, failure: Arc::clone(&failure) };
-        (sender, Self { upstream, frames, failure, failed: false, idle, _lease: lease })
+        (sender, Self { upstream, frames, failure, failed: false, idle, lease: None })
+    }
+
+    pub(super) fn hold(&mut self, lease: Box<dyn Send + Sync>) {
+        self.lease = Some(lease);
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, UpstreamError>>> {

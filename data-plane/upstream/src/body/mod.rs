@@ -50,18 +50,20 @@ impl UpstreamBody {
     /// A body fed frame by frame, that holds at most `capacity` of them (at least one); a sender waits beyond.
     #[must_use]
     pub fn channel(capacity: usize) -> (FrameSender, Self) {
-        Self::frames("".into(), capacity.max(1), Idle::never(), None)
+        Self::frames("".into(), capacity.max(1), Idle::never())
     }
 
-    /// [`channel`](Self::channel) with a bound on silence and something to hold on to until the body is dropped.
-    pub(crate) fn frames(
-        upstream: Arc<str>,
-        capacity: usize,
-        idle: Idle,
-        lease: Option<Box<dyn Send + Sync>>,
-    ) -> (FrameSender, Self) {
-        let (sender, frames) = Frames::new(upstream, capacity, idle, lease);
+    /// [`channel`](Self::channel) with a bound on silence.
+    pub(crate) fn frames(upstream: Arc<str>, capacity: usize, idle: Idle) -> (FrameSender, Self) {
+        let (sender, frames) = Frames::new(upstream, capacity, idle);
         (sender, Self::from(Source::Frames(frames)))
+    }
+
+    /// Keeps `lease` until a channel body is dropped; other bodies need none.
+    pub(crate) fn hold(&mut self, lease: impl Send + Sync + 'static) {
+        if let Source::Frames(frames) = &mut self.source {
+            frames.hold(Box::new(lease));
+        }
     }
 
     pub(crate) fn http(answer: Answer) -> Self {

@@ -9,8 +9,20 @@ use crate::reaper::Reaper;
 
 /// Variables a child inherits: those the official MCP SDKs pass on by default, and where to find language, time zone and
 /// room for temporary files. Everything else, above all what may hold a secret of the gateway, has to be configured.
-const INHERITED: [&str; 12] =
-    ["HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "LANG", "LC_ALL", "LC_CTYPE", "TMPDIR", "TZ", "XDG_CACHE_HOME"];
+const INHERITED: [&str; 12] = [
+    "HOME",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "USER",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMPDIR",
+    "TZ",
+    "XDG_CACHE_HOME",
+];
 
 /// The command of `settings`, piped on all three sides and leading a process group of its own; `None` without a program.
 pub(super) fn command(settings: &StdioSettings, reaper: &Reaper) -> Option<Command> {

@@ -31,7 +31,8 @@ pub(super) struct Context {
 impl Context {
     pub(super) fn new(settings: StdioSettings, reaper: Reaper, metrics: UpstreamMetrics) -> Arc<Self> {
         let name: Arc<str> = settings.name.as_str().into();
-        let slots = Slots::new(Arc::clone(&name), "children", settings.max_children, metrics.children.clone(), &metrics);
+        let slots =
+            Slots::new(Arc::clone(&name), "children", settings.max_children, metrics.children.clone(), &metrics);
         Arc::new(Self {
             name,
             settings,
@@ -62,6 +63,11 @@ impl Context {
     /// Counts messages of a server that nobody took.
     pub(super) fn note_dropped(&self, messages: usize) {
         self.metrics.dropped_messages.increment(messages as u64);
+    }
+
+    /// Counts sessions that ended.
+    pub(super) fn count_ended(&self, sessions: usize) {
+        self.metrics.sessions.decrement(u32::try_from(sessions).map_or(f64::MAX, f64::from));
     }
 
     pub(super) fn status(&self) -> UpstreamStatus {

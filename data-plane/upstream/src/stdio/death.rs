@@ -47,15 +47,21 @@ impl Death {
 
 impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cause {
-            Cause::Exited(status) => write!(f, "the server process ended ({status})")?,
-            Cause::Stopped => f.write_str("the server process was stopped by the gateway")?,
-            Cause::LineTooLong(cap) => write!(f, "the server process wrote a line longer than {cap} bytes and was stopped")?,
-            Cause::Lost(error) => write!(f, "the server process cannot be waited for ({error})")?,
-        }
+        write!(f, "the server process {}", self.cause)?;
         match self.last_words.as_str() {
             "" => f.write_str(" and wrote nothing to stderr"),
             words => write!(f, "; the end of its stderr:\n{words}"),
+        }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "ended ({status})"),
+            Self::Stopped => f.write_str("was stopped by the gateway"),
+            Self::LineTooLong(cap) => write!(f, "wrote a line longer than {cap} bytes and was stopped"),
+            Self::Lost(error) => write!(f, "cannot be waited for ({error})"),
         }
     }
 }

@@ -124,6 +124,9 @@ mod tests {
     #[tokio::test]
     async fn lines_longer_than_a_read_come_whole() {
         let long = "x".repeat(100_000);
-        assert_eq!(all(&format!("{long}\ny\n{long}\n"), 200_000, Overlong::Refuse).await.expect("lines"), [&long, "y", &long]);
+        assert_eq!(
+            all(&format!("{long}\ny\n{long}\n"), 200_000, Overlong::Refuse).await.expect("lines"),
+            [&long, "y", &long]
+        );
     }
 }

@@ -5,17 +5,17 @@ use std::time::Duration;
 
 /// Children of one upstream at once. A child takes four descriptors of the gateway and tens of megabytes of its own, so
 /// this is what one machine may carry, not what one needs.
-pub const DEFAULT_MAX_CHILDREN: u32 = 1024;
+const DEFAULT_MAX_CHILDREN: u32 = 1024;
 
 /// How long a child may stay unused. Starting one takes seconds where a package runner is in between, and clients pause
 /// for minutes between calls.
-pub const DEFAULT_STOP_WHEN_IDLE_FOR: Duration = Duration::from_secs(300);
+const DEFAULT_STOP_WHEN_IDLE_FOR: Duration = Duration::from_secs(300);
 
 /// Bound on the time to the first message of an answer: a first start may download the server.
-pub const DEFAULT_FIRST_BYTE: Duration = Duration::from_secs(60);
+const DEFAULT_FIRST_BYTE: Duration = Duration::from_secs(60);
 
 /// Bound on silence in the middle of an answer.
-pub const DEFAULT_IDLE: Duration = Duration::from_secs(300);
+const DEFAULT_IDLE: Duration = Duration::from_secs(300);
 
 /// Who uses a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -18,7 +18,8 @@ pub(super) struct Tail {
 impl Tail {
     /// Keeps a line, and returns it as it is kept: printable.
     pub(super) fn push(&mut self, line: &[u8]) -> &str {
-        let text: String = String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let text: String =
+            String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.bytes += text.len();
         self.lines.push_back(text);
         while self.lines.len() > 1 && (self.lines.len() > LINES || self.bytes > BYTES) {
