@@ -186,8 +186,9 @@ async fn bytes_pass_unchanged() {
         let (request, id) = odd.request(&token);
         let response = odd.response(id).replace(['\r', '\n'], " ");
         upstream.script(&token, "text/event-stream", format!("event: message\ndata: {response}\n\n"));
-        let mut events = client.send(request).await.unwrap().events();
-        assert_eq!(events.next_message().await.unwrap().unwrap().data, response);
+        let mut events = client.send(request.clone()).await.unwrap().events();
+        let event = events.next_message().await.unwrap();
+        assert_eq!(event.map(|event| event.data), Some(response), "{request}");
     }
     // Larger than what is checked before it is passed on.
     let response = format!("{{\"id\":1,\"result\":{{\"text\":\"{}\"}},\"jsonrpc\":\"2.0\"}}", "x".repeat(1024 * 1024));
@@ -199,9 +200,14 @@ async fn bytes_pass_unchanged() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_token_never_reaches_an_upstream() {
     let upstream = Upstream::start().await;
-    let headers = json!({ "headers": [{ "name": "x-api-key", "secret": "env:ORIGIN_KEY" }, { "name": "authorization", "value": "Bearer ours" }] });
-    let fleet =
-        fleet().upstream(&upstream).upstream_settings(headers).environment("ORIGIN_KEY", "the gateway's").start().await;
+    let headers = json!({ "headers": [{ "name": "x-api-key", "secret": "env:ORIGIN_KEY" }, { "name": "authorization", "secret": "env:ORIGIN_TOKEN" }] });
+    let fleet = fleet()
+        .upstream(&upstream)
+        .upstream_settings(headers)
+        .environment("ORIGIN_KEY", "the gateway's")
+        .environment("ORIGIN_TOKEN", "Bearer ours")
+        .start()
+        .await;
     let client = fleet.client(0).await;
     let client = client.with("authorization", "Bearer client-secret").with("cookie", "sid=client-secret");
     let client = client.with("proxy-authorization", "Basic client-secret").with("x-api-key", "client-secret");
