@@ -22,9 +22,7 @@ fn message(progress: usize) -> String {
 }
 
 fn events() -> Vec<Bytes> {
-    (1..=EVENTS)
-        .map(|progress| Bytes::from(format!("data: {}\n\n", message(progress))))
-        .collect()
+    (1..=EVENTS).map(|progress| Bytes::from(format!("data: {}\n\n", message(progress)))).collect()
 }
 
 /// Reads all of `chunks` and writes every event with an id of ours, as the proxy does in a session.
@@ -43,17 +41,13 @@ fn pass(chunks: &[Bytes]) -> BytesMut {
 #[divan::bench]
 fn pass_on_events_that_came_in_one_chunk(bencher: Bencher<'_, '_>) {
     let chunk = [Bytes::from(events().concat())];
-    bencher
-        .counter(ItemsCount::new(EVENTS))
-        .bench(|| pass(&chunk));
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| pass(&chunk));
 }
 
 #[divan::bench]
 fn pass_on_events_that_came_one_by_one(bencher: Bencher<'_, '_>) {
     let chunks = events();
-    bencher
-        .counter(ItemsCount::new(EVENTS))
-        .bench(|| pass(&chunks));
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| pass(&chunks));
 }
 
 /// The worst a network does: no chunk is an event.
@@ -62,9 +56,7 @@ fn pass_on_events_that_came_in_pieces(bencher: Bencher<'_, '_>) {
     const PIECE: usize = 100;
     let whole = events().concat();
     let chunks: Vec<_> = whole.chunks(PIECE).map(Bytes::copy_from_slice).collect();
-    bencher
-        .counter(ItemsCount::new(EVENTS))
-        .bench(|| pass(&chunks));
+    bencher.counter(ItemsCount::new(EVENTS)).bench(|| pass(&chunks));
 }
 
 #[divan::bench]
@@ -73,13 +65,7 @@ fn encode_events(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(EVENTS)).bench(|| {
         let mut out = BytesMut::with_capacity(16 * 1024);
         for message in &messages {
-            encode(
-                &mut out,
-                None,
-                Some(b"4294967296-1"),
-                None,
-                message.as_bytes(),
-            );
+            encode(&mut out, None, Some(b"4294967296-1"), None, message.as_bytes());
         }
         out
     });

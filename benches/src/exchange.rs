@@ -85,8 +85,7 @@ pub(crate) fn initialize() -> String {
 pub(crate) const INITIALIZED: &str = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
 fn write(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text)
-        .expect("a String takes whatever is written to it");
+    out.write_fmt(text).expect("a String takes whatever is written to it");
 }
 
 #[cfg(test)]
@@ -99,10 +98,6 @@ mod tests {
         write_call(&mut call, Call::Json, FIRST_ID);
         let mut answer = String::new();
         write_answer(&mut answer, FIRST_ID);
-        assert_eq!(
-            (call.len(), answer.len(), PROGRESS_TEXT.len()),
-            (128, 128, 64),
-            "{call}\n{answer}"
-        );
+        assert_eq!((call.len(), answer.len(), PROGRESS_TEXT.len()), (128, 128, 64), "{call}\n{answer}");
     }
 }

@@ -11,6 +11,7 @@ use hyper::body::{Bytes, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use tokio::net::TcpListener;
 
 use crate::serve;
 
@@ -29,26 +30,19 @@ type Answer = Response<Either<Incoming, Empty<Bytes>>>;
 
 /// Serves until the process ends.
 pub(crate) fn serve(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(async {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        let upstream = options.upstream.clone();
-        serve::serve(options.bind, move |request| {
-            pass(client.clone(), upstream.clone(), request)
-        })
-        .await
-    })
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async { serve_on(serve::listen(options.bind).await?, options.upstream.clone()).await })
 }
 
-async fn pass(
-    client: Client<HttpConnector, Incoming>,
-    upstream: Authority,
-    mut request: Request<Incoming>,
-) -> Answer {
+/// Serves on `listener`, in front of `upstream`.
+pub(crate) async fn serve_on(listener: TcpListener, upstream: Authority) -> anyhow::Result<()> {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    let client = Client::builder(TokioExecutor::new()).build(connector);
+    serve::serve(listener, move |request| pass(client.clone(), upstream.clone(), request)).await
+}
+
+async fn pass(client: Client<HttpConnector, Incoming>, upstream: Authority, mut request: Request<Incoming>) -> Answer {
     let mut parts = std::mem::take(request.uri_mut()).into_parts();
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(upstream);

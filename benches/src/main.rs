@@ -2,10 +2,7 @@
 //!
 //! `compare` is the measurement; the other commands are its parts, which it starts as processes of their own so that each can be
 //! charged for its own CPU and memory. What is measured, and how, is told in `README.md` beside this crate.
-#![allow(
-    clippy::print_stdout,
-    reason = "a program that measures exists to print what it found"
-)]
+#![allow(clippy::print_stdout, reason = "a program that measures exists to print what it found")]
 
 mod compare;
 mod exchange;

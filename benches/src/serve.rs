@@ -16,17 +16,20 @@ use tokio::task::JoinSet;
 /// What a server says on its standard output, before its address, once it can be called.
 pub(crate) const LISTENING: &str = "listening on ";
 
+/// Listens on `bind`, and says so.
+pub(crate) async fn listen(bind: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(bind).await.with_context(|| format!("cannot listen on {bind}"))?;
+    println!("{LISTENING}{}", listener.local_addr()?);
+    Ok(listener)
+}
+
 /// Serves `answer` until the process ends.
-pub(crate) async fn serve<A, F, B>(bind: SocketAddr, answer: A) -> anyhow::Result<()>
+pub(crate) async fn serve<A, F, B>(listener: TcpListener, answer: A) -> anyhow::Result<()>
 where
     A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>, Data: Send> + Send + 'static,
 {
-    let listener = TcpListener::bind(bind)
-        .await
-        .with_context(|| format!("cannot listen on {bind}"))?;
-    println!("{LISTENING}{}", listener.local_addr()?);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

@@ -10,6 +10,9 @@ use serde::Serialize;
 
 use super::nginx;
 
+/// Results are not what was measured.
+const EXCEPT_RESULTS: &str = ":(top,exclude)benches/results";
+
 /// Where and of what figures were taken.
 #[derive(Serialize)]
 pub(super) struct Origin {
@@ -44,12 +47,9 @@ impl Origin {
         Ok(Self {
             date: said_by("date", &["-u", "+%F"])?,
             machine: Machine::read()?,
-            command: format!(
-                "cargo run --release -p shadowcat-benches -- {}",
-                arguments.join(" ")
-            ),
+            command: format!("cargo run --release -p shadowcat-benches -- {}", arguments.join(" ")),
             commit: said_by("git", &["rev-parse", "HEAD"])?,
-            dirty: !said_by("git", &["status", "--porcelain"])?.is_empty(),
+            dirty: !said_by("git", &["status", "--porcelain", "--", ":/", EXCEPT_RESULTS])?.is_empty(),
             nginx: nginx::version()?,
         })
     }
@@ -65,37 +65,19 @@ impl Machine {
             cores,
             kernel: said_by("uname", &["-srm"])?,
             memory: field_of("/proc/meminfo", "MemTotal")?,
-            load_before: fs::read_to_string("/proc/loadavg")?
-                .split(' ')
-                .take(3)
-                .collect::<Vec<_>>()
-                .join(" "),
+            load_before: fs::read_to_string("/proc/loadavg")?.split(' ').take(3).collect::<Vec<_>>().join(" "),
         })
     }
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Machine {
-            name,
-            cpu,
-            cores,
-            kernel,
-            memory,
-            load_before,
-        } = &self.machine;
-        let dirty = if self.dirty {
-            ", with changes that are not committed"
-        } else {
-            ""
-        };
+        let Machine { name, cpu, cores, kernel, memory, load_before } = &self.machine;
+        let dirty = if self.dirty { ", with changes that are not committed" } else { "" };
         writeln!(f, "# {name}, {}\n", self.date)?;
         writeln!(f, "- `{}`", self.command)?;
         writeln!(f, "- commit {}{dirty}", self.commit)?;
-        writeln!(
-            f,
-            "- {cores} cores ({cpu}), {memory} of memory, {kernel}, load before: {load_before}"
-        )?;
+        writeln!(f, "- {cores} cores ({cpu}), {memory} of memory, {kernel}, load before: {load_before}")?;
         writeln!(f, "- {}", self.nginx)?;
         writeln!(
             f,
@@ -110,32 +92,18 @@ fn said_by(program: &str, arguments: &[&str]) -> anyhow::Result<String> {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .with_context(|| format!("cannot run {program}"))?;
-    ensure!(
-        output.status.success(),
-        "{program} failed: {}",
-        String::from_utf8_lossy(&output.stderr).trim()
-    );
+    ensure!(output.status.success(), "{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
 /// The first value of a field in one of the kernel's `name: value` files.
 fn field_of(file: &str, name: &str) -> anyhow::Result<String> {
     let text = fs::read_to_string(file)?;
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
-    Ok(value
-        .with_context(|| format!("{file} does not tell {name}"))?
-        .trim()
-        .to_owned())
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'));
+    Ok(value.with_context(|| format!("{file} does not tell {name}"))?.trim().to_owned())
 }
 
 fn file_name(text: &str) -> String {
-    let words = text
-        .split(|character: char| !character.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    words
-        .map(str::to_ascii_lowercase)
-        .collect::<Vec<_>>()
-        .join("-")
+    let words = text.split(|character: char| !character.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }

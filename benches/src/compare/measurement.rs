@@ -32,18 +32,12 @@ pub(super) struct Workload {
 
 /// JSON calls over so many connections.
 pub(super) const fn json(connections: usize) -> Workload {
-    Workload {
-        call: Call::Json,
-        connections,
-    }
+    Workload { call: Call::Json, connections }
 }
 
 /// SSE calls over so many connections.
 pub(super) const fn sse(connections: usize) -> Workload {
-    Workload {
-        call: Call::Sse { events: EVENTS },
-        connections,
-    }
+    Workload { call: Call::Sse { events: EVENTS }, connections }
 }
 
 impl Measurement {
@@ -67,29 +61,21 @@ impl Measurement {
     pub(super) fn select(names: &[String]) -> anyhow::Result<Vec<Self>> {
         for name in names {
             ensure!(
-                Self::ALL
-                    .iter()
-                    .any(|measurement| measurement.is_named(name)),
+                Self::ALL.iter().any(|measurement| measurement.is_named(name)),
                 "no measurement named {name:?}; there are {}",
-                Self::ALL
-                    .map(|measurement| measurement.to_string())
-                    .join(", ")
+                Self::ALL.map(|measurement| measurement.to_string()).join(", ")
             );
         }
-        let selected = |measurement: &Self| {
-            names.is_empty() || names.iter().any(|name| measurement.is_named(name))
-        };
+        let selected = |measurement: &Self| names.is_empty() || names.iter().any(|name| measurement.is_named(name));
         Ok(Self::ALL.into_iter().filter(selected).collect())
     }
 
     /// The workloads among `measurements`, in order.
     pub(super) fn workloads(measurements: &[Self]) -> impl Iterator<Item = Workload> {
-        measurements
-            .iter()
-            .filter_map(|measurement| match measurement {
-                Self::Calls(workload) => Some(*workload),
-                Self::Streams | Self::Ready | Self::Stdio => None,
-            })
+        measurements.iter().filter_map(|measurement| match measurement {
+            Self::Calls(workload) => Some(*workload),
+            Self::Streams | Self::Ready | Self::Stdio => None,
+        })
     }
 
     fn is_named(self, name: &str) -> bool {
@@ -131,31 +117,19 @@ mod tests {
 
     fn names(only: &[&str]) -> Vec<String> {
         let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
-        Measurement::select(&only)
-            .unwrap()
-            .iter()
-            .map(Measurement::to_string)
-            .collect()
+        Measurement::select(&only).unwrap().iter().map(Measurement::to_string).collect()
     }
 
     #[test]
     fn a_measurement_is_selected_by_its_own_name_or_its_kind() {
         assert_eq!(names(&["json/1", "stdio"]), ["json/1", "stdio"]);
-        assert_eq!(
-            names(&["json"]),
-            ["json/1", "json/32", "json/256", "json/1000"]
-        );
+        assert_eq!(names(&["json"]), ["json/1", "json/32", "json/256", "json/1000"]);
         assert_eq!(names(&[]).len(), Measurement::ALL.len());
     }
 
     #[test]
     fn an_unknown_measurement_is_refused_with_the_known_ones() {
-        let error = Measurement::select(&["json/7".to_owned()])
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("json/7") && error.contains("json/32"),
-            "{error}"
-        );
+        let error = Measurement::select(&["json/7".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("json/7") && error.contains("json/32"), "{error}");
     }
 }

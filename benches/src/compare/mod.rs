@@ -13,6 +13,7 @@ mod stdio;
 mod subject;
 mod table;
 mod targets;
+mod usage;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -76,9 +77,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         build_shadowcat()?;
     }
     let origin = Origin::read()?;
-    let rounds = options
-        .rounds
-        .unwrap_or(if options.check { ROUNDS_OF_A_CHECK } else { 1 });
+    let rounds = options.rounds.unwrap_or(if options.check { ROUNDS_OF_A_CHECK } else { 1 });
     ensure!(rounds > 0, "--rounds 0 measures nothing");
     let rounds = (1..=rounds)
         .map(|number| {
@@ -94,22 +93,14 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let written = report.write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("results"))?;
         eprintln!("written to {}", written.display());
     }
-    Ok(if options.check && !targets::all_met(&report.rounds) {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if options.check && !targets::all_met(&report.rounds) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 impl Comparison {
     fn new(options: &Options) -> anyhow::Result<Self> {
         let benches = std::env::current_exe().context("cannot tell where this program is")?;
         let shadowcat = benches.with_file_name("shadowcat");
-        let subjects = if options.subjects.is_empty() {
-            Subject::ALL.to_vec()
-        } else {
-            options.subjects.clone()
-        };
+        let subjects = if options.subjects.is_empty() { Subject::ALL.to_vec() } else { options.subjects.clone() };
         Ok(Self {
             measurements: Measurement::select(&options.only)?,
             subjects,
@@ -127,14 +118,7 @@ impl Comparison {
 fn build_shadowcat() -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--package",
-            "shadowcat",
-            "--bin",
-            "shadowcat",
-        ])
+        .args(["build", "--release", "--package", "shadowcat", "--bin", "shadowcat"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .context("cannot run cargo")?;

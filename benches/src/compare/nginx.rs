@@ -19,34 +19,18 @@ const KEPT_UPSTREAM: u32 = 1_024;
 const DEBIAN: &str = "/usr/sbin/nginx";
 
 /// The command that runs nginx in front of `upstream`, with its files in `directory`.
-pub(super) fn command(
-    bind: SocketAddr,
-    upstream: SocketAddr,
-    directory: &Path,
-) -> anyhow::Result<Command> {
+pub(super) fn command(bind: SocketAddr, upstream: SocketAddr, directory: &Path) -> anyhow::Result<Command> {
     let configuration = directory.join("nginx.conf");
-    std::fs::write(
-        &configuration,
-        configuration_text(bind, upstream, directory),
-    )?;
+    std::fs::write(&configuration, configuration_text(bind, upstream, directory))?;
     let mut command = Command::new(program()?);
-    command
-        .arg("-p")
-        .arg(directory)
-        .arg("-e")
-        .arg(directory.join("error.log"))
-        .arg("-c")
-        .arg(configuration);
+    command.arg("-p").arg(directory).arg("-e").arg(directory.join("error.log")).arg("-c").arg(configuration);
     Ok(command)
 }
 
 /// The version, as nginx says it.
 pub(super) fn version() -> anyhow::Result<String> {
     let output = Command::new(program()?).arg("-v").output()?;
-    Ok(String::from_utf8_lossy(&output.stderr)
-        .trim()
-        .trim_start_matches("nginx version: ")
-        .to_owned())
+    Ok(String::from_utf8_lossy(&output.stderr).trim().trim_start_matches("nginx version: ").to_owned())
 }
 
 fn program() -> anyhow::Result<PathBuf> {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::usage::{Usage, family};
 use crate::serve::LISTENING;
 
 /// How long a process may take to start.
@@ -28,24 +29,11 @@ pub(super) struct Process {
     log: PathBuf,
 }
 
-/// What a process and those it started have used.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
-    /// User and system time.
-    pub(super) cpu: Duration,
-    /// Resident memory, in bytes.
-    pub(super) resident: u64,
-}
-
 impl Process {
     /// Starts a process; what it says on standard error goes to a file in `directory`.
     pub(super) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
         let program = command.get_program().to_owned();
-        let name = Path::new(&program)
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
+        let name = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = directory.join(format!("{name}.log"));
         let started = Instant::now();
         let child = command
@@ -53,18 +41,11 @@ impl Process {
             .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self {
-            child,
-            started,
-            log,
-        })
+        Ok(Self { child, started, log })
     }
 
     /// Starts one of this program's own servers, and returns with the address it took.
-    pub(super) fn start_server(
-        command: &mut Command,
-        directory: &Path,
-    ) -> anyhow::Result<(Self, SocketAddr)> {
+    pub(super) fn start_server(command: &mut Command, directory: &Path) -> anyhow::Result<(Self, SocketAddr)> {
         let mut process = Self::start(command.stdout(Stdio::piped()), directory)?;
         let mut line = String::new();
         if let Some(stdout) = process.child.stdout.take() {
@@ -72,11 +53,7 @@ impl Process {
         }
         match line.trim_end().strip_prefix(LISTENING) {
             Some(address) => Ok((process, address.parse()?)),
-            None => bail!(
-                "{} did not start: {}",
-                process.log.display(),
-                process.last_words()
-            ),
+            None => bail!("{} did not start: {}", process.log.display(), process.last_words()),
         }
     }
 
@@ -98,20 +75,11 @@ impl Process {
 
     /// What it and those it started have used so far. Those that ended meanwhile are not charged: none here does.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
-        let mut usage = Usage::default();
-        for pid in family(self.child.id())? {
-            let stat = Stat::read(pid)?;
-            usage.cpu += stat.cpu;
-            usage.resident += resident(pid)?;
-        }
-        Ok(usage)
+        Usage::of_family(self.child.id())
     }
 
     fn last_words(&self) -> String {
-        fs::read_to_string(&self.log)
-            .unwrap_or_default()
-            .trim()
-            .to_owned()
+        fs::read_to_string(&self.log).unwrap_or_default().trim().to_owned()
     }
 }
 
@@ -123,10 +91,7 @@ impl Drop for Process {
         let asked = Instant::now();
         while matches!(self.child.try_wait(), Ok(None)) {
             if asked.elapsed() > END_DEADLINE {
-                eprintln!(
-                    "{} did not end within {END_DEADLINE:?} and is killed",
-                    self.log.display()
-                );
+                eprintln!("{} did not end within {END_DEADLINE:?} and is killed", self.log.display());
                 family.into_iter().for_each(|pid| signal(pid, Signal::KILL));
                 break;
             }
@@ -157,76 +122,6 @@ fn signal(pid: u32, signal: Signal) {
     }
 }
 
-/// A process and all that descend from it.
-fn family(root: u32) -> anyhow::Result<Vec<u32>> {
-    let mut parents = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        // Others on the machine come and go while we look.
-        if let Ok(stat) = Stat::read(pid) {
-            parents.push((pid, stat.parent));
-        }
-    }
-    let mut family = vec![root];
-    let mut next = 0;
-    while let Some(parent) = family.get(next).copied() {
-        family.extend(
-            parents
-                .iter()
-                .filter(|(_, of)| *of == parent)
-                .map(|(pid, _)| pid),
-        );
-        next += 1;
-    }
-    Ok(family)
-}
-
-/// What matters here of `/proc/PID/stat`, see `proc(5)`.
-struct Stat {
-    parent: u32,
-    cpu: Duration,
-}
-
-impl Stat {
-    fn read(pid: u32) -> anyhow::Result<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-        Self::parse(&text).with_context(|| format!("/proc/{pid}/stat is not as proc(5) says"))
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        /// Fields are counted from the one after the name, which is in parentheses and may hold anything.
-        const PARENT: usize = 1;
-        const USER_TIME: usize = 11;
-        const SYSTEM_TIME: usize = 12;
-        let (_, fields) = text.rsplit_once(')')?;
-        let fields: Vec<_> = fields.split_ascii_whitespace().collect();
-        let ticks = fields.get(USER_TIME)?.parse::<u64>().ok()?
-            + fields.get(SYSTEM_TIME)?.parse::<u64>().ok()?;
-        let ticks_per_second = rustix::param::clock_ticks_per_second() as f64;
-        Some(Self {
-            parent: fields.get(PARENT)?.parse().ok()?,
-            cpu: Duration::from_secs_f64(ticks as f64 / ticks_per_second),
-        })
-    }
-}
-
-/// `VmRSS` in bytes.
-fn resident(pid: u32) -> anyhow::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("a process without VmRSS")?;
-    let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kibibytes * 1_024)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,31 +130,18 @@ mod tests {
     fn a_process_is_charged_with_those_it_started() {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        let mut process =
-            Process::start(command.args(["-c", "sleep 60 & wait"]), directory.path()).unwrap();
-        let members = |process: &Process| family(process.child.id()).unwrap().len();
-        let both_live = |pid| move || family(pid).unwrap().len() == 2;
-        process.wait_until(both_live(process.child.id())).unwrap();
-        assert_eq!(members(&process), 2);
-        assert!(process.usage().unwrap().resident > 0);
-    }
-
-    #[test]
-    fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields_of_stat() {
-        let stat = Stat::parse("7 (a (b) c) S 3 7 7 0 -1 4194560 1 0 0 0 30 20 0 0").unwrap();
-        assert_eq!(stat.parent, 3);
-        assert!(stat.cpu > Duration::ZERO);
+        let mut process = Process::start(command.args(["-c", "sleep 1 & wait"]), directory.path()).unwrap();
+        let pid = process.child.id();
+        let alone = Usage::of_family(pid).unwrap().resident;
+        process.wait_until(|| family(pid).unwrap().len() == 2).unwrap();
+        assert!(process.usage().unwrap().resident > alone);
     }
 
     #[test]
     fn a_process_that_ends_at_its_start_leaves_its_last_words_in_the_error() {
         let directory = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        let mut process = Process::start(
-            command.args(["-c", "echo no luck >&2; exit 3"]),
-            directory.path(),
-        )
-        .unwrap();
+        let mut process = Process::start(command.args(["-c", "echo no luck >&2; exit 3"]), directory.path()).unwrap();
         let error = process.wait_until(|| false).unwrap_err().to_string();
         assert!(error.contains("no luck") && error.contains('3'), "{error}");
     }

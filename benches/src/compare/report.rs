@@ -1,6 +1,5 @@
 //! What a comparison found, for people and for programs.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use serde::Serialize;
 use super::machine::Origin;
 use super::measurement::{Measurement, Workload, json};
 use super::round::{Calls, Round};
+use super::stdio::Stdio;
 use super::subject::Subject;
 use super::table::{Table, figure};
 use super::targets::{TARGETS, cpu_ratio, median};
@@ -30,38 +30,21 @@ impl Report {
     /// Writes both forms to `directory`; the path of the one for people.
     pub(super) fn write(&self, directory: &Path) -> anyhow::Result<PathBuf> {
         fs::create_dir_all(directory)?;
-        let path = directory.join(format!(
-            "{}-{}.md",
-            self.origin.machine.name, self.origin.date
-        ));
-        fs::write(&path, self.to_markdown())
-            .with_context(|| format!("cannot write {}", path.display()))?;
-        fs::write(
-            path.with_extension("json"),
-            serde_json::to_vec_pretty(self)?,
-        )?;
+        let path = directory.join(format!("{}-{}.md", self.origin.machine.name, self.origin.date));
+        fs::write(&path, self.to_markdown()).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(path.with_extension("json"), serde_json::to_vec_pretty(self)?)?;
         Ok(path)
     }
 
-    /// Tables of medians over the rounds.
+    /// Tables of medians over the rounds; one that nothing was measured for is left out.
     pub(super) fn to_markdown(&self) -> String {
-        let mut text = format!("{}\n", self.origin);
-        let mut section = |title: &str, table: &Table| {
-            writeln!(text, "## {title}\n\n{table}")
-                .expect("a String takes whatever is written to it");
-        };
-        for workload in Measurement::workloads(&Measurement::ALL) {
-            if self
-                .rounds
-                .iter()
-                .any(|round| round.calls.iter().any(|calls| calls.workload == workload))
-            {
-                section(&title(workload), &self.calls(workload));
-            }
+        let calls = Measurement::workloads(&Measurement::ALL).map(|workload| (title(workload), self.calls(workload)));
+        let others = [("Memory", self.memory()), ("Start and stdio", self.times()), ("Targets", self.targets())];
+        let sections = calls.chain(others.map(|(title, table)| (title.to_owned(), table)));
+        let mut text = self.origin.to_string();
+        for (title, table) in sections.filter(|(_, table)| !table.is_empty()) {
+            text.push_str(&format!("\n## {title}\n\n{table}"));
         }
-        section("Memory", &self.memory());
-        section("Start and stdio", &self.times());
-        section("Targets", &self.targets());
         text
     }
 
@@ -80,9 +63,7 @@ impl Report {
             "errors",
         ]);
         for subject in Subject::ALL {
-            let of = |value: fn(&Calls) -> Option<f64>| {
-                self.median(|round| value(round.calls(workload, subject)?))
-            };
+            let of = |value: fn(&Calls) -> Option<f64>| self.median(|round| value(round.calls(workload, subject)?));
             let times = |to| self.median(|round| cpu_ratio(round, workload, subject, to));
             let calls_per_second = of(|calls| Some(calls.outcome.calls_per_second));
             if calls_per_second.is_none() {
@@ -106,66 +87,42 @@ impl Report {
     }
 
     fn memory(&self) -> Table {
-        let mut table = Table::new(&[
-            "",
-            "idle MB",
-            "+ at 32 connections",
-            "+ at 1 000",
-            "KiB for each of 2 000 idle streams",
-        ]);
-        for subject in Subject::ALL
-            .into_iter()
-            .filter(|subject| *subject != Subject::Direct)
-        {
-            let growth =
-                |workload| self.median(|round| Some(round.growth(workload, subject)? / MEGABYTE));
-            table.row([
-                subject.to_string(),
-                figure(
-                    self.median(|round| Some(*round.idle.get(&subject)? as f64 / MEGABYTE)),
-                    1,
-                ),
-                figure(growth(json(32)), 1),
-                figure(growth(json(1_000)), 1),
-                figure(
-                    self.median(|round| Some(round.stream.get(&subject)? / KIBIBYTE)),
-                    1,
-                ),
-            ]);
+        let mut table =
+            Table::new(&["", "idle MB", "+ at 32 connections", "+ at 1 000", "KiB for each of 2 000 idle streams"]);
+        for subject in Subject::ALL {
+            let growth = |workload| self.median(|round| Some(round.growth(workload, subject)? / MEGABYTE));
+            let figures = [
+                self.median(|round| Some(*round.idle.get(&subject)? as f64 / MEGABYTE)),
+                growth(json(32)),
+                growth(json(1_000)),
+                self.median(|round| Some(round.stream.get(&subject)? / KIBIBYTE)),
+            ];
+            if figures.iter().any(Option::is_some) {
+                table.row([subject.to_string()].into_iter().chain(figures.map(|value| figure(value, 1))));
+            }
         }
         table
     }
 
     fn times(&self) -> Table {
-        let stdio = |value: fn(&super::stdio::Stdio) -> f64| {
-            self.median(|round| round.stdio.as_ref().map(value))
-        };
-        let mut table = Table::new(&["", "p50 µs"]);
-        let ready = self.median(|round| {
-            median(
-                round
-                    .ready_ms
-                    .iter()
-                    .map(|milliseconds| milliseconds * 1_000.0),
-            )
-        });
-        table.row([
-            "from the start of shadowcat until /health answers".to_owned(),
-            figure(ready, 0),
-        ]);
-        table.row([
-            "stdio call over a bare pipe".to_owned(),
-            figure(stdio(|stdio| stdio.pipe_us), 0),
-        ]);
-        table.row([
-            "stdio call through shadowcat".to_owned(),
-            figure(stdio(|stdio| stdio.gateway_us), 0),
-        ]);
+        let stdio = |value: fn(&Stdio) -> f64| self.median(|round| round.stdio.as_ref().map(value));
+        let rows = [
+            (
+                "from the start of shadowcat until /health answers",
+                self.median(|round| median(round.ready_ms.iter().copied())),
+            ),
+            ("stdio call over a bare pipe", stdio(|stdio| stdio.pipe_us / 1_000.0)),
+            ("stdio call through shadowcat", stdio(|stdio| stdio.gateway_us / 1_000.0)),
+        ];
+        let mut table = Table::new(&["", "p50 ms"]);
+        for (what, milliseconds) in rows.into_iter().filter(|(_, milliseconds)| milliseconds.is_some()) {
+            table.row([what.to_owned(), figure(milliseconds, 3)]);
+        }
         table
     }
 
     fn targets(&self) -> Table {
-        let mut table = Table::new(&["target", "found", "limit", "", "verdict"]);
+        let mut table = Table::new(&["target", "found", "limit", "of", "verdict"]);
         for target in TARGETS {
             let value = target.value(&self.rounds);
             let verdict = match value {
@@ -185,11 +142,7 @@ impl Report {
     }
 
     fn errors(&self, workload: Workload, subject: Subject) -> u64 {
-        self.rounds
-            .iter()
-            .filter_map(|round| round.calls(workload, subject))
-            .map(|calls| calls.outcome.errors)
-            .sum()
+        self.rounds.iter().filter_map(|round| round.calls(workload, subject)).map(|calls| calls.outcome.errors).sum()
     }
 
     fn median(&self, value: impl Fn(&Round) -> Option<f64>) -> Option<f64> {

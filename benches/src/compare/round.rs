@@ -10,9 +10,10 @@ use serde::Serialize;
 
 use super::Comparison;
 use super::measurement::{Measurement, Workload};
-use super::process::{Process, Usage};
+use super::process::Process;
 use super::stdio::{self, Stdio};
 use super::subject::{Running, Subject};
+use super::usage::Usage;
 use crate::load::{self, Outcome, Pace, Plan, Readings};
 
 /// Connections are open, code is in the caches and allocators have what they need well before this is over.
@@ -57,8 +58,7 @@ impl Round {
     pub(super) fn run(comparison: &Comparison, number: usize) -> anyhow::Result<Self> {
         let directory = tempfile::tempdir()?;
         let mut command = Command::new(&comparison.binaries.benches);
-        let (_upstream, upstream) =
-            Process::start_server(command.arg("upstream"), directory.path())?;
+        let (_upstream, upstream) = Process::start_server(command.arg("upstream"), directory.path())?;
         let mut round = Self {
             idle: BTreeMap::new(),
             calls: Vec::new(),
@@ -76,20 +76,14 @@ impl Round {
         }
         if gateway && comparison.measures(Measurement::Stdio) {
             eprintln!("  stdio");
-            round.stdio = Some(stdio::measure(
-                &comparison.binaries,
-                comparison.measured,
-                WARM_UP,
-            )?);
+            round.stdio = Some(stdio::measure(&comparison.binaries, comparison.measured, WARM_UP)?);
         }
         Ok(round)
     }
 
     /// What calls of this kind through this subject came to, if they were measured.
     pub(super) fn calls(&self, workload: Workload, subject: Subject) -> Option<&Calls> {
-        self.calls
-            .iter()
-            .find(|calls| calls.workload == workload && calls.subject == subject)
+        self.calls.iter().find(|calls| calls.workload == workload && calls.subject == subject)
     }
 
     /// By how much a subject's resident bytes had grown at the end of these calls.
@@ -98,22 +92,13 @@ impl Round {
         Some(resident as f64 - *self.idle.get(&subject)? as f64)
     }
 
-    fn measure_calls(
-        &mut self,
-        comparison: &Comparison,
-        number: usize,
-        upstream: SocketAddr,
-    ) -> anyhow::Result<()> {
+    fn measure_calls(&mut self, comparison: &Comparison, number: usize, upstream: SocketAddr) -> anyhow::Result<()> {
         let mut running = Vec::new();
         for subject in &comparison.subjects {
             running.push(subject.start(upstream, &comparison.binaries)?);
         }
         for subject in &running {
-            self.idle.extend(
-                subject
-                    .usage()?
-                    .map(|usage| (subject.subject, usage.resident)),
-            );
+            self.idle.extend(subject.usage()?.map(|usage| (subject.subject, usage.resident)));
         }
         // Who goes first changes from round to round: nobody always follows the same neighbour.
         let first = number % running.len();
@@ -122,30 +107,19 @@ impl Round {
             for subject in &running {
                 eprintln!("  {workload} through {}", subject.subject);
                 let calls = Calls::measure(workload, subject, comparison.measured);
-                self.calls.push(
-                    calls.with_context(|| format!("{workload} through {}", subject.subject))?,
-                );
+                self.calls.push(calls.with_context(|| format!("{workload} through {}", subject.subject))?);
             }
         }
         Ok(())
     }
 
     /// In processes of their own: one that has served a thousand connections has memory to spare, which would hide what streams cost.
-    fn measure_streams(
-        &mut self,
-        comparison: &Comparison,
-        upstream: SocketAddr,
-    ) -> anyhow::Result<()> {
-        for subject in comparison
-            .subjects
-            .iter()
-            .filter(|subject| **subject != Subject::Direct)
-        {
+    fn measure_streams(&mut self, comparison: &Comparison, upstream: SocketAddr) -> anyhow::Result<()> {
+        for subject in comparison.subjects.iter().filter(|subject| **subject != Subject::Direct) {
             eprintln!("  streams through {subject}");
             let running = subject.start(upstream, &comparison.binaries)?;
-            let Readings { before, after } =
-                load::hold_streams(running.address, STREAMS, || running.usage())
-                    .with_context(|| format!("streams through {subject}"))?;
+            let Readings { before, after } = load::hold_streams(running.address, STREAMS, || running.usage())
+                .with_context(|| format!("streams through {subject}"))?;
             if let (Some(before), Some(after)) = (before, after) {
                 let growth = after.resident as f64 - before.resident as f64;
                 self.stream.insert(*subject, growth / STREAMS as f64);
@@ -154,16 +128,11 @@ impl Round {
         Ok(())
     }
 
-    fn measure_ready(
-        &mut self,
-        comparison: &Comparison,
-        upstream: SocketAddr,
-    ) -> anyhow::Result<()> {
+    fn measure_ready(&mut self, comparison: &Comparison, upstream: SocketAddr) -> anyhow::Result<()> {
         eprintln!("  starts of shadowcat");
         for _ in 0..STARTS {
             let running = Subject::Shadowcat.start(upstream, &comparison.binaries)?;
-            self.ready_ms
-                .push(running.ready_after.as_secs_f64() * 1_000.0);
+            self.ready_ms.push(running.ready_after.as_secs_f64() * 1_000.0);
         }
         Ok(())
     }
@@ -183,9 +152,7 @@ impl Calls {
         Ok(Self {
             workload,
             subject: subject.subject,
-            cpu_us: before
-                .zip(after)
-                .map(|(before, after)| cpu_per_call(before, after, outcome.calls)),
+            cpu_us: before.zip(after).map(|(before, after)| cpu_per_call(before, after, outcome.calls)),
             resident: after.map(|after| after.resident),
             outcome,
         })

@@ -24,42 +24,27 @@ pub(super) struct Stdio {
     pub(super) errors: u64,
 }
 
+impl Stdio {
+    /// What the gateway adds, in milliseconds; nothing to go by if a call went wrong.
+    pub(super) fn added_ms(&self) -> Option<f64> {
+        (self.errors == 0).then_some((self.gateway_us - self.pipe_us) / 1_000.0)
+    }
+}
+
 /// Measures both, one call at a time.
-pub(super) fn measure(
-    binaries: &Binaries,
-    measured: Duration,
-    warm_up: Duration,
-) -> anyhow::Result<Stdio> {
+pub(super) fn measure(binaries: &Binaries, measured: Duration, warm_up: Duration) -> anyhow::Result<Stdio> {
     let pipe_us = over_pipe(binaries, measured).context("stdio over a bare pipe")?;
-    let gateway =
-        start_shadowcat_before_stdio(binaries).context("shadowcat before a stdio server")?;
-    let plan = Plan {
-        target: gateway.address,
-        connections: 1,
-        call: Call::Json,
-        pace: Pace::Closed,
-        warm_up,
-        measured,
-    };
+    let gateway = start_shadowcat_before_stdio(binaries).context("shadowcat before a stdio server")?;
+    let plan =
+        Plan { target: gateway.address, connections: 1, call: Call::Json, pace: Pace::Closed, warm_up, measured };
     let (outcome, _) = load::run(&plan, || Ok(()))?;
-    Ok(Stdio {
-        pipe_us,
-        gateway_us: outcome.latency.p50_us,
-        errors: outcome.errors,
-    })
+    Ok(Stdio { pipe_us, gateway_us: outcome.latency.p50_us, errors: outcome.errors })
 }
 
 fn over_pipe(binaries: &Binaries, measured: Duration) -> anyhow::Result<f64> {
-    let mut server = Command::new(&binaries.benches)
-        .arg("stdio-upstream")
-        .stdin(Pipe::piped())
-        .stdout(Pipe::piped())
-        .spawn()?;
-    let (mut stdin, stdout) = server
-        .stdin
-        .take()
-        .zip(server.stdout.take())
-        .context("a child without pipes")?;
+    let mut server =
+        Command::new(&binaries.benches).arg("stdio-upstream").stdin(Pipe::piped()).stdout(Pipe::piped()).spawn()?;
+    let (mut stdin, stdout) = server.stdin.take().zip(server.stdout.take()).context("a child without pipes")?;
     let mut stdout = BufReader::new(stdout);
     let mut nanoseconds = Histogram::<u64>::new(3)?;
     let (mut call, mut answer, mut expected) = (String::new(), String::new(), String::new());
@@ -79,10 +64,7 @@ fn over_pipe(binaries: &Binaries, measured: Duration) -> anyhow::Result<f64> {
         stdin.write_all(call.as_bytes())?;
         stdout.read_line(&mut answer)?;
         nanoseconds.record(u64::try_from(start.elapsed().as_nanos())?)?;
-        ensure!(
-            answer.trim_end() == expected,
-            "not the answer that was due: {answer}"
-        );
+        ensure!(answer.trim_end() == expected, "not the answer that was due: {answer}");
     }
     // The end of its input is the end of the server.
     drop(stdin);

@@ -10,9 +10,7 @@ pub(super) struct Table {
 impl Table {
     /// A table with these columns.
     pub(super) fn new(columns: &[&str]) -> Self {
-        Self {
-            rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()],
-        }
+        Self { rows: vec![columns.iter().map(|column| (*column).to_owned()).collect()] }
     }
 
     /// Adds a row.
@@ -20,17 +18,15 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
+    /// Whether it has no row but the names of its columns.
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.len() < 2
+    }
+
     fn widths(&self) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let cells = |column: usize| self.rows.iter().filter_map(move |row| row.get(column));
-        (0..columns)
-            .map(|column| {
-                cells(column)
-                    .map(|cell| cell.chars().count())
-                    .max()
-                    .unwrap_or_default()
-            })
-            .collect()
+        (0..columns).map(|column| cells(column).map(|cell| cell.chars().count()).max().unwrap_or_default()).collect()
     }
 }
 

@@ -8,20 +8,11 @@ use super::connection::Media;
 use crate::exchange::{Call, write_answer, write_progress};
 
 /// Checks the answer to the call with this id; `scratch` holds what is expected.
-pub(super) fn check(
-    call: Call,
-    id: u64,
-    media: &Media,
-    body: &[u8],
-    scratch: &mut String,
-) -> anyhow::Result<()> {
+pub(super) fn check(call: Call, id: u64, media: &Media, body: &[u8], scratch: &mut String) -> anyhow::Result<()> {
     match (call, media) {
         (Call::Json, Media::Json) => {
             expect_answer(scratch, id);
-            ensure!(
-                body == scratch.as_bytes(),
-                "tools/call: not the answer that was due"
-            );
+            ensure!(body == scratch.as_bytes(), "tools/call: not the answer that was due");
             Ok(())
         }
         (Call::Sse { events }, Media::EventStream) => check_events(events, id, body, scratch),
@@ -32,25 +23,14 @@ pub(super) fn check(
 fn check_events(events: u32, id: u64, body: &[u8], scratch: &mut String) -> anyhow::Result<()> {
     let mut messages = body.split(|byte| *byte == b'\n').filter_map(message);
     for progress in 1..=events {
-        let message = messages
-            .next()
-            .with_context(|| format!("tools/call: {} of {events} events", progress - 1))?;
+        let message = messages.next().with_context(|| format!("tools/call: {} of {events} events", progress - 1))?;
         scratch.clear();
         write_progress(scratch, id, progress);
-        ensure!(
-            message == scratch.as_bytes(),
-            "tools/call: not the event that was due"
-        );
+        ensure!(message == scratch.as_bytes(), "tools/call: not the event that was due");
     }
     expect_answer(scratch, id);
-    ensure!(
-        messages.next() == Some(scratch.as_bytes()),
-        "tools/call: not the answer that was due after the events"
-    );
-    ensure!(
-        messages.next().is_none(),
-        "tools/call: more after the answer"
-    );
+    ensure!(messages.next() == Some(scratch.as_bytes()), "tools/call: not the answer that was due after the events");
+    ensure!(messages.next().is_none(), "tools/call: more after the answer");
     Ok(())
 }
 
@@ -61,10 +41,7 @@ fn expect_answer(scratch: &mut String, id: u64) {
 
 /// The message a line of an event stream carries. The upstream never spreads one over several lines.
 fn message(line: &[u8]) -> Option<&[u8]> {
-    let data = line
-        .strip_suffix(b"\r")
-        .unwrap_or(line)
-        .strip_prefix(b"data:")?;
+    let data = line.strip_suffix(b"\r").unwrap_or(line).strip_prefix(b"data:")?;
     let data = data.strip_prefix(b" ").unwrap_or(data);
     (!data.is_empty()).then_some(data)
 }

@@ -55,10 +55,7 @@ impl Connection {
     pub(super) async fn open(target: SocketAddr) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(target).await.context("cannot connect")?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            unread: BytesMut::new(),
-        })
+        Ok(Self { stream, unread: BytesMut::new() })
     }
 
     pub(super) async fn send(&mut self, request: &[u8]) -> anyhow::Result<()> {
@@ -76,11 +73,7 @@ impl Connection {
     }
 
     /// Appends the whole body to `body`.
-    pub(super) async fn read_body(
-        &mut self,
-        head: &Head,
-        body: &mut Vec<u8>,
-    ) -> anyhow::Result<()> {
+    pub(super) async fn read_body(&mut self, head: &Head, body: &mut Vec<u8>) -> anyhow::Result<()> {
         match head.framing {
             Framing::Length(length) => self.take(length, body).await?,
             Framing::Chunked => while self.read_chunk(body).await? > 0 {},
@@ -104,10 +97,7 @@ impl Connection {
         while self.unread.len() < LINE_END.len() {
             self.read_more().await?;
         }
-        ensure!(
-            self.unread.starts_with(LINE_END),
-            "a chunk longer than it says, or trailers"
-        );
+        ensure!(self.unread.starts_with(LINE_END), "a chunk longer than it says, or trailers");
         self.unread.advance(LINE_END.len());
         Ok(size)
     }
@@ -127,11 +117,7 @@ impl Connection {
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
         self.unread.reserve(READ_SIZE);
-        let count = self
-            .stream
-            .read_buf(&mut self.unread)
-            .await
-            .context("cannot read")?;
+        let count = self.stream.read_buf(&mut self.unread).await.context("cannot read")?;
         ensure!(count > 0, "closed before the answer was complete");
         Ok(())
     }

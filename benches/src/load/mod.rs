@@ -89,25 +89,15 @@ pub(crate) fn main(options: &Options) -> anyhow::Result<ExitCode> {
     let plan = Plan {
         target: options.target,
         connections: options.connections,
-        call: options
-            .sse
-            .map_or(Call::Json, |events| Call::Sse { events }),
-        pace: options
-            .rate
-            .map_or(Pace::Closed, |calls_per_second| Pace::Open {
-                calls_per_second,
-            }),
+        call: options.sse.map_or(Call::Json, |events| Call::Sse { events }),
+        pace: options.rate.map_or(Pace::Closed, |calls_per_second| Pace::Open { calls_per_second }),
         warm_up: Duration::try_from_secs_f64(options.warm_up)?,
         measured: Duration::try_from_secs_f64(options.seconds)?,
     };
     raise_open_files()?;
     let (outcome, _) = run(&plan, || Ok(()))?;
     println!("{outcome}");
-    Ok(if outcome.errors == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if outcome.errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Carries out a plan, and takes a reading at both ends of the measured time.
@@ -121,15 +111,8 @@ pub(crate) fn run<S>(
         for index in 0..plan.connections {
             workers.spawn(worker::work(Arc::clone(&shared), index));
         }
-        if tokio::time::timeout(OPEN_DEADLINE, shared.opened.wait())
-            .await
-            .is_err()
-        {
-            bail!(
-                "{} connections to {} did not open within {OPEN_DEADLINE:?}",
-                plan.connections,
-                plan.target
-            );
+        if tokio::time::timeout(OPEN_DEADLINE, shared.opened.wait()).await.is_err() {
+            bail!("{} connections to {} did not open within {OPEN_DEADLINE:?}", plan.connections, plan.target);
         }
         tokio::time::sleep(plan.warm_up).await;
 
@@ -149,10 +132,7 @@ pub(crate) fn run<S>(
 /// Lets every worker end its last call; a call that does not end is an error.
 async fn finish(shared: &Shared, mut workers: JoinSet<()>) {
     let all_ended = async { while workers.join_next().await.is_some() {} };
-    if tokio::time::timeout(CALL_DEADLINE, all_ended)
-        .await
-        .is_err()
-    {
+    if tokio::time::timeout(CALL_DEADLINE, all_ended).await.is_err() {
         for _ in 0..workers.len() {
             shared.note_error(format!("no answer within {CALL_DEADLINE:?}"));
         }
@@ -164,14 +144,11 @@ pub(crate) fn raise_open_files() -> anyhow::Result<()> {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit)
-        .context("cannot raise the soft limit of open files to the hard one")
+    setrlimit(Resource::Nofile, limit).context("cannot raise the soft limit of open files to the hard one")
 }
 
 fn runtime() -> anyhow::Result<Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
 }
 
 #[cfg(test)]

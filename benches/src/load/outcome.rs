@@ -16,6 +16,9 @@ const OTHER: &str = "other reasons";
 /// Three digits are what a machine of this kind repeats.
 const SIGNIFICANT_DIGITS: u8 = 3;
 
+/// The longest latency that is told from longer ones, in nanoseconds: six times what a call may take before it is lost.
+const LONGEST: u64 = 60_000_000_000;
+
 /// What the workers write while they run.
 pub(super) struct Record {
     nanoseconds: Histogram<u64>,
@@ -24,27 +27,20 @@ pub(super) struct Record {
 
 impl Default for Record {
     fn default() -> Self {
-        let nanoseconds =
-            Histogram::new(SIGNIFICANT_DIGITS).expect("three digits are within one to five");
-        Self {
-            nanoseconds,
-            errors: BTreeMap::new(),
-        }
+        let nanoseconds = Histogram::new_with_max(LONGEST, SIGNIFICANT_DIGITS)
+            .expect("the bounds of a histogram are constants within its own");
+        Self { nanoseconds, errors: BTreeMap::new() }
     }
 }
 
 impl Record {
     pub(super) fn call(&mut self, took: Duration) {
-        self.nanoseconds
-            .saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.nanoseconds.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub(super) fn error(&mut self, reason: String) {
         let full = self.errors.len() >= MOST_REASONS && !self.errors.contains_key(&reason);
-        *self
-            .errors
-            .entry(if full { OTHER.to_owned() } else { reason })
-            .or_default() += 1;
+        *self.errors.entry(if full { OTHER.to_owned() } else { reason }).or_default() += 1;
     }
 
     pub(super) fn outcome(&self, elapsed: Duration) -> Outcome {
@@ -97,23 +93,35 @@ pub(crate) struct Latency {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency {
-            p50_us,
-            p95_us,
-            p99_us,
-            p999_us,
-        } = self.latency;
-        writeln!(
-            f,
-            "{} calls, {:.0} a second, {} errors",
-            self.calls, self.calls_per_second, self.errors
-        )?;
-        write!(
-            f,
-            "p50 {p50_us:.0} µs   p95 {p95_us:.0} µs   p99 {p99_us:.0} µs   p99.9 {p999_us:.0} µs"
-        )?;
-        self.reasons
-            .iter()
-            .try_for_each(|(reason, count)| write!(f, "\n{count} × {reason}"))
+        let Latency { p50_us, p95_us, p99_us, p999_us } = self.latency;
+        writeln!(f, "{} calls, {:.0} a second, {} errors", self.calls, self.calls_per_second, self.errors)?;
+        write!(f, "p50 {p50_us:.0} µs   p95 {p95_us:.0} µs   p99 {p99_us:.0} µs   p99.9 {p999_us:.0} µs")?;
+        self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n{count} × {reason}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_in_microseconds_and_calls_beyond_the_longest_are_kept_as_that() {
+        let mut record = Record::default();
+        record.call(Duration::from_micros(250));
+        record.call(Duration::from_micros(250));
+        record.call(Duration::from_hours(1));
+        let Outcome { calls, calls_per_second, latency, .. } = record.outcome(Duration::from_secs(3));
+        assert_eq!((calls, calls_per_second), (3, 1.0));
+        assert!((249.0..251.0).contains(&latency.p50_us), "{latency:?}");
+        assert!((59e6..61e6).contains(&latency.p999_us), "{latency:?}");
+    }
+
+    #[test]
+    fn reasons_beyond_the_bound_are_counted_together() {
+        let mut record = Record::default();
+        (0..2 * MOST_REASONS).for_each(|reason| record.error(reason.to_string()));
+        let outcome = record.outcome(Duration::from_secs(1));
+        assert_eq!(outcome.errors, 2 * MOST_REASONS as u64);
+        assert_eq!(outcome.reasons.get(OTHER), Some(&(MOST_REASONS as u64)));
     }
 }

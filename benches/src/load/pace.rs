@@ -35,10 +35,7 @@ impl Schedule {
             Pace::Open { calls_per_second } => {
                 let every = Duration::from_secs_f64(connections as f64 / calls_per_second);
                 let offset = every.mul_f64(index as f64 / connections as f64);
-                Self::Open {
-                    due: Instant::now() + offset,
-                    every,
-                }
+                Self::Open { due: Instant::now() + offset, every }
             }
         }
     }
@@ -58,5 +55,36 @@ impl Schedule {
         }
         tokio::time::sleep_until(was_due.into()).await;
         Instant::now()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test]
+    async fn a_call_that_waited_for_its_connection_counts_from_when_it_was_due() {
+        let due = Instant::now() - 3 * SECOND;
+        let mut schedule = Schedule::Open { due, every: SECOND };
+        assert_eq!([schedule.next().await, schedule.next().await], [due, due + SECOND]);
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_not_due_yet_is_waited_for() {
+        let due = Instant::now() + Duration::from_millis(20);
+        assert!(Schedule::Open { due, every: SECOND }.next().await >= due);
+    }
+
+    #[test]
+    fn calls_of_all_connections_lie_evenly_between_each_other() {
+        let due = |index| match Schedule::new(Pace::Open { calls_per_second: 2.0 }, index, 4) {
+            Schedule::Open { due, every } => (due, every),
+            Schedule::Closed => unreachable!("an open pace makes an open schedule"),
+        };
+        let ((first, every), (last, _)) = (due(0), due(3));
+        assert_eq!(every, 2 * SECOND);
+        assert!(last - first >= 3 * SECOND / 2);
     }
 }

@@ -7,9 +7,7 @@ use http::{Method, StatusCode};
 
 use super::answer;
 use super::connection::{Connection, Head};
-use crate::exchange::{
-    Call, FIRST_ID, INITIALIZED, PATH, PROTOCOL_VERSION, SESSION_ID, initialize, write_call,
-};
+use crate::exchange::{Call, FIRST_ID, INITIALIZED, PATH, PROTOCOL_VERSION, SESSION_ID, initialize, write_call};
 
 /// An MCP session over a connection of its own.
 pub(super) struct Session {
@@ -35,28 +33,13 @@ impl Session {
             body: Vec::new(),
         };
         let head = session.exchange(Method::POST).await.context("initialize")?;
-        ensure!(
-            head.status == StatusCode::OK,
-            "initialize: status {}",
-            head.status
-        );
-        let id = head
-            .session_id
-            .context("initialize: the answer names no session")?;
-        session.headers.push_str(&format!(
-            "{SESSION_ID}: {id}\r\nmcp-protocol-version: {PROTOCOL_VERSION}\r\n"
-        ));
+        ensure!(head.status == StatusCode::OK, "initialize: status {}", head.status);
+        let id = head.session_id.context("initialize: the answer names no session")?;
+        session.headers.push_str(&format!("{SESSION_ID}: {id}\r\nmcp-protocol-version: {PROTOCOL_VERSION}\r\n"));
 
         session.message.replace_range(.., INITIALIZED);
-        let head = session
-            .exchange(Method::POST)
-            .await
-            .context("notifications/initialized")?;
-        ensure!(
-            head.status == StatusCode::ACCEPTED,
-            "notifications/initialized: status {}",
-            head.status
-        );
+        let head = session.exchange(Method::POST).await.context("notifications/initialized")?;
+        ensure!(head.status == StatusCode::ACCEPTED, "notifications/initialized: status {}", head.status);
         Ok(session)
     }
 
@@ -67,11 +50,7 @@ impl Session {
         self.message.clear();
         write_call(&mut self.message, call, id);
         let head = self.exchange(Method::POST).await.context("tools/call")?;
-        ensure!(
-            head.status == StatusCode::OK,
-            "tools/call: status {}",
-            head.status
-        );
+        ensure!(head.status == StatusCode::OK, "tools/call: status {}", head.status);
         answer::check(call, id, &head.media, &self.body, &mut self.message)
     }
 
@@ -119,7 +98,5 @@ impl Session {
 }
 
 fn common_headers(target: SocketAddr) -> String {
-    format!(
-        "host: {target}\r\naccept: application/json, text/event-stream\r\nuser-agent: shadowcat-load\r\n"
-    )
+    format!("host: {target}\r\naccept: application/json, text/event-stream\r\nuser-agent: shadowcat-load\r\n")
 }

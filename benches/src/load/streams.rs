@@ -28,13 +28,8 @@ pub(crate) fn hold_streams<S>(
 
         let mut held = Vec::with_capacity(streams);
         for number in 0..streams {
-            let mut session = Session::open(target)
-                .await
-                .with_context(|| format!("stream {number}"))?;
-            session
-                .listen()
-                .await
-                .with_context(|| format!("stream {number}"))?;
+            let mut session = Session::open(target).await.with_context(|| format!("stream {number}"))?;
+            session.listen().await.with_context(|| format!("stream {number}"))?;
             held.push(session);
         }
         tokio::time::sleep(SETTLE).await;

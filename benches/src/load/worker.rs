@@ -80,10 +80,7 @@ impl Shared {
 
     async fn open(&self) -> Option<Session> {
         let _permit = self.opening.acquire().await.ok()?;
-        Session::open(self.plan.target)
-            .await
-            .map_err(|error| self.note_error(format!("{error:#}")))
-            .ok()
+        Session::open(self.plan.target).await.map_err(|error| self.note_error(format!("{error:#}"))).ok()
     }
 }
 

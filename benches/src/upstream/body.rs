@@ -27,22 +27,14 @@ impl AnswerBody {
     pub(super) fn events(messages: &[String]) -> Self {
         /// `data: ` before a message, and two line ends after it.
         const FRAME: usize = 8;
-        let mut text =
-            BytesMut::with_capacity(messages.iter().map(|message| message.len() + FRAME).sum());
+        let mut text = BytesMut::with_capacity(messages.iter().map(|message| message.len() + FRAME).sum());
         for message in messages {
             text.extend_from_slice(b"data: ");
             text.extend_from_slice(message.as_bytes());
             text.extend_from_slice(b"\n\n");
         }
-        let lengths = messages
-            .iter()
-            .rev()
-            .map(|message| message.len() + FRAME)
-            .collect();
-        Self::Events {
-            text: text.freeze(),
-            lengths,
-        }
+        let lengths = messages.iter().rev().map(|message| message.len() + FRAME).collect();
+        Self::Events { text: text.freeze(), lengths }
     }
 }
 
@@ -50,10 +42,7 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let data = match &mut *self {
             Self::Whole(body) => body.take(),
             Self::Events { text, lengths } => lengths.pop().map(|length| text.split_to(length)),
@@ -69,9 +58,7 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(body) => {
-                SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64))
-            }
+            Self::Whole(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
             Self::Events { .. } | Self::Silence => SizeHint::default(),
         }
     }

@@ -14,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Bytes, Incoming};
+use tokio::net::TcpListener;
 
 use crate::exchange::SESSION_ID;
 use crate::serve;
@@ -35,13 +36,14 @@ pub(crate) struct Options {
 
 /// Serves until the process ends.
 pub(crate) fn serve(options: &Options) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async { serve_on(serve::listen(options.bind).await?).await })
+}
+
+/// Serves on `listener`.
+pub(crate) async fn serve_on(listener: TcpListener) -> anyhow::Result<()> {
     let sessions = Arc::new(Sessions::default());
-    runtime.block_on(serve::serve(options.bind, move |request| {
-        answer(Arc::clone(&sessions), request)
-    }))
+    serve::serve(listener, move |request| answer(Arc::clone(&sessions), request)).await
 }
 
 /// Sessions are the numbers below the next one: known without being kept.
@@ -57,14 +59,8 @@ impl Sessions {
 
     fn knows(&self, headers: &HeaderMap) -> bool {
         let id = headers.get(SESSION_ID);
-        id.and_then(|id| {
-            id.to_str()
-                .ok()?
-                .strip_prefix("reference-")?
-                .parse::<u64>()
-                .ok()
-        })
-        .is_some_and(|number| number < self.next.load(Ordering::Relaxed))
+        id.and_then(|id| id.to_str().ok()?.strip_prefix("reference-")?.parse::<u64>().ok())
+            .is_some_and(|number| number < self.next.load(Ordering::Relaxed))
     }
 }
 
@@ -89,8 +85,7 @@ fn post(sessions: &Sessions, headers: &HeaderMap, body: &[u8]) -> Response<Answe
     match reply {
         Reply::Initialize(message) => {
             let mut answer = json(message);
-            let id = HeaderValue::try_from(sessions.open())
-                .expect("a word and a number make a header value");
+            let id = HeaderValue::try_from(sessions.open()).expect("a word and a number make a header value");
             answer.headers_mut().insert(SESSION_ID, id);
             answer
         }

@@ -59,9 +59,7 @@ impl Reply {
         };
         let id = id.get();
         Ok(match &*method {
-            "tools/call" if message.params.name.as_deref() == Some("events") => {
-                Self::events(id, &message.params)
-            }
+            "tools/call" if message.params.name.as_deref() == Some("events") => Self::events(id, &message.params),
             "tools/call" => Self::Message(answer(id)),
             "initialize" => Self::Initialize(result(
                 id,
