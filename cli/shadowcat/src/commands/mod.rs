@@ -1,0 +1,31 @@
+//! The commands, one a file: each builds what it needs, runs until it is told to stop, and returns.
+
+mod banner;
+mod demo_server;
+mod gateway;
+mod reverse;
+mod up;
+
+use crate::args::Command;
+
+/// How a command that ran came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything under way had finished.
+    Whole,
+    /// The grace period was over first.
+    CallsCut,
+}
+
+/// Runs `command` until it ends by itself or a signal tells it to stop.
+///
+/// # Errors
+///
+/// What kept it from starting or going on, in one sentence with the cure; mistakes in a configuration file take a line each.
+pub async fn run(command: Command) -> anyhow::Result<Ended> {
+    match command {
+        Command::Up(args) => up::run(args).await,
+        Command::Reverse(args) => reverse::run(args).await,
+        Command::DemoServer(args) => demo_server::run(&args).await,
+    }
+}

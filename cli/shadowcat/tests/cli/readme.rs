@@ -1,0 +1,180 @@
+//! README.md is run as it is printed, so that it stays true.
+//!
+//! Of its fenced blocks, `sh serve` is what a person starts in one terminal and `sh run` what they then type in another; the block of
+//! another kind that follows a `sh run` is what that prints, where `…` stands for anything. All run in one scratch directory and share
+//! their variables. Only ports and the way to start the program are replaced, so that tests run side by side.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::support::{SHADOWCAT, soon};
+
+const README: &str = include_str!("../../../../README.md");
+
+/// The ports README names; each becomes a free one.
+const PORTS: [&str; 4] = ["8080", "8081", "3001", "6379"];
+
+/// Fewer than this, and the markers have changed rather than the tour.
+const RUNS_MIN: usize = 10;
+
+/// Between two looks at a port that will be bound.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[tokio::test]
+async fn the_tour_of_the_readme_prints_what_the_readme_says() {
+    let steps = steps(README);
+    let runs = steps.iter().filter(|step| matches!(step.kind, Kind::Run { .. })).count();
+    assert!(runs >= RUNS_MIN, "only {runs} blocks of README.md are marked `sh run`");
+    let mut tour = Tour::new();
+    for step in &steps {
+        match &step.kind {
+            Kind::Serve => tour.serve(step).await,
+            Kind::Run { prints } => tour.run(step, prints.as_deref()).await,
+        }
+    }
+    tour.stop().await;
+}
+
+struct Step {
+    line: usize,
+    script: String,
+    kind: Kind,
+}
+
+enum Kind {
+    Serve,
+    Run { prints: Option<String> },
+}
+
+/// The marked blocks of `markdown`, in order.
+fn steps(markdown: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut lines = markdown.lines().enumerate();
+    let mut expects_output = false;
+    while let Some((number, line)) = lines.next() {
+        let Some(info) = line.strip_prefix("```") else {
+            expects_output &= line.is_empty();
+            continue;
+        };
+        let block: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+        let block = block.join("\n");
+        let previous = steps.last_mut().map(|step| &mut step.kind);
+        match (info, previous) {
+            ("sh serve", _) => steps.push(Step { line: number + 1, script: block, kind: Kind::Serve }),
+            ("sh run", _) => steps.push(Step { line: number + 1, script: block, kind: Kind::Run { prints: None } }),
+            (_, Some(Kind::Run { prints })) if expects_output => *prints = Some(block),
+            _ => {}
+        }
+        expects_output = info == "sh run";
+    }
+    steps
+}
+
+/// A person with two terminals, in a directory of their own.
+struct Tour {
+    directory: TempDir,
+    ports: Vec<(&'static str, String)>,
+    /// What the last run of `sh serve` blocks started.
+    servers: Vec<Child>,
+    /// A `sh run` has followed them: the next `sh serve` replaces them.
+    used: bool,
+}
+
+impl Tour {
+    fn new() -> Self {
+        let free = PORTS.map(|port| (port, TcpListener::bind("127.0.0.1:0").expect("a free port")));
+        let ports = free.map(|(port, socket)| (port, socket.local_addr().expect("bound").port().to_string()));
+        Self { directory: TempDir::new().expect("a directory"), ports: ports.into(), servers: Vec::new(), used: false }
+    }
+
+    /// Starts what the block says and waits until its port is open.
+    async fn serve(&mut self, step: &Step) {
+        if std::mem::take(&mut self.used) {
+            self.stop().await;
+        }
+        let mut command = self.shell(&format!("exec {}", step.script));
+        // What a server logs belongs to the report of a test that failed.
+        command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        self.servers.push(command.kill_on_drop(true).spawn().expect("a shell"));
+        let port = self.port_of(step);
+        soon(&format!("README.md:{}: port {port}", step.line), async {
+            while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await;
+    }
+
+    /// Runs the block and compares what it prints.
+    async fn run(&mut self, step: &Step, prints: Option<&str>) {
+        self.used = true;
+        let script =
+            format!("set -eua; [ ! -f .variables ] || . ./.variables\n{}\nexport -p > .variables", step.script);
+        let mut command = self.shell(&script);
+        let output =
+            soon(&format!("README.md:{}", step.line), command.kill_on_drop(true).output()).await.expect("a shell");
+        let Output { status, stdout, stderr } = output;
+        let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+        assert!(status.success(), "README.md:{}: {status}\n{stdout}\n{stderr}", step.line);
+        if let Some(prints) = prints {
+            let prints = self.localized(prints);
+            assert!(agrees(&prints, &stdout), "README.md:{} says\n{prints}\n\nbut it printed\n{stdout}", step.line);
+        }
+    }
+
+    /// Ends the servers as Ctrl-C would.
+    async fn stop(&mut self) {
+        for mut server in std::mem::take(&mut self.servers) {
+            let id = server.id().expect("still running").to_string();
+            Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs");
+            soon("the end of a server", server.wait()).await.expect("waited for");
+        }
+    }
+
+    fn shell(&self, script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(self.localized(script)).current_dir(self.directory.path());
+        command.stdin(Stdio::null()).env("SHADOWCAT_BIND", self.localized("127.0.0.1:8080"));
+        command
+    }
+
+    /// `text` with this machine's ports and program.
+    fn localized(&self, text: &str) -> String {
+        let program = Path::new(SHADOWCAT).display().to_string();
+        let text = text.replace("cargo run --release --", &program).replace("target/release/shadowcat", &program);
+        self.ports.iter().fold(text, |text, (port, free)| text.replace(port, free))
+    }
+
+    /// The port a `sh serve` block opens: the last it names, else the program's default.
+    fn port_of(&self, step: &Step) -> u16 {
+        let named = PORTS.iter().filter_map(|port| step.script.rfind(port).map(|at| (at, *port))).max();
+        let port = named.map_or("8080", |(_, port)| port);
+        self.localized(port).parse().expect("a port")
+    }
+}
+
+/// Whether `printed` is `pattern`, where `…` stands for anything; space at the ends does not count.
+fn agrees(pattern: &str, printed: &str) -> bool {
+    fn fits(pattern: &str, text: &str) -> bool {
+        let Some((before, after)) = pattern.split_once('…') else { return pattern == text };
+        let Some(text) = text.strip_prefix(before) else { return false };
+        text.char_indices().map(|(at, _)| at).chain([text.len()]).any(|at| fits(after, &text[at..]))
+    }
+    fits(pattern.trim(), printed.trim())
+}
+
+#[test]
+fn an_ellipsis_stands_for_anything() {
+    assert!(agrees("a…c", "abc c\n"));
+    assert!(agrees("a…", "a\nb\n"));
+    assert!(agrees("…b", "ab"));
+    assert!(!agrees("a…c", "abcd"));
+    assert!(!agrees("b", "ab"));
+    assert!(agrees("ab", "ab"));
+}
