@@ -15,7 +15,7 @@ pub struct Malformed {
 #[non_exhaustive]
 pub enum Reason {
     /// Longer than [`Limits::size`](crate::Limits::size).
-    #[error("The message has {size} bytes and the limit is {limit}: send a smaller one")]
+    #[error("the message has {size} bytes and the limit is {limit}: send a smaller one")]
     TooLarge {
         /// Its bytes.
         size: usize,
@@ -23,13 +23,13 @@ pub enum Reason {
         limit: usize,
     },
     /// Not UTF-8 (RFC 8259, section 8.1).
-    #[error("The message is not UTF-8 at byte {offset}: encode JSON as UTF-8")]
+    #[error("the message is not UTF-8 at byte {offset}: encode JSON as UTF-8")]
     NotUtf8 {
         /// The first bad byte.
         offset: usize,
     },
     /// Not JSON (RFC 8259).
-    #[error("The message is not JSON at byte {offset} ({what}): send one complete JSON object")]
+    #[error("the message is not JSON at byte {offset} ({what}): send one complete JSON object")]
     NotJson {
         /// Where it stops being JSON.
         offset: usize,
@@ -37,13 +37,13 @@ pub enum Reason {
         what: &'static str,
     },
     /// A JSON array at the top (2025-06-18 removed batches).
-    #[error("The message is a JSON array and batches are not served here: send each message in a request of its own")]
+    #[error("the message is a JSON array and batches are not served here: send each message in a request of its own")]
     Batch,
     /// A JSON value that is neither an object nor an array.
-    #[error("The message is not a JSON object: send one JSON-RPC 2.0 request, notification or response")]
+    #[error("the message is not a JSON object: send one JSON-RPC 2.0 request, notification or response")]
     NotAnObject,
     /// A member name occurs twice in an object that the gateway reads.
-    #[error("The member {key:?} occurs twice in {place} (byte {offset}): send it once")]
+    #[error("the member {key:?} occurs twice in {place} (byte {offset}): send it once")]
     DuplicateKey {
         /// The name, escapes taken out; a long one is cut.
         key: Box<str>,
@@ -53,7 +53,7 @@ pub enum Reason {
         offset: usize,
     },
     /// Nested deeper than [`Limits::depth`](crate::Limits::depth).
-    #[error("The message nests deeper than {limit} levels at byte {offset}: send a flatter one")]
+    #[error("the message nests deeper than {limit} levels at byte {offset}: send a flatter one")]
     TooDeep {
         /// The limit.
         limit: u16,
@@ -61,13 +61,13 @@ pub enum Reason {
         offset: usize,
     },
     /// JSON, but no JSON-RPC 2.0 message.
-    #[error("The message is not JSON-RPC 2.0: {what}")]
+    #[error("the message is not JSON-RPC 2.0: {what}")]
     NotJsonRpc {
         /// The place and the cure.
         what: &'static str,
     },
     /// An id that MCP does not allow (2025-11-25, "Overview", requests: a string or an integer, not null).
-    #[error("The member \"id\" must be a string or an integer: {what}")]
+    #[error("the member \"id\" must be a string or an integer: {what}")]
     BadId {
         /// The cure.
         what: &'static str,

@@ -124,7 +124,7 @@ impl FromStr for ProtocolVersion {
 
 /// A version text that is not in [`ProtocolVersion::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("Protocol version {requested:?} is not supported: use one of {}", supported())]
+#[error("protocol version {requested:?} is not supported: use one of {}", supported())]
 pub struct UnsupportedVersion {
     /// What was asked for; a long text is cut.
     pub requested: Box<str>,

@@ -10,7 +10,6 @@ use arc_swap::ArcSwap;
 use shadowcat_config::{Config, Tls};
 use shadowcat_session::{MemoryStore, SessionStore, StoreOptions, StreamId};
 use shadowcat_upstream::Upstream;
-use shadowcat_upstream::reaper::Reaper;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -71,7 +70,6 @@ pub struct GatewayBuilder {
     instance: Arc<str>,
     store: Option<Arc<dyn SessionStore>>,
     upstreams: HashMap<String, Arc<dyn Upstream>>,
-    reaper: Reaper,
 }
 
 impl GatewayBuilder {
@@ -85,7 +83,6 @@ impl GatewayBuilder {
             instance: StreamId::random().to_string().into(),
             store: None,
             upstreams: HashMap::new(),
-            reaper: Reaper::absent(),
         }
     }
 
@@ -124,13 +121,6 @@ impl GatewayBuilder {
         self
     }
 
-    /// Who ends the child processes if this process dies without doing it itself.
-    #[must_use]
-    pub fn reaper(mut self, reaper: Reaper) -> Self {
-        self.reaper = reaper;
-        self
-    }
-
     /// What a store for this gateway is made with: its counters appear under `/metrics`, and it knows this boot by its name.
     #[must_use]
     pub fn store_options(&self) -> StoreOptions {
@@ -144,15 +134,14 @@ impl GatewayBuilder {
     pub async fn build(self) -> Result<Gateway, StartError> {
         let options = self.store_options();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new(options)));
-        let instance = self.instance;
         let shared = Arc::new(Shared {
             store,
-            instance: Arc::clone(&instance),
+            instance: self.instance,
             drain: Drain::default(),
             tasks: TaskTracker::new(),
             registry: self.registry.clone(),
         });
-        let factory = Factory::new(self.registry.clone(), self.reaper, instance, self.upstreams);
+        let factory = Factory::new(self.registry.clone(), self.upstreams);
         let runtime = Arc::new(ArcSwap::from_pointee(Runtime::build(self.config, None, &factory)?));
         let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
         let caps = caps(&self.registry);

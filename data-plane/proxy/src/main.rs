@@ -67,7 +67,8 @@ fn main() -> ExitCode {
 async fn run(flags: Flags) -> anyhow::Result<bool> {
     init_logging(&flags.log, flags.log_format).context("--log")?;
     raise_file_limit();
-    let local = load_local(&flags.config).map_err(|diagnostics| anyhow::anyhow!("the configuration is refused\n{diagnostics}"))?;
+    let local = load_local(&flags.config)
+        .map_err(|diagnostics| anyhow::anyhow!("the configuration is refused\n{diagnostics}"))?;
     let gateway = builder(&flags, &local).await?.build().await?;
     tracing::info!("listening on {}", url(&gateway, &local)?);
     if let Some(operations) = gateway.operations_addr() {

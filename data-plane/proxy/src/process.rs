@@ -20,7 +20,8 @@ pub fn raise_file_limit() {
 
 /// Resolves when the process is told to stop: SIGTERM asks for an orderly stop, SIGINT for a prompt one.
 pub async fn stop_signal() -> Stop {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be caught; only a kill will stop this process");
         return std::future::pending().await;
     };

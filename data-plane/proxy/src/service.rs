@@ -57,13 +57,19 @@ impl Service for Gate {
 
 impl Gate {
     /// A request on a route.
-    async fn serve(&self, exchange: Exchange, connection: CallOnConnection, request: Request<Incoming>) -> Response<GatewayBody> {
-        let cors = exchange.route.config.cors.clone();
-        let page = admit::asking_page(request.headers(), cors.as_ref());
+    async fn serve(
+        &self,
+        exchange: Exchange,
+        connection: CallOnConnection,
+        request: Request<Incoming>,
+    ) -> Response<GatewayBody> {
+        let route = Arc::clone(&exchange.route);
+        let cors = route.config.cors.as_ref();
+        let page = admit::asking_page(request.headers(), cors);
         let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
         let ids = CallIds::of(request.headers());
-        let mut account = Account::open(&exchange.route.calls, of_a_call, connection, ids);
-        let answered = match admit::preflight(&request, cors.as_ref()) {
+        let mut account = Account::open(&route.calls, of_a_call, connection, ids);
+        let answered = match admit::preflight(&request, cors) {
             Some(response) => Ok(response),
             None => self.pass(exchange, request, &mut account).await,
         };
@@ -102,10 +108,7 @@ impl Gate {
                 account.settle(Outcome::Ok);
                 Ok(ended)
             }
-            _ => {
-                let message = "an MCP endpoint takes POST, GET and DELETE; send messages by POST";
-                Err(GatewayError::new(ErrorKind::MethodNotAllowed, message).into())
-            }
+            _ => Err(GatewayError::from(ErrorKind::MethodNotAllowed).into()),
         }
     }
 
@@ -120,7 +123,8 @@ impl Gate {
             "/metrics" if operators => self.metrics(runtime).await,
             path => {
                 let known = runtime.config.routes().iter().map(|route| &*route.matches.path).collect::<Vec<_>>();
-                let message = format!("no route serves {path:?} with this host and these headers; there is {}", known.join(", "));
+                let message =
+                    format!("no route serves {path:?} with this host and these headers; there is {}", known.join(", "));
                 let error = GatewayError::new(ErrorKind::NoRoute, message);
                 refuse::answer(&error, None)
             }

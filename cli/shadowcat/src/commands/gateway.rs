@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::anyhow;
 use shadowcat_config::{Config, DEFAULT_PATH, Node, SessionMode, Transport};
 use shadowcat_proxy::{DEFAULT_BIND, Gateway, stop_signal};
 use shadowcat_session::RedisStore;
@@ -29,7 +29,7 @@ pub(super) async fn build(config: Config, node: &Node) -> anyhow::Result<Gateway
     }
     if let Some(redis) = &node.redis {
         let store = RedisStore::connect(redis.as_str(), builder.store_options()).await;
-        builder = builder.session_store(Arc::new(store.with_context(|| format!("node.redis: {redis}"))?));
+        builder = builder.session_store(Arc::new(store.map_err(|error| anyhow!("node.redis {redis}: {error}"))?));
     }
     Ok(builder.build().await?)
 }

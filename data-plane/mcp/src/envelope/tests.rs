@@ -103,7 +103,7 @@ fn every_refusal_has_its_kind_its_id_and_one_sentence() {
         assert_eq!((refusal.kind(), refusal.id()), (kind, id), "{text}: {refusal}");
         let sentence = refusal.to_string();
         assert!(
-            sentence.starts_with(char::is_uppercase) && sentence.contains(": ") && !sentence.ends_with('.'),
+            sentence.starts_with(char::is_lowercase) && sentence.contains(": ") && !sentence.ends_with('.'),
             "{sentence}"
         );
     }

@@ -77,97 +77,97 @@ table! {
 
     /// No connection, or it broke; no child, or it died.
     UpstreamUnreachable = "upstream_unreachable", -31001, BAD_GATEWAY, Upstream, again, Warn,
-        "The MCP server behind this gateway cannot be reached: check that it runs";
+        "the MCP server behind this gateway cannot be reached: check that it runs";
     /// A bound on time passed while the server had the call.
     UpstreamTimedOut = "upstream_timed_out", -31002, GATEWAY_TIMEOUT, Upstream, never, Warn,
-        "The MCP server did not answer in time: check what it is doing before calling again, it may still run";
+        "the MCP server did not answer in time: check what it is doing before calling again, it may still run";
     /// What came back is not what the protocol allows.
     UpstreamBrokeProtocol = "upstream_broke_protocol", -31003, BAD_GATEWAY, Upstream, never, Warn,
-        "The MCP server answered with something that is not MCP: check the upstream's URL or command and its version";
+        "the MCP server answered with something that is not MCP: check the upstream's URL or command and its version";
     /// A queue, a pool or the store of sessions is at its bound.
     Overloaded = "overloaded", -31004, SERVICE_UNAVAILABLE, Gateway, again, Warn,
-        "The gateway is at its capacity: try again after the time in Retry-After";
+        "the gateway is at its capacity: try again after the time in Retry-After";
     /// A rate limit.
     Limited = "limited", -31005, TOO_MANY_REQUESTS, Client, again, Info,
-        "The rate limit is reached: try again after the time in Retry-After";
+        "the rate limit is reached: try again after the time in Retry-After";
     /// A policy said no.
     Denied = "denied", -31006, FORBIDDEN, Client, never, Info,
-        "This call is not allowed for you: ask whoever runs the gateway for access";
+        "this call is not allowed for you: ask whoever runs the gateway for access";
     /// An interception rule said no; the HTTP exchange itself went well.
     Blocked = "blocked", -31007, OK, Client, never, Info,
-        "A rule of the gateway blocked this message: ask whoever runs the gateway why";
+        "a rule of the gateway blocked this message: ask whoever runs the gateway why";
     /// The node that ran the call died, so nobody knows whether it took effect.
     OutcomeUnknown = "outcome_unknown", -31008, BAD_GATEWAY, Gateway, never, Warn,
-        "The outcome of this call is unknown since the node that ran it is gone: check its effects before calling again";
+        "the outcome of this call is unknown since the node that ran it is gone: check its effects before calling again";
     /// The message has no counterpart in the peer's version.
     Untranslatable = "untranslatable", -31009, OK, Gateway, never, Info,
-        "This message cannot be translated to your protocol version: use a newer version";
+        "this message cannot be translated to your protocol version: use a newer version";
     /// Starting or draining.
     NotReady = "not_ready", -31010, SERVICE_UNAVAILABLE, Gateway, again, Warn,
-        "The gateway is not ready: try again after the time in Retry-After";
+        "the gateway is not ready: try again after the time in Retry-After";
 
     // The client side: the message.
 
     /// Not JSON (JSON-RPC 2.0, section 5.1).
     ParseError = "parse_error", -32700, BAD_REQUEST, Client, never, Debug,
-        "The message is not JSON: send one JSON-RPC 2.0 message in UTF-8";
+        "the message is not JSON: send one JSON-RPC 2.0 message in UTF-8";
     /// JSON, but not a message of the protocol (JSON-RPC 2.0, section 5.1).
     InvalidRequest = "invalid_request", -32600, BAD_REQUEST, Client, never, Debug,
-        "The message is not a JSON-RPC 2.0 message: send a request, a notification or a response";
+        "the message is not a JSON-RPC 2.0 message: send a request, a notification or a response";
     /// An array of messages.
     BatchRefused = "batch_refused", -32600, BAD_REQUEST, Client, never, Debug,
-        "Batches are not served here: send each message in a request of its own";
+        "batches are not served here: send each message in a request of its own";
     /// Longer than the limit.
     TooLarge = "too_large", -32600, PAYLOAD_TOO_LARGE, Client, never, Debug,
-        "The message is larger than this gateway accepts: send a smaller one";
+        "the message is larger than this gateway accepts: send a smaller one";
     /// The body did not arrive in time.
     TooSlow = "too_slow", -32600, REQUEST_TIMEOUT, Client, again, Debug,
-        "The message did not arrive in time: send it again over a better connection";
+        "the message did not arrive in time: send it again over a better connection";
 
     // The client side: the HTTP around it (2025-11-25 and 2026-07-28, "Transports").
 
     /// A session is needed and none was named.
     SessionRequired = "session_required", -32600, BAD_REQUEST, Client, never, Debug,
-        "This route needs a session: send initialize first, then its Mcp-Session-Id header with every request";
+        "this route needs a session: send initialize first, then its Mcp-Session-Id header with every request";
     /// The session ended, expired or never was; the client has to start anew.
     SessionUnknown = "session_unknown", -32600, NOT_FOUND, Client, never, Debug,
-        "This session does not exist here any more: send initialize without the Mcp-Session-Id header";
+        "this session does not exist here any more: send initialize without the Mcp-Session-Id header";
     /// `Last-Event-ID` names nothing that can be resumed.
     ResumptionRefused = "resumption_refused", -32600, BAD_REQUEST, Client, never, Debug,
-        "Nothing can be resumed from this Last-Event-ID: open the stream without it";
+        "nothing can be resumed from this Last-Event-ID: open the stream without it";
     /// The stream is being read by someone else already.
     StreamTaken = "stream_taken", -32600, CONFLICT, Client, never, Debug,
-        "This stream is open already: close the other connection first";
+        "this stream is open already: close the other connection first";
     /// A version nobody knows (2026-07-28, "Versioning"; 2025-11-25, "Transports", protocol version header).
     VersionUnsupported = "version_unsupported", -32022, BAD_REQUEST, Client, never, Debug,
-        "This protocol version is not supported: use one of those in error.data.supported";
+        "this protocol version is not supported: use one of those in error.data.supported";
     /// Headers and body disagree (2026-07-28, "Streamable HTTP", server validation).
     HeaderMismatch = "header_mismatch", -32020, BAD_REQUEST, Client, never, Debug,
-        "The MCP headers and the body disagree: send in the headers what stands in the body";
+        "the MCP headers and the body disagree: send in the headers what stands in the body";
     /// `Accept` lacks what the answer may be.
     NotAcceptable = "not_acceptable", -32600, NOT_ACCEPTABLE, Client, never, Debug,
-        "The answer may be JSON or an event stream: send Accept: application/json, text/event-stream";
+        "the answer may be JSON or an event stream: send Accept: application/json, text/event-stream";
     /// The body is of another type than JSON.
     UnsupportedMediaType = "unsupported_media_type", -32600, UNSUPPORTED_MEDIA_TYPE, Client, never, Debug,
-        "The body must be JSON: send Content-Type: application/json";
+        "the body must be JSON: send Content-Type: application/json";
     /// A web page of a foreign origin.
     OriginRefused = "origin_refused", -32600, FORBIDDEN, Client, never, Info,
-        "This Origin is not allowed: add it to the route's cors.allow_origins";
+        "this Origin is not allowed: add it to the route's cors.allow_origins";
     /// A foreign `Host`, as in DNS rebinding.
     HostRefused = "host_refused", -32600, FORBIDDEN, Client, never, Info,
-        "This Host is not served here: use the address the gateway listens on, or set match.host on the route";
+        "this Host is not served here: use the address the gateway listens on, or set match.host on the route";
     /// A method other than POST, GET and DELETE, or one that the route does not serve.
     MethodNotAllowed = "method_not_allowed", -32600, METHOD_NOT_ALLOWED, Client, never, Debug,
-        "This HTTP method is not served here: use one of those in the Allow header";
+        "this HTTP method is not served here: use one of those in the Allow header";
     /// No route for host, path and headers.
     NoRoute = "no_route", -32600, NOT_FOUND, Client, never, Debug,
-        "No MCP endpoint answers here: check the path of the URL";
+        "no MCP endpoint answers here: check the path of the URL";
 
     // Ours.
 
     /// A defect.
     Internal = "internal", -32603, INTERNAL_SERVER_ERROR, Gateway, never, Error,
-        "The gateway failed: report this with the trace id";
+        "the gateway failed: report this with the trace id";
 }
 
 impl ErrorKind {

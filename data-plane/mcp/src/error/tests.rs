@@ -16,7 +16,7 @@ fn every_row_is_complete() {
     for kind in ErrorKind::ALL {
         let (label, text) = (kind.label(), kind.text());
         assert!(!label.is_empty() && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{label}");
-        assert!(text.starts_with(char::is_uppercase), "{label}: {text}");
+        assert!(text.starts_with(char::is_lowercase), "{label}: {text}");
         assert!(text.contains(": ") && !text.ends_with('.'), "a public text is one sentence with a cure: {text}");
         let client_status = kind.status().is_client_error() || kind.status() == StatusCode::OK;
         assert_eq!(client_status, kind.fault() == Fault::Client || *kind == ErrorKind::Untranslatable, "{label}");

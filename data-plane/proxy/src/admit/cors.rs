@@ -1,8 +1,9 @@
 //! Cross-origin resource sharing of a route (Fetch Standard, "CORS protocol").
 
 use http::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
-    ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
+    ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use shadowcat_config::Cors;
@@ -15,7 +16,8 @@ const PREFLIGHT_AGE_SECONDS: HeaderValue = HeaderValue::from_static("7200");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
 
 /// What a page may read of an answer beside the safelisted headers.
-const EXPOSED: HeaderValue = HeaderValue::from_static("mcp-session-id, mcp-protocol-version, retry-after, www-authenticate");
+const EXPOSED: HeaderValue =
+    HeaderValue::from_static("mcp-session-id, mcp-protocol-version, retry-after, www-authenticate");
 
 /// The answer to a preflight; `None` if the request is none, or the route does not share.
 pub(crate) fn preflight<B>(request: &Request<B>, cors: Option<&Cors>) -> Option<Response<GatewayBody>> {

@@ -31,8 +31,7 @@ impl Door {
         if allowed {
             return Ok(());
         }
-        let message = "this Origin may not use this endpoint; add it to the route's cors.allow_origins";
-        Err(GatewayError::new(ErrorKind::OriginRefused, message))
+        Err(ErrorKind::OriginRefused.into())
     }
 }
 
@@ -63,7 +62,8 @@ fn is_loopback_origin(origin: &str) -> bool {
 }
 
 fn is_loopback_name(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    host.eq_ignore_ascii_case("localhost")
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

@@ -22,12 +22,10 @@ const BODY_RATE_MIN: u64 = 1024;
 /// Checks what a POST declares, before a byte of its body is read.
 pub(crate) fn check_declared(headers: &HeaderMap) -> Result<(), GatewayError> {
     if !headers.get(CONTENT_TYPE).is_some_and(header::is_json) {
-        let message = "the body must be JSON: send Content-Type: application/json";
-        return Err(GatewayError::new(ErrorKind::UnsupportedMediaType, message));
+        return Err(ErrorKind::UnsupportedMediaType.into());
     }
     if !header::accepts(headers).both() {
-        let message = "the answer may be JSON or an event stream: send Accept: application/json, text/event-stream";
-        return Err(GatewayError::new(ErrorKind::NotAcceptable, message));
+        return Err(ErrorKind::NotAcceptable.into());
     }
     let declared = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if declared.is_some_and(|length| length > Limits::default().size as u64) {

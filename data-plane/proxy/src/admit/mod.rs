@@ -5,5 +5,5 @@ mod door;
 mod message;
 
 pub(crate) use cors::{asking_page, preflight, share};
-pub(crate) use door::{host_of, Door};
+pub(crate) use door::{Door, host_of};
 pub(crate) use message::{check_declared, read};

@@ -63,6 +63,12 @@ impl Drain {
         self.closed.cancelled().await;
     }
 
+    /// The door as one connection sees it. A token of its own, because a connection looks at it each time it wakes, and a
+    /// shared one would be a lock that all of them take.
+    pub(crate) fn door(&self) -> CancellationToken {
+        self.closed.child_token()
+    }
+
     /// Resolves when what is left is cut.
     pub async fn time_is_up(&self) {
         self.over.cancelled().await;

@@ -1,7 +1,7 @@
 //! What a connection is doing, as its socket must know it to tell a slow client from an idle one.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// Shared by a connection's socket and the calls that run on it.
 #[derive(Debug, Default)]

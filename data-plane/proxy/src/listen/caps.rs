@@ -1,8 +1,8 @@
 //! How many connections there may be.
 
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use dashmap::DashMap;
 use metrics::{Counter, Gauge};

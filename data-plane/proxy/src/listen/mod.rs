@@ -63,7 +63,11 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr, tls: Option<tokio_rustls::TlsAcceptor>, caps: Arc<Caps>) -> io::Result<Self> {
+    pub(crate) async fn bind(
+        address: SocketAddr,
+        tls: Option<tokio_rustls::TlsAcceptor>,
+        caps: Arc<Caps>,
+    ) -> io::Result<Self> {
         Ok(Self { socket: TcpListener::bind(address).await?, tls, caps })
     }
 
@@ -128,9 +132,11 @@ where
     });
     let connection = builder.serve_connection(io, answer);
     tokio::pin!(connection);
+    let door = drain.door();
     let finished = tokio::select! {
+        biased;
         finished = connection.as_mut() => finished,
-        () = drain.door_closed() => {
+        () = door.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 finished = connection.as_mut() => finished,

@@ -6,7 +6,7 @@ use std::time::Instant;
 use dashmap::DashMap;
 use metrics::{Counter, Gauge, Histogram};
 
-use super::recorder::{label, Registry};
+use super::recorder::{Registry, label};
 
 /// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
 const TOOLS_MAX: usize = 256;
@@ -17,10 +17,30 @@ const OTHER: &str = "other";
 
 /// Methods that get a label of their own: every request and notification of the versions this gateway knows.
 const METHODS: &[&str] = &[
-    "initialize", "ping", "server/discover", "tools/list", "tools/call", "resources/list", "resources/templates/list",
-    "resources/read", "resources/subscribe", "resources/unsubscribe", "subscriptions/listen", "prompts/list", "prompts/get",
-    "completion/complete", "logging/setLevel", "tasks/get", "tasks/cancel", "tasks/result", "tasks/list", "tasks/update",
-    "notifications/initialized", "notifications/cancelled", "notifications/progress", "notifications/roots/list_changed",
+    "initialize",
+    "ping",
+    "server/discover",
+    "tools/list",
+    "tools/call",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+    "prompts/list",
+    "prompts/get",
+    "completion/complete",
+    "logging/setLevel",
+    "tasks/get",
+    "tasks/cancel",
+    "tasks/result",
+    "tasks/list",
+    "tasks/update",
+    "notifications/initialized",
+    "notifications/cancelled",
+    "notifications/progress",
+    "notifications/roots/list_changed",
     "notifications/tasks/status",
 ];
 
@@ -42,8 +62,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Self; 6] =
-        [Self::Ok, Self::ToolError, Self::ServerError, Self::Refused, Self::Failed, Self::Abandoned];
+    const ALL: [Self; 6] = [Self::Ok, Self::ToolError, Self::ServerError, Self::Refused, Self::Failed, Self::Abandoned];
 
     /// The value of the label.
     pub(crate) const fn label(self) -> &'static str {
@@ -67,9 +86,8 @@ pub(crate) struct CallSeries {
 
 impl CallSeries {
     fn new(registry: &Registry, route: &Arc<str>, method: &'static str, tool: &str) -> Arc<Self> {
-        let labels = || {
-            vec![label("route", Arc::clone(route)), label("method", method), label("tool", tool.to_owned())]
-        };
+        let labels =
+            || vec![label("route", Arc::clone(route)), label("method", method), label("tool", tool.to_owned())];
         let outcomes = Outcome::ALL.map(|outcome| {
             let mut labels = labels();
             labels.push(label("outcome", outcome.label()));
@@ -108,7 +126,11 @@ impl RouteCalls {
             methods: DashMap::new(),
             tools: DashMap::new(),
             streams: registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone()),
-            sessions: registry.gauge("shadowcat_sessions", "Sessions of a route, on all replicas that share them.", labels),
+            sessions: registry.gauge(
+                "shadowcat_sessions",
+                "Sessions of a route, on all replicas that share them.",
+                labels,
+            ),
         })
     }
 

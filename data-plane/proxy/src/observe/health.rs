@@ -1,7 +1,7 @@
 //! Whether this process lives, is ready, and what each thing it depends on says.
 
-use http::{HeaderValue, Response, StatusCode};
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 use shadowcat_session::SessionStore;
 

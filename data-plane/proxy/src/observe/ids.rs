@@ -30,27 +30,26 @@ impl CallIds {
     }
 
     /// The request's name, if it has one.
-    pub(crate) fn request(&self) -> &str {
+    pub(crate) fn request(&self) -> Option<&str> {
         text(self.request.as_ref())
     }
 
     /// The beginning of the session's id.
-    pub(crate) fn session(&self) -> &str {
-        let id = text(self.session.as_ref());
-        id.get(..SESSION_CHARS).unwrap_or(id)
+    pub(crate) fn session(&self) -> Option<&str> {
+        text(self.session.as_ref()).map(|id| id.get(..SESSION_CHARS).unwrap_or(id))
     }
 
     /// The trace id of `traceparent` (W3C Trace Context, section 3.2.2.3): 32 hexadecimal digits, not all zero.
     pub(crate) fn trace(&self) -> Option<&str> {
-        let mut fields = text(self.traceparent.as_ref()).split('-');
+        let mut fields = text(self.traceparent.as_ref())?.split('-');
         let (_version, trace) = (fields.next()?, fields.next()?);
         let hexadecimal = trace.len() == 32 && trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         (hexadecimal && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
     }
 }
 
-fn text(value: Option<&HeaderValue>) -> &str {
-    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+fn text(value: Option<&HeaderValue>) -> Option<&str> {
+    value.and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]
@@ -66,7 +65,13 @@ mod tests {
     fn only_a_valid_traceparent_names_a_trace() {
         let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         assert_eq!(trace("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01").as_deref(), Some(id));
-        for bad in ["", "00", "00-4BF92F3577B34DA6A3CE929D0E0E4736-x-01", "00-00000000000000000000000000000000-x-01", "00-4bf9-x-01"] {
+        for bad in [
+            "",
+            "00",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-x-01",
+            "00-00000000000000000000000000000000-x-01",
+            "00-4bf9-x-01",
+        ] {
             assert_eq!(trace(bad), None, "{bad}");
         }
     }

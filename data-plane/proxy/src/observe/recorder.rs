@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder};
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use metrics::{KeyName, SharedString, Unit};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use shadowcat_session::StoreMetrics;
 use shadowcat_upstream::UpstreamMetrics;
 
@@ -95,7 +95,10 @@ pub(crate) fn upstream_metrics(registry: &Registry, upstream: &str) -> UpstreamM
         spawns: counter("shadowcat_upstream_spawns_total", "Child processes started."),
         exits: counter("shadowcat_upstream_exits_total", "Child processes that ended unasked."),
         sessions: gauge("shadowcat_upstream_sessions", "Sessions held by child processes."),
-        dropped_messages: counter("shadowcat_upstream_dropped_messages_total", "Messages of a server that nobody took."),
+        dropped_messages: counter(
+            "shadowcat_upstream_dropped_messages_total",
+            "Messages of a server that nobody took.",
+        ),
         skipped_lines: counter("shadowcat_upstream_skipped_lines_total", "Lines of a child that were no messages."),
     }
 }

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::{HeaderMap, HeaderValue};
-use shadowcat_config::{EnvVar, HeaderSource, HttpUpstream, SecretError, Sharing, StdioUpstream, Transport, ValueSource};
+use shadowcat_config::{
+    EnvVar, HeaderSource, HttpUpstream, SecretError, Sharing, StdioUpstream, Transport, ValueSource,
+};
 use shadowcat_upstream as upstream;
 use shadowcat_upstream::Upstream;
 use shadowcat_upstream::reaper::Reaper;
@@ -31,13 +33,13 @@ pub enum BuildError {
         /// The header.
         header: String,
     },
-    /// The upstream refused its settings.
+    /// The endpoint cannot be called.
     #[error("upstreams.{upstream}: {reason}")]
-    Upstream {
+    Url {
         /// The upstream.
         upstream: String,
-        /// Why.
-        reason: String,
+        /// What is wrong with its URL.
+        reason: upstream::InvalidUrl,
     },
 }
 
@@ -45,7 +47,6 @@ pub enum BuildError {
 pub(crate) struct Factory {
     registry: Registry,
     reaper: Reaper,
-    instance: Arc<str>,
     /// Upstreams that the program supplied, by the name of the configured one they stand in for.
     injected: HashMap<String, Arc<dyn Upstream>>,
     /// Counters of a route outlive its configuration: they must not fall back to zero.
@@ -53,13 +54,8 @@ pub(crate) struct Factory {
 }
 
 impl Factory {
-    pub(crate) fn new(
-        registry: Registry,
-        reaper: Reaper,
-        instance: Arc<str>,
-        injected: HashMap<String, Arc<dyn Upstream>>,
-    ) -> Self {
-        Self { registry, reaper, instance, injected, calls: Mutex::default() }
+    pub(crate) fn new(registry: Registry, injected: HashMap<String, Arc<dyn Upstream>>) -> Self {
+        Self { registry, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
     }
 
     pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {
@@ -74,12 +70,8 @@ impl Factory {
             return Ok(UpstreamRuntime::new(config, Arc::clone(injected), false));
         }
         match &config.transport {
-            Transport::Http(settings) => {
-                Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), false))
-            }
-            Transport::Stdio(settings) => {
-                Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), true))
-            }
+            Transport::Http(settings) => Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), false)),
+            Transport::Stdio(settings) => Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), true)),
         }
     }
 
@@ -94,28 +86,22 @@ impl Factory {
             first_byte: config.timeouts.first_byte,
             idle: config.timeouts.idle,
         };
-        upstream::HttpUpstream::new(settings, &upstream_metrics(&self.registry, name)).map_err(refused(name))
+        upstream::HttpUpstream::new(settings, &upstream_metrics(&self.registry, name))
+            .map_err(|reason| BuildError::Url { upstream: name.to_owned(), reason })
     }
 
     fn stdio(&self, name: &str, config: &StdioUpstream) -> Result<upstream::StdioUpstream, BuildError> {
-        let env = config.env.iter().map(|variable| resolve(name, variable)).collect::<Result<_, _>>()?;
         let settings = upstream::StdioSettings {
-            name: name.into(),
-            command: config.command.clone(),
-            env,
+            env: config.env.iter().map(|variable| resolve(name, variable)).collect::<Result<_, _>>()?,
             sharing: match config.sharing {
                 Sharing::PerSession => upstream::Sharing::PerSession,
                 Sharing::Shared => upstream::Sharing::Shared,
             },
             stop_when_idle_for: config.stop_when_idle_for,
-            instance: (*self.instance).into(),
+            ..upstream::StdioSettings::new(name, config.command.clone())
         };
-        upstream::StdioUpstream::new(settings, upstream_metrics(&self.registry, name), self.reaper.clone()).map_err(refused(name))
+        Ok(upstream::StdioUpstream::new(settings, self.reaper.clone(), upstream_metrics(&self.registry, name)))
     }
-}
-
-fn refused<E: std::fmt::Display>(name: &str) -> impl FnOnce(E) -> BuildError {
-    move |reason| BuildError::Upstream { upstream: name.to_owned(), reason: reason.to_string() }
 }
 
 fn headers(name: &str, config: &HttpUpstream) -> Result<HeaderMap, BuildError> {
@@ -125,10 +111,8 @@ fn headers(name: &str, config: &HttpUpstream) -> Result<HeaderMap, BuildError> {
             HeaderSource::Value(value) => value.clone(),
             HeaderSource::Secret(reference) => {
                 let secret = reference.resolve().map_err(missing(name))?;
-                let mut value = HeaderValue::from_str(secret.as_str()).map_err(|_| BuildError::Header {
-                    upstream: name.to_owned(),
-                    header: header.name.to_string(),
-                })?;
+                let mut value = HeaderValue::from_str(secret.as_str())
+                    .map_err(|_| BuildError::Header { upstream: name.to_owned(), header: header.name.to_string() })?;
                 value.set_sensitive(true);
                 value
             }

@@ -1,6 +1,8 @@
 //! What of a client's request head goes on to the upstream.
 
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, ORIGIN, PROXY_AUTHORIZATION};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, ORIGIN, PROXY_AUTHORIZATION,
+};
 use http::{HeaderName, HeaderValue};
 use shadowcat_mcp::header::{PROTOCOL_VERSION, SESSION_ID, strip_hop_by_hop};
 use shadowcat_session::Session;
@@ -12,17 +14,8 @@ use shadowcat_session::Session;
 /// - `Origin` names the client's page, which means nothing to the upstream's own check;
 /// - `Accept-Encoding` is dropped because answers are read on the way;
 /// - the session id is ours.
-const ENDING_HERE: [HeaderName; 9] = [
-    AUTHORIZATION,
-    COOKIE,
-    PROXY_AUTHORIZATION,
-    HOST,
-    CONTENT_LENGTH,
-    EXPECT,
-    ORIGIN,
-    ACCEPT_ENCODING,
-    SESSION_ID,
-];
+const ENDING_HERE: [HeaderName; 9] =
+    [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION, HOST, CONTENT_LENGTH, EXPECT, ORIGIN, ACCEPT_ENCODING, SESSION_ID];
 
 /// The client's headers, made fit for the upstream in place.
 pub(crate) fn for_upstream(mut headers: HeaderMap) -> HeaderMap {
@@ -47,7 +40,9 @@ mod tests {
     #[test]
     fn credentials_and_the_sessions_own_headers_end_here() {
         let mut headers = HeaderMap::new();
-        for name in ["authorization", "cookie", "proxy-authorization", "mcp-session-id", "connection", "x-nominated", "te"] {
+        for name in
+            ["authorization", "cookie", "proxy-authorization", "mcp-session-id", "connection", "x-nominated", "te"]
+        {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static("secret"));
         }
         headers.insert("connection", HeaderValue::from_static("keep-alive, x-nominated"));

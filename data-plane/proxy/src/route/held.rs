@@ -93,7 +93,9 @@ impl HeldSessions {
         let route = &exchange.route;
         let wait = tokio::time::timeout(HELD_WAIT, Arc::clone(&self.permits).acquire_owned());
         let Ok(Ok(permit)) = wait.await else {
-            let message = format!("{HELD_MAX} calls without a session are under way; send initialize to have a session of your own");
+            let message = format!(
+                "{HELD_MAX} calls without a session are under way; send initialize to have a session of your own"
+            );
             return Err(GatewayError::new(ErrorKind::Overloaded, message).on_route(&route.name).retry_after(HELD_WAIT));
         };
         let held = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
@@ -162,8 +164,13 @@ async fn open(route: &RouteRuntime) -> Result<Held, GatewayError> {
     Ok(held)
 }
 
-async fn post(route: &RouteRuntime, message: &serde_json::Value, held: Option<&Held>) -> Result<Response<UpstreamBody>, GatewayError> {
-    let message = Envelope::read(Bytes::from(message.to_string()), Limits::default()).map_err(|error| GatewayError::from(&error))?;
+async fn post(
+    route: &RouteRuntime,
+    message: &serde_json::Value,
+    held: Option<&Held>,
+) -> Result<Response<UpstreamBody>, GatewayError> {
+    let message = Envelope::read(Bytes::from(message.to_string()), Limits::default())
+        .map_err(|error| GatewayError::from(&error))?;
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, JSON);
     headers.insert(ACCEPT, JSON_OR_EVENTS);

@@ -115,8 +115,9 @@ impl Initialized {
         let status = response.status();
         let mut body = response.into_body();
         let bytes = if streamed { first_response(route, &mut body).await? } else { whole(route, &mut body).await? };
-        let answer = Envelope::read(bytes.clone(), Limits::default())
-            .map_err(|error| broke_protocol(route, &format!("answered initialize (status {}) with {error}", status.as_u16())))?;
+        let answer = Envelope::read(bytes.clone(), Limits::default()).map_err(|error| {
+            broke_protocol(route, &format!("answered initialize (status {}) with {error}", status.as_u16()))
+        })?;
         if !matches!(answer.kind(), Kind::Response | Kind::ErrorResponse) {
             return Err(broke_protocol(route, "answered initialize without a response"));
         }

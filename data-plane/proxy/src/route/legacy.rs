@@ -46,14 +46,15 @@ async fn post_in(
     account: &mut Account,
 ) -> Result<Response<GatewayBody>, Refusal> {
     let answer = Answer::to(&exchange, &message);
-    let head = answer.request_json().map(|id| StreamHead { request_id: Some(id), writer: exchange.shared.instance.clone() });
+    let head =
+        answer.request_json().map(|id| StreamHead { request_id: Some(id), writer: exchange.shared.instance.clone() });
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
     let call = Call { verb: Verb::Post(message), headers, session: upstream_id(&session) };
     let response = exchange.route.call(call).await.map_err(|error| answer.refuse(error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;
-        return Err(answer.refusal(unknown_session()));
+        return Err(answer.refusal(ErrorKind::SessionUnknown.into()));
     }
     let log = head.map(|head| EventLog::new(Arc::clone(&exchange.shared.store), session.id, head));
     answer.relay(response, log, account).await
@@ -67,7 +68,7 @@ async fn post_without(
     account: &mut Account,
 ) -> Result<Response<GatewayBody>, Refusal> {
     if exchange.route.config.sessions.mode == SessionMode::Required {
-        return Err(Refusal::of(&message, session_required()));
+        return Err(Refusal::of(&message, ErrorKind::SessionRequired.into()));
     }
     let answer = Answer::to(&exchange, &message);
     let response = exchange.route.target.held.call(&exchange, for_upstream(headers), message).await;
@@ -91,7 +92,7 @@ pub(crate) async fn listen(
     }
     let Some(id) = session_id(&headers) else {
         if exchange.route.config.sessions.mode == SessionMode::Required {
-            return Err(session_required().into());
+            return Err(GatewayError::from(ErrorKind::SessionRequired).into());
         }
         let answer = Answer::to_nothing(&exchange);
         let call = Call { verb: Verb::Get, headers: for_upstream(headers), session: None };
@@ -110,7 +111,7 @@ pub(crate) async fn listen(
     let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;
-        return Err(unknown_session().into());
+        return Err(GatewayError::from(ErrorKind::SessionUnknown).into());
     }
     let head = StreamHead { request_id: None, writer: exchange.shared.instance.clone() };
     let log = EventLog::new(Arc::clone(&exchange.shared.store), session.id, head);
@@ -128,7 +129,7 @@ pub(crate) async fn call_get(
 
 /// A DELETE: the client is done with its session.
 pub(crate) async fn end_session(exchange: Exchange, headers: HeaderMap) -> Result<Response<GatewayBody>, Refusal> {
-    let id = session_id(&headers).ok_or_else(session_required)?;
+    let id = session_id(&headers).ok_or(GatewayError::from(ErrorKind::SessionRequired))?;
     let session = find(&exchange, id).await?;
     forget(&exchange, &session).await;
     let mut headers = for_upstream(headers);
@@ -147,13 +148,13 @@ pub(crate) async fn end_session(exchange: Exchange, headers: HeaderMap) -> Resul
 
 /// The session a request names, if it is this route's and this caller's and can be served here.
 async fn find(exchange: &Exchange, id: Option<SessionId>) -> Result<Arc<Session>, GatewayError> {
-    let id = id.ok_or_else(unknown_session)?;
+    let id = id.ok_or(ErrorKind::SessionUnknown)?;
     let store = &exchange.shared.store;
     let session = match store.peek(&id) {
         Some(session) => session,
         None => {
             let found = store.get(&id).await.map_err(|error| refuse::store_failed(&exchange.route.name, &error))?;
-            found.ok_or_else(unknown_session)?
+            found.ok_or(ErrorKind::SessionUnknown)?
         }
     };
     let ours = *session.route == *exchange.route.name
@@ -161,7 +162,7 @@ async fn find(exchange: &Exchange, id: Option<SessionId>) -> Result<Arc<Session>
         && session.principal == Principal::anonymous()
         && session.owner.as_ref().is_none_or(|owner| owner.instance == exchange.shared.instance);
     // Somebody else's session looks like none at all.
-    if ours { Ok(session) } else { Err(unknown_session()) }
+    if ours { Ok(session) } else { Err(ErrorKind::SessionUnknown.into()) }
 }
 
 /// The session header: `None` without one, `Some(None)` if no gateway can have minted it.
@@ -186,18 +187,5 @@ async fn forget(exchange: &Exchange, session: &Session) {
 }
 
 fn parse_event_id(value: &HeaderValue) -> Result<EventId, GatewayError> {
-    value.to_str().ok().and_then(|text| EventId::parse(text.trim()).ok()).ok_or_else(|| {
-        let message = "Last-Event-ID is not an id of this gateway's; open the stream without it";
-        GatewayError::new(ErrorKind::ResumptionRefused, message)
-    })
-}
-
-fn unknown_session() -> GatewayError {
-    let message = "no such session (it ended, expired or never was); send initialize without Mcp-Session-Id to start anew";
-    GatewayError::new(ErrorKind::SessionUnknown, message)
-}
-
-fn session_required() -> GatewayError {
-    let message = "this route needs a session: send initialize first, then Mcp-Session-Id from its answer with every request";
-    GatewayError::new(ErrorKind::SessionRequired, message)
+    value.to_str().ok().and_then(|text| EventId::parse(text.trim()).ok()).ok_or(ErrorKind::ResumptionRefused.into())
 }

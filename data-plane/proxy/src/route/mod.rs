@@ -2,8 +2,8 @@
 //!
 //! [`legacy`] and [`modern`] are the two eras; they share nothing but the upstream. Neither changes a message's body.
 
-mod headers;
 mod build;
+mod headers;
 mod held;
 mod initialize;
 mod legacy;
@@ -17,11 +17,11 @@ use http::HeaderMap;
 use shadowcat_mcp::header::PROTOCOL_VERSION;
 use shadowcat_mcp::{Envelope, Era, GatewayError, Kind, Malformed, ProtocolVersion};
 
+pub use build::BuildError;
+pub(crate) use build::Factory;
 pub(crate) use held::HeldLease;
 pub(crate) use legacy::{call_get, end_session, listen, post as post_legacy};
 pub(crate) use modern::post as post_modern;
-pub use build::BuildError;
-pub(crate) use build::Factory;
 pub(crate) use runtime::{RouteRuntime, Runtime, Shared};
 pub(crate) use table::RouteTable;
 

@@ -27,7 +27,12 @@ pub(crate) struct Account {
 impl Account {
     /// An account that says [`Outcome::Abandoned`] unless it is told otherwise. `drain` is absent for streams that belong to no
     /// call: a drain ends those instead of waiting for them.
-    pub(crate) fn open(calls: &Arc<RouteCalls>, drain: Option<DrainGuard>, connection: CallOnConnection, ids: CallIds) -> Self {
+    pub(crate) fn open(
+        calls: &Arc<RouteCalls>,
+        drain: Option<DrainGuard>,
+        connection: CallOnConnection,
+        ids: CallIds,
+    ) -> Self {
         Self {
             calls: Arc::clone(calls),
             method: Box::default(),

@@ -56,7 +56,8 @@ impl Answer {
 
     /// To the request that a resumed stream answers, given by its id's JSON text.
     pub(crate) fn resumed(exchange: &Exchange, request: Option<&str>) -> Self {
-        let due = request.and_then(|json| Some(Due::Response { id: Id::from_json(json)?.to_owned(), json: json.into() }));
+        let due =
+            request.and_then(|json| Some(Due::Response { id: Id::from_json(json)?.to_owned(), json: json.into() }));
         Self { exchange: exchange.clone(), kind: due.unwrap_or(Due::Stream) }
     }
 
@@ -135,7 +136,8 @@ impl Answer {
         account: &mut Account,
     ) -> Result<GatewayBody, GatewayError> {
         let route = &self.exchange.route;
-        let begin = gather(&mut body, CHECKED_BYTES_MAX).await.map_err(|error| refuse::upstream_failed(&route.name, &error))?;
+        let begin =
+            gather(&mut body, CHECKED_BYTES_MAX).await.map_err(|error| refuse::upstream_failed(&route.name, &error))?;
         if !body.is_end_stream() && begin.len() > CHECKED_BYTES_MAX {
             return Ok(GatewayBody::relayed(begin, body));
         }
@@ -144,7 +146,8 @@ impl Answer {
     }
 
     fn check(&self, status: StatusCode, bytes: Bytes) -> Result<Outcome, GatewayError> {
-        let message = Envelope::read(bytes, Limits::default()).map_err(|error| broke_protocol(&self.exchange.route, &format!("answered with {error}")))?;
+        let message = Envelope::read(bytes, Limits::default())
+            .map_err(|error| broke_protocol(&self.exchange.route, &format!("answered with {error}")))?;
         let Due::Response { id: expected, json } = &self.kind else { return Ok(Outcome::Ok) };
         let answers = message.id().map(|id| id.to_owned() == *expected);
         match (message.kind(), answers) {
@@ -152,19 +155,32 @@ impl Answer {
             (Kind::Response, Some(true)) => Ok(Outcome::Ok),
             // An error may leave the id out (MCP 2025-11-25, "Transports").
             (Kind::ErrorResponse, Some(true) | None) => Ok(Outcome::ServerError),
-            (_, Some(false)) => Err(broke_protocol(&self.exchange.route, &format!("answered request {json} with another id"))),
-            _ => Err(broke_protocol(&self.exchange.route, &format!("answered request {json} (status {}) without a response", status.as_u16()))),
+            (_, Some(false)) => {
+                Err(broke_protocol(&self.exchange.route, &format!("answered request {json} with another id")))
+            }
+            _ => Err(broke_protocol(
+                &self.exchange.route,
+                &format!("answered request {json} (status {}) without a response", status.as_u16()),
+            )),
         }
     }
 
     fn not_an_answer(&self, status: StatusCode, headers: &HeaderMap) -> GatewayError {
-        let media = headers.get(CONTENT_TYPE).map_or("no content type".into(), |value| String::from_utf8_lossy(value.as_bytes()));
+        let media = headers
+            .get(CONTENT_TYPE)
+            .map_or("no content type".into(), |value| String::from_utf8_lossy(value.as_bytes()));
         let hint = match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => "; give the upstream credentials under headers",
             StatusCode::NOT_FOUND => "; check the path of its URL",
             _ => "",
         };
-        broke_protocol(&self.exchange.route, &format!("answered with status {} and {media}, which is neither JSON nor an event stream{hint}", status.as_u16()))
+        broke_protocol(
+            &self.exchange.route,
+            &format!(
+                "answered with status {} and {media}, which is neither JSON nor an event stream{hint}",
+                status.as_u16()
+            ),
+        )
     }
 }
 

@@ -199,7 +199,8 @@ impl Pump {
                 let id = log.push(upstream_id, event.lines_without_id());
                 event.write_with_id(id.to_string().as_bytes(), &mut self.out);
             }
-            _ => self.out.extend_from_slice(event.lines()),
+            // Without a log there is nothing to resume, so an id would promise too much.
+            _ => event.write_without_id(&mut self.out),
         }
     }
 

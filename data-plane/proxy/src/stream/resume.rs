@@ -53,10 +53,7 @@ async fn read(exchange: &Exchange, session: &Session, last: &EventId) -> Result<
     let page = page.map_err(|error| refuse::store_failed(&exchange.route.name, &error))?;
     match page {
         Some(page) if !page.gap => Ok(page),
-        _ => {
-            let message = "what followed this Last-Event-ID is no longer kept; open a stream without it";
-            Err(GatewayError::new(ErrorKind::ResumptionRefused, message))
-        }
+        _ => Err(ErrorKind::ResumptionRefused.into()),
     }
 }
 
