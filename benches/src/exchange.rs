@@ -1,5 +1,5 @@
-//! What is said in a measurement, in one place: upstream and load generator agree on it to the byte, so that every answer can be
-//! checked by comparison.
+//! What is said in a measurement, in one place: upstream and load generator agree on it to the byte, so that every
+//! answer can be checked by comparison.
 
 use std::fmt::{Display, Write};
 

@@ -1,6 +1,7 @@
 //! The floor: hyper's server, hyper-util's pooling client, and nothing between them.
 //!
-//! This is what any gateway built on hyper pays before it has understood a byte. It runs on tokio's default runtime, as the gateway does.
+//! This is what any gateway built on hyper pays before it has understood a byte. It runs on tokio's default runtime,
+//! as the gateway does.
 
 use std::net::SocketAddr;
 

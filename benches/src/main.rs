@@ -1,7 +1,8 @@
 //! What a call through Shadowcat costs, measured beside nginx and a bare hyper pass-through in one go.
 //!
-//! `compare` is the measurement; the other commands are its parts, which it starts as processes of their own so that each can be
-//! charged for its own CPU and memory. What is measured, and how, is told in `README.md` beside this crate.
+//! `compare` is the measurement; the other commands are its parts, which it starts as processes of their own so that
+//! each can be charged for its own CPU and memory. What is measured, and how, is told in `README.md` beside this
+//! crate.
 #![allow(clippy::print_stdout, reason = "a program that measures exists to print what it found")]
 
 mod compare;

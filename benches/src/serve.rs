@@ -1,4 +1,5 @@
-//! The accept loop of the two servers in this crate: HTTP/1.1 on every connection, no deadline, no limit, no politeness.
+//! The accept loop of the two servers in this crate: HTTP/1.1 on every connection, no deadline, no limit, no
+//! politeness.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

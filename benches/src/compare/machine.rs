@@ -81,7 +81,7 @@ impl fmt::Display for Origin {
         writeln!(f, "- {}", self.nginx)?;
         writeln!(
             f,
-            "- load generator, proxy and upstream together on it; medians over the rounds; read ratios, not absolute figures"
+            "- load generator, proxy and upstream on the same cores; medians over the rounds; read ratios, not absolute figures"
         )
     }
 }

@@ -1,8 +1,10 @@
 //! The comparison: everything that is measured against each other runs in one go, in turns, on one machine.
 //!
-//! A round starts every proxy afresh and takes each measurement through all of them before the next, so that what the machine does
-//! meanwhile falls on all alike. Absolute figures move with the machine; ratios within a round are what targets are set on.
+//! A round starts every proxy afresh and takes each measurement through all of them before the next, so that what the
+//! machine does meanwhile falls on all alike. Absolute figures move with the machine; ratios within a round are what
+//! targets are set on.
 
+mod gateway;
 mod machine;
 mod measurement;
 mod nginx;
@@ -73,7 +75,7 @@ struct Binaries {
 pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let comparison = Comparison::new(options)?;
     load::raise_open_files()?;
-    if comparison.subjects.iter().any(Subject::is_shadowcat) {
+    if comparison.measures_gateway() {
         build_shadowcat()?;
     }
     let origin = Origin::read()?;
@@ -107,6 +109,11 @@ impl Comparison {
             measured: Duration::try_from_secs_f64(options.seconds).context("--seconds")?,
             binaries: Binaries { benches, shadowcat },
         })
+    }
+
+    /// Whether the gateway is needed at all.
+    fn measures_gateway(&self) -> bool {
+        self.subjects.iter().any(|subject| matches!(subject, Subject::Shadowcat | Subject::ShadowcatRedis))
     }
 
     fn measures(&self, measurement: Measurement) -> bool {

@@ -1,13 +1,15 @@
 //! nginx as a plain reverse proxy: what a call costs in the proxy everybody knows.
 //!
-//! One worker, as there are two cores for proxy, upstream and load; upstream connections kept, as everybody else keeps them;
-//! no buffering, without which SSE is no stream; no access log, as nobody else writes one.
+//! One worker, as there are two cores for proxy, upstream and load; upstream connections kept, as everybody else
+//! keeps them; no buffering, without which SSE is no stream; no access log, as nobody else writes one.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Context as _;
+
+use super::process::{Process, Proxy, free_address};
 
 /// More than twice the connections of the largest measurement: two for each stream that is held.
 const WORKER_CONNECTIONS: u32 = 8_192;
@@ -18,13 +20,17 @@ const KEPT_UPSTREAM: u32 = 1_024;
 /// Debian's own place, which is not in everybody's `PATH`.
 const DEBIAN: &str = "/usr/sbin/nginx";
 
-/// The command that runs nginx in front of `upstream`, with its files in `directory`.
-pub(super) fn command(bind: SocketAddr, upstream: SocketAddr, directory: &Path) -> anyhow::Result<Command> {
+/// Starts nginx in front of `upstream`.
+pub(super) fn start(upstream: SocketAddr) -> anyhow::Result<Proxy> {
+    let files = tempfile::tempdir()?;
+    let directory = files.path();
+    let address = free_address()?;
     let configuration = directory.join("nginx.conf");
-    std::fs::write(&configuration, configuration_text(bind, upstream, directory))?;
+    std::fs::write(&configuration, configuration_text(address, upstream, directory))?;
     let mut command = Command::new(program()?);
     command.arg("-p").arg(directory).arg("-e").arg(directory.join("error.log")).arg("-c").arg(configuration);
-    Ok(command)
+    let process = Process::start(&mut command, directory)?;
+    Proxy::wait_for(process, address, files, || TcpStream::connect(address).is_ok())
 }
 
 /// The version, as nginx says it.
@@ -39,7 +45,9 @@ fn program() -> anyhow::Result<PathBuf> {
         .map(|directory| directory.join("nginx"))
         .chain([PathBuf::from(DEBIAN)])
         .find(|candidate| candidate.is_file())
-        .context("nginx is not installed: everything is measured against it (`apt-get install nginx-light`, or run tests/run)")
+        .context(
+            "nginx is not installed, and everything is measured against it: run tests/run, or apt-get install nginx",
+        )
 }
 
 fn configuration_text(bind: SocketAddr, upstream: SocketAddr, directory: &Path) -> String {

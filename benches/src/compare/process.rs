@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 use super::usage::{Usage, family};
 use crate::serve::LISTENING;
@@ -101,6 +102,36 @@ impl Drop for Process {
     }
 }
 
+/// A proxy that can be called. Its processes end with this value, the proxy itself before what it stands on.
+pub(super) struct Proxy {
+    /// Where it is called.
+    pub(super) address: SocketAddr,
+    /// From the start of its process until it could be called.
+    pub(super) ready_after: Duration,
+    /// It.
+    pub(super) process: Process,
+    _below: Option<Process>,
+    _files: TempDir,
+}
+
+impl Proxy {
+    /// Waits until `ready` says that it can be called.
+    pub(super) fn wait_for(
+        mut process: Process,
+        address: SocketAddr,
+        files: TempDir,
+        ready: impl Fn() -> bool,
+    ) -> anyhow::Result<Self> {
+        let ready_after = process.wait_until(ready)?;
+        Ok(Self { address, ready_after, process, _below: None, _files: files })
+    }
+
+    /// Keeps what the proxy needs running as long as the proxy.
+    pub(super) fn standing_on(self, below: Process) -> Self {
+        Self { _below: Some(below), ..self }
+    }
+}
+
 /// No runtime runs on this thread while a process is waited for.
 #[allow(
     clippy::disallowed_methods,
@@ -125,17 +156,6 @@ fn signal(pid: u32, signal: Signal) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_process_is_charged_with_those_it_started() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut command = Command::new("sh");
-        let mut process = Process::start(command.args(["-c", "sleep 1 & wait"]), directory.path()).unwrap();
-        let pid = process.child.id();
-        let alone = Usage::of_family(pid).unwrap().resident;
-        process.wait_until(|| family(pid).unwrap().len() == 2).unwrap();
-        assert!(process.usage().unwrap().resident > alone);
-    }
 
     #[test]
     fn a_process_that_ends_at_its_start_leaves_its_last_words_in_the_error() {

@@ -8,12 +8,12 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::Comparison;
 use super::measurement::{Measurement, Workload};
 use super::process::Process;
 use super::stdio::{self, Stdio};
 use super::subject::{Running, Subject};
 use super::usage::Usage;
+use super::{Comparison, gateway};
 use crate::load::{self, Outcome, Pace, Plan, Readings};
 
 /// Connections are open, code is in the caches and allocators have what they need well before this is over.
@@ -113,7 +113,8 @@ impl Round {
         Ok(())
     }
 
-    /// In processes of their own: one that has served a thousand connections has memory to spare, which would hide what streams cost.
+    /// In processes of their own: one that has served a thousand connections has memory to spare, which would hide
+    /// what streams cost.
     fn measure_streams(&mut self, comparison: &Comparison, upstream: SocketAddr) -> anyhow::Result<()> {
         for subject in comparison.subjects.iter().filter(|subject| **subject != Subject::Direct) {
             eprintln!("  streams through {subject}");
@@ -131,8 +132,8 @@ impl Round {
     fn measure_ready(&mut self, comparison: &Comparison, upstream: SocketAddr) -> anyhow::Result<()> {
         eprintln!("  starts of shadowcat");
         for _ in 0..STARTS {
-            let running = Subject::Shadowcat.start(upstream, &comparison.binaries)?;
-            self.ready_ms.push(running.ready_after.as_secs_f64() * 1_000.0);
+            let proxy = gateway::start(upstream, &comparison.binaries)?;
+            self.ready_ms.push(proxy.ready_after.as_secs_f64() * 1_000.0);
         }
         Ok(())
     }

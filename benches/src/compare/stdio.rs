@@ -8,8 +8,7 @@ use anyhow::{Context as _, ensure};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
-use super::Binaries;
-use super::subject::start_shadowcat_before_stdio;
+use super::{Binaries, gateway};
 use crate::exchange::{Call, FIRST_ID, write_answer, write_call};
 use crate::load::{self, Pace, Plan};
 
@@ -34,7 +33,7 @@ impl Stdio {
 /// Measures both, one call at a time.
 pub(super) fn measure(binaries: &Binaries, measured: Duration, warm_up: Duration) -> anyhow::Result<Stdio> {
     let pipe_us = over_pipe(binaries, measured).context("stdio over a bare pipe")?;
-    let gateway = start_shadowcat_before_stdio(binaries).context("shadowcat before a stdio server")?;
+    let gateway = gateway::start_before_stdio(binaries).context("shadowcat before a stdio server")?;
     let plan =
         Plan { target: gateway.address, connections: 1, call: Call::Json, pace: Pace::Closed, warm_up, measured };
     let (outcome, _) = load::run(&plan, || Ok(()))?;

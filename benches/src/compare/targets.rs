@@ -1,6 +1,7 @@
 //! What a gateway may cost. `compare --check` fails if one of these is missed.
 //!
-//! Where the numbers come from: hyper's own floor is 1.2 times nginx, and what understanding a call needs is a few microseconds more.
+//! Where the numbers come from: hyper's own floor is 1.2 times nginx, and what understanding a call needs is a few
+//! microseconds more.
 
 use super::measurement::{Measurement, Workload, json, sse};
 use super::round::Round;
@@ -138,8 +139,8 @@ fn of_rounds(rounds: &[Round], value: impl Fn(&Round) -> Option<f64>) -> Option<
 
 /// What the gateway adds to the latency of a call, as a multiple of what nginx adds.
 ///
-/// Medians first, ratio last: the differences are so small that a single round may find nginx faster than nothing. If even the medians
-/// do, the machine was too busy to tell.
+/// Medians first, ratio last: the differences are so small that a single round may find nginx faster than nothing. If
+/// even the medians do, the machine was too busy to tell.
 fn added_latency(rounds: &[Round]) -> Option<f64> {
     let p50 = |subject| of_rounds(rounds, |round| Some(round.calls(ALONE, subject)?.outcome.latency.p50_us));
     let direct = p50(Direct)?;

@@ -85,7 +85,24 @@ fn resident(pid: u32) -> anyhow::Result<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
+
+    #[test]
+    fn a_process_is_charged_with_those_it_started() {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "sleep 5 & echo started; wait"]).stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        BufReader::new(shell.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        let family = family(shell.id()).unwrap();
+        let all = Usage::of_family(shell.id()).unwrap().resident;
+        assert_eq!(family.len(), 2, "a shell and its child");
+        assert!(all > resident(shell.id()).unwrap());
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_fields_of_stat() {

@@ -1,6 +1,7 @@
 //! Whether an answer is the one that was asked for: every byte of every message is compared.
 //!
-//! What a proxy may add to an event stream (ids, comments, events without data) is passed over; a message it changed is an error.
+//! What a proxy may add to an event stream (ids, comments, events without data) is passed over; a message it changed
+//! is an error.
 
 use anyhow::{Context as _, bail, ensure};
 

@@ -1,7 +1,7 @@
 //! HTTP/1.1 from the client's side, as little of it as a measurement needs.
 //!
-//! hyper's client would do, but costs several times as much per call as the upstream does, and would then be the better part
-//! of what is measured.
+//! hyper's client would do, but costs several times as much per call as the upstream does, and would then be the
+//! better part of what is measured.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,8 @@
-//! The load generator: N connections, each with a session of its own, each calling one call at a time and checking every answer.
+//! The load generator: N connections, each with a session of its own, each calling one call at a time and checking
+//! every answer.
 //!
-//! All of it runs on one thread and reads HTTP itself, so that it takes as little as it can of the cores it shares with what it
-//! measures; what it does take, it takes from everybody alike.
+//! All of it runs on one thread and reads HTTP itself, so that it takes as little as it can of the cores it shares
+//! with what it measures; what it does take, it takes from everybody alike.
 
 mod answer;
 mod connection;

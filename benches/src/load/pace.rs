@@ -42,8 +42,8 @@ impl Schedule {
 
     /// Waits until the next call is due, and returns the time its latency counts from.
     ///
-    /// A call that waited for its connection counts from when it was due: the wait is the server's doing. A call that waited for
-    /// this timer counts from when the timer fired: tokio's tick of a millisecond is the generator's own.
+    /// A call that waited for its connection counts from when it was due: the wait is the server's doing. A call that
+    /// waited for this timer counts from when the timer fired: tokio's tick of a millisecond is the generator's own.
     pub(super) async fn next(&mut self) -> Instant {
         let Self::Open { due, every } = self else {
             return Instant::now();

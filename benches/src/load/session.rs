@@ -54,7 +54,8 @@ impl Session {
         answer::check(call, id, &head.media, &self.body, &mut self.message)
     }
 
-    /// Opens the stream of what the server sends unasked, and leaves it open. The connection is good for nothing else from then on.
+    /// Opens the stream of what the server sends unasked, and leaves it open. The connection is good for nothing else
+    /// from then on.
     pub(super) async fn listen(&mut self) -> anyhow::Result<()> {
         self.message.clear();
         self.send(Method::GET).await?;

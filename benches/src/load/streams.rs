@@ -9,11 +9,12 @@ use super::session::Session;
 use super::{Readings, runtime};
 use crate::exchange::Call;
 
-/// Before memory is read: pages that were touched by opening alone may be given back by then, and the kernel's counters settle.
+/// Before memory is read: pages that were touched by opening alone may be given back by then, and the kernel's
+/// counters settle.
 const SETTLE: Duration = Duration::from_secs(1);
 
-/// Opens as many clients, each with a connection, a session and a GET stream on which nothing happens. Takes a reading before
-/// the first (when the server has answered one call) and one with all of them open.
+/// Opens as many clients, each with a connection, a session and a GET stream on which nothing happens. Takes a
+/// reading before the first (when the server has answered one call) and one with all of them open.
 pub(crate) fn hold_streams<S>(
     target: SocketAddr,
     streams: usize,

@@ -1,0 +1,87 @@
+//! `shadowcat reverse`, started as its users start it.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::Binaries;
+use super::process::{Process, Proxy, free_address};
+use crate::exchange::PATH;
+
+/// How long a health check may take; it is asked again at once.
+const HEALTH_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Sessions in memory, configured by flags.
+pub(super) fn start(upstream: SocketAddr, binaries: &Binaries) -> anyhow::Result<Proxy> {
+    start_before(&format!("http://{upstream}{PATH}"), binaries)
+}
+
+/// In front of this program's own stdio server.
+pub(super) fn start_before_stdio(binaries: &Binaries) -> anyhow::Result<Proxy> {
+    start_before(&format!("{} stdio-upstream", binaries.benches.display()), binaries)
+}
+
+/// Sessions in a Redis of its own, configured by a file.
+pub(super) fn start_with_redis(upstream: SocketAddr, binaries: &Binaries) -> anyhow::Result<Proxy> {
+    let files = tempfile::tempdir()?;
+    let redis_address = free_address()?;
+    let mut redis = Process::start(&mut redis_command(redis_address, files.path()), files.path())?;
+    redis.wait_until(|| TcpStream::connect(redis_address).is_ok()).context("redis-server")?;
+
+    let address = free_address()?;
+    let configuration = files.path().join("shadowcat.yaml");
+    std::fs::write(&configuration, configuration_with_redis(address, redis_address, upstream))?;
+    let mut command = Command::new(&binaries.shadowcat);
+    command.arg("reverse").arg("--config").arg(configuration).stdout(Stdio::null());
+    let process = Process::start(&mut command, files.path())?;
+    let proxy = Proxy::wait_for(process, address, files, || is_healthy(address).unwrap_or(false))?;
+    Ok(proxy.standing_on(redis))
+}
+
+fn start_before(upstream: &str, binaries: &Binaries) -> anyhow::Result<Proxy> {
+    let files = tempfile::tempdir()?;
+    let address = free_address()?;
+    let mut command = Command::new(&binaries.shadowcat);
+    command.args(["reverse", "--bind", &address.to_string(), "--upstream", upstream]).stdout(Stdio::null());
+    let process = Process::start(&mut command, files.path())?;
+    Proxy::wait_for(process, address, files, || is_healthy(address).unwrap_or(false))
+}
+
+fn redis_command(address: SocketAddr, directory: &Path) -> Command {
+    let mut command = Command::new("redis-server");
+    let port = address.port().to_string();
+    command.args(["--bind", "127.0.0.1", "--port", &port, "--save", "", "--appendonly", "no", "--dir"]).arg(directory);
+    command.stdout(Stdio::null());
+    command
+}
+
+fn configuration_with_redis(bind: SocketAddr, redis: SocketAddr, upstream: SocketAddr) -> String {
+    format!(
+        "node: {{ bind: \"{bind}\", redis: \"redis://{redis}\" }}
+routes:
+  - name: reference
+    match: {{ path: {PATH} }}
+    targets: [{{ upstream: reference }}]
+    sessions: {{ mode: REQUIRED }}
+upstreams:
+  - name: reference
+    http:
+      endpoints: [{{ url: \"http://{upstream}{PATH}\" }}]
+"
+    )
+}
+
+/// Whether `/health` answers 200.
+fn is_healthy(address: SocketAddr) -> std::io::Result<bool> {
+    const OK: &[u8] = b"HTTP/1.1 200";
+    let mut stream = TcpStream::connect_timeout(&address, HEALTH_DEADLINE)?;
+    stream.set_read_timeout(Some(HEALTH_DEADLINE))?;
+    stream.write_all(format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut status = [0; OK.len()];
+    stream.read_exact(&mut status)?;
+    Ok(status == OK)
+}
