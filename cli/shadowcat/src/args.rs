@@ -32,6 +32,7 @@ pub struct Args {
 
 /// Options every command has.
 #[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Logging")]
 pub struct LogArgs {
     /// Which lines are logged to standard error, as `RUST_LOG` directives: debug, or info,shadowcat_proxy=debug
     #[arg(long = "log", env = "SHADOWCAT_LOG", value_name = "DIRECTIVES", default_value = DEFAULT_LOG, global = true)]

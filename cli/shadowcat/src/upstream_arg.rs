@@ -31,7 +31,7 @@ pub enum NotAnUpstream {
     Quotes,
     /// What the validator of configurations says.
     #[error("{0}")]
-    Invalid(Diagnostics),
+    Invalid(String),
 }
 
 impl FromStr for UpstreamArg {
@@ -44,7 +44,7 @@ impl FromStr for UpstreamArg {
         } else {
             Transport::stdio(words(text)?)
         };
-        let transport = transport.map_err(NotAnUpstream::Invalid)?;
+        let transport = transport.map_err(|mistakes| NotAnUpstream::Invalid(without_paths(&mistakes)))?;
         Ok(Self { text: text.to_owned(), transport })
     }
 }
@@ -60,6 +60,15 @@ fn words(text: &str) -> Result<Vec<String>, NotAnUpstream> {
         return Err(NotAnUpstream::Address(program.clone()));
     }
     Ok(words)
+}
+
+/// The validator's sentences without the paths, which lead into a file that there is not.
+fn without_paths(mistakes: &Diagnostics) -> String {
+    let sentences = mistakes.entries().iter().map(|mistake| match &mistake.hint {
+        Some(hint) => format!("{} ({hint})", mistake.message),
+        None => mistake.message.clone(),
+    });
+    sentences.collect::<Vec<_>>().join("; ")
 }
 
 /// `localhost:3001/mcp`: a host and a port, which no program's name is.
@@ -109,6 +118,6 @@ mod tests {
         assert!(refused("ws://localhost:3001").contains("ws:// is not a transport"));
         assert_eq!(refused("localhost:3001/mcp"), "it looks like an address: did you mean http://localhost:3001/mcp?");
         assert!(refused("sh -c 'oops").contains("never closed"));
-        assert!(refused("http://exa mple/").contains("URL"));
+        assert_eq!(refused("http://exa mple/"), "not a URL (as in http://127.0.0.1:3001/mcp)");
     }
 }

@@ -128,9 +128,9 @@ impl Tour {
         }
     }
 
-    /// Ends the servers as Ctrl-C would.
+    /// Ends the servers as Ctrl-C would, the last one first.
     async fn stop(&mut self) {
-        for mut server in std::mem::take(&mut self.servers) {
+        for mut server in std::mem::take(&mut self.servers).into_iter().rev() {
             let id = server.id().expect("still running").to_string();
             Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs");
             soon("the end of a server", server.wait()).await.expect("waited for");
