@@ -125,7 +125,10 @@ async fn serve_connection(
             connection.as_mut().graceful_shutdown();
             match tokio::time::timeout(GRACE, connection).await {
                 Ok(finished) => finished,
-                Err(_) => return tracing::warn!("a connection was cut: its call did not finish within {GRACE:?}"),
+                Err(_) => {
+                    tracing::warn!("a connection was cut: its call did not finish within {GRACE:?}");
+                    return;
+                }
             }
         }
     };
