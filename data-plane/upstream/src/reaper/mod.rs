@@ -8,8 +8,8 @@
 //! one escape.
 //!
 //! Invariants: the reaper leads a process group of its own, so that a signal to the terminal's foreground group does not
-//! end it before its work; it holds no descriptor but its stdin, so that it keeps no port and no pipe of the gateway open;
-//! it starts nothing and writes nothing.
+//! end it before its work; of what the gateway opened it holds its stdin alone (everything else is closed on exec), so it
+//! keeps no port and no pipe of the gateway open; it starts nothing and writes nothing.
 //!
 //! A program opts in by calling [`run_if_asked`] first thing in `main`: the reaper is started as that same program with a
 //! hidden argument. In a program that does not, [`Reaper::on_demand`] stays without a process, and children are ended by
