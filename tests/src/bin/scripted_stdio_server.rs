@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `echo` | answers with `message` |
 //! | `stream` | sends `events` progress notifications, then answers |
+//! | `chatter` | answers, then says `events` log messages that belong to no call |
 //! | `pid` | answers with its process id |
 //! | `child` | starts a process of its own that outlives it, and answers with that one's id |
 //! | `noise` | writes a line that is no JSON, then answers |
@@ -29,6 +30,10 @@ fn main() -> io::Result<ExitCode> {
             "tools/call" if name == "die" => {
                 writeln!(io::stderr(), "last words")?;
                 return Ok(ExitCode::from(3));
+            }
+            "tools/call" if name == "chatter" => {
+                answer(&message, &json!({ "content": [] }), &mut out)?;
+                chatter(message["params"]["arguments"]["events"].as_u64().unwrap_or_default(), &mut out)?;
             }
             "tools/call" => call(name, &message, &mut out)?,
             "initialize" => answer(&message, &initialize(&message), &mut out)?,
@@ -83,6 +88,14 @@ fn progress(message: &Value, events: u64, out: &mut impl Write) -> io::Result<()
     for step in 1..=events {
         let params = json!({ "progressToken": token, "progress": step });
         writeln!(out, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": params }))?;
+    }
+    out.flush()
+}
+
+fn chatter(events: u64, out: &mut impl Write) -> io::Result<()> {
+    for step in 1..=events {
+        let params = json!({ "level": "info", "data": step });
+        writeln!(out, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/message", "params": params }))?;
     }
     out.flush()
 }

@@ -93,9 +93,13 @@ impl Events {
         Err(Failure::unreadable(StatusCode::OK, "the stream ended without an answer"))
     }
 
-    /// Up to the next blank line. The harness's peers write LF; CR is covered by the codec's own tests.
+    /// Up to the next blank line, with lines that end as any of the servers here ends them.
     fn next_block(&mut self) -> Option<String> {
-        let end = self.unread.windows(2).position(|pair| pair == b"\n\n")? + 2;
+        let end_of = |blank: &[u8]| {
+            let start = self.unread.windows(blank.len()).position(|bytes| bytes == blank)?;
+            Some(start + blank.len())
+        };
+        let end = [end_of(b"\n\n"), end_of(b"\r\n\r\n")].into_iter().flatten().min()?;
         let block: Vec<u8> = self.unread.drain(..end).collect();
         Some(String::from_utf8_lossy(&block).into_owned())
     }

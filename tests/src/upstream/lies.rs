@@ -18,7 +18,7 @@ const HUGE_BYTES: usize = 80 * 1024 * 1024;
 /// One piece of something huge.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// Between two events of a stream that never ends: often enough that no idle time-out ends it.
+/// Between two pieces: long enough that each leaves by itself, and often enough that no idle time-out ends a stream.
 const DRIP: Duration = Duration::from_millis(50);
 
 /// Answers the request `id` with the lie named `how`.
@@ -67,8 +67,14 @@ fn forever(gate: &Arc<Gate>) -> Pieces {
     .boxed()
 }
 
+/// An end without an end, once what came before it has left.
 fn broken() -> Pieces {
-    async { Err(io::Error::other("this server breaks off")) }.into_stream().boxed()
+    async {
+        tokio::time::sleep(DRIP).await;
+        Err(io::Error::other("this server breaks off"))
+    }
+    .into_stream()
+    .boxed()
 }
 
 fn filling(gate: &Arc<Gate>) -> Pieces {

@@ -71,7 +71,7 @@ async fn a_head_that_cannot_be_served_is_refused_with_the_cure() {
     let client = fleet.client(0).await;
     let forged = "AAAAAAAAAAAAAAAAAAAAAA";
     let elsewhere = Client::to(fleet.plane(0).url("/elsewhere"));
-    let put = Mistake { method: Method::PUT, ..mistake(client.clone(), CALL, 405, -32600, "POST") };
+    let put = Mistake { method: Method::PUT, ..mistake(client.clone(), CALL, 405, -32600, "Allow") };
     let get = Mistake {
         method: Method::GET,
         ..mistake(client.with("accept", "application/json"), "", 406, -32600, "text/event-stream")

@@ -75,7 +75,7 @@ async fn redis_is_never_the_source_of_configuration() {
     let client = fleet.client(0).await;
     client.call("echo", json!({ "token": "before" })).await.unwrap();
     let keys = fleet.redis().send("KEYS *").await.unwrap();
-    for word in ["route", "upstream", "config", &one.url()] {
+    for word in ["config", "endpoint", &one.url()] {
         assert!(!keys.contains(word), "Redis holds something named {word}: {keys}");
     }
 

@@ -6,9 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "in a test an error is a failure, and its text says which")]
 #![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
 
-mod bounds;
 mod clients;
 mod drain;
+mod every_queue_is_bounded;
 mod first_contact;
 mod invariants;
 mod odd_json;

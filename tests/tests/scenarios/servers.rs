@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 use shadowcat_tests::{Client, Fleet, Lab, eventually, fleet};
 use tempfile::TempDir;
@@ -81,7 +82,8 @@ async fn the_python_server_asks_and_is_answered() {
     let question = events.next_message().await.unwrap().unwrap().json();
     assert_eq!(question["method"], "elicitation/create");
     let answer = json!({ "jsonrpc": "2.0", "id": question["id"], "result": { "action": "accept", "content": { "name": "Ada" } } });
-    client.at(fleet.url(1)).send(answer.to_string()).await.unwrap();
+    let taken = client.at(fleet.url(1)).send(answer.to_string()).await.unwrap();
+    assert_eq!(taken.status(), StatusCode::ACCEPTED, "{:?}", taken.text().await);
     assert_eq!(events.result().await.unwrap()["content"][0]["text"], "Hello, Ada!");
 }
 

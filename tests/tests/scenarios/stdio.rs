@@ -143,7 +143,7 @@ async fn killing_the_gateway_leaves_no_orphan_not_even_below_a_shell() {
     let child: u32 = client.call_text("child", json!({})).await.unwrap().parse().unwrap();
     let child = Process::with_id(child);
     assert!(child.is_alive());
-    assert_eq!(Process::with_argument(&mark).len(), 2, "the shell and the server");
+    assert!(Process::with_argument(&mark).len() >= 2, "the shell and the server, and a spare of both");
 
     fleet.plane_mut(0).program().kill();
     all_gone(&mark).await;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
-use shadowcat_tests::{Failure, FleetBuilder, Upstream, fleet, free_port, reverse, within};
+use shadowcat_tests::{Client, Failure, FleetBuilder, Upstream, fleet, free_port, reverse, within};
 use tokio::net::TcpListener;
 
 /// What the gateway is told to wait for.
@@ -11,6 +12,13 @@ const PATIENCE: &str = "1s";
 
 /// What a client waits at most: the gateway's patience, and what a busy machine adds.
 const SOON: Duration = Duration::from_secs(5);
+
+/// The trace that the calls below belong to.
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn traced(client: &Client) -> Client {
+    client.with("traceparent", &format!("00-{TRACE_ID}-00f067aa0ba902b7-01"))
+}
 
 fn impatient(fleet: FleetBuilder) -> FleetBuilder {
     fleet.upstream_settings(json!({ "timeouts": { "connect": PATIENCE, "first_byte": PATIENCE, "idle": PATIENCE } }))
@@ -21,14 +29,15 @@ fn assert_blames(failure: &Failure, how: &str, code: i64, stage: &str) {
     assert_eq!(failure.data["upstream"], "origin", "{how}: {failure}");
     assert_eq!(failure.data["route"], "tools", "{how}: {failure}");
     assert_eq!(failure.data["stage"], stage, "{how}: {failure}");
-    assert!(failure.data["trace_id"].is_string(), "{how}: {failure}");
+    assert_eq!(failure.data["trace_id"], TRACE_ID, "{how}: {failure}");
+    assert!(failure.data["retryable"].is_boolean(), "{how}: {failure}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_lies_is_named_with_the_stage_it_lied_in() {
     let upstream = Upstream::start().await;
     let fleet = impatient(fleet().upstream(&upstream)).start().await;
-    let client = fleet.client(0).await;
+    let client = traced(&fleet.client(0).await);
     let lies = [
         ("half a JSON text", -31003, "body"),
         ("not JSON-RPC", -31003, "body"),
@@ -43,9 +52,9 @@ async fn a_server_that_lies_is_named_with_the_stage_it_lied_in() {
         ("a stream that falls silent", -31002, "body"),
         ("a huge event", -31003, "body"),
     ];
-    for (how, code, stage) in lies {
-        let failure = within(how, SOON, client.call("lie", json!({ "how": how, "token": how }))).await.expect_err(how);
-        assert_blames(&failure, how, code, stage);
+    let told = lies.map(|(how, ..)| within(how, SOON, client.call("lie", json!({ "how": how, "token": how }))));
+    for ((how, code, stage), answer) in lies.into_iter().zip(join_all(told).await) {
+        assert_blames(&answer.expect_err(how), how, code, stage);
         assert_eq!(upstream.calls(how), 1, "{how}: never asked twice");
     }
     // After all that, an honest call is served.
@@ -70,7 +79,7 @@ async fn a_server_that_is_not_there_is_named_at_once() {
     let url = format!("http://127.0.0.1:{}/mcp", free_port());
     let fleet =
         impatient(fleet().http(&url)).route_settings(json!({ "sessions": { "mode": "OPTIONAL" } })).start().await;
-    let client = shadowcat_tests::Client::to(fleet.url(0));
+    let client = traced(&Client::to(fleet.url(0)));
     let call = within("a refused connection", SOON, client.call("echo", json!({}))).await.unwrap_err();
     assert_blames(&call, "nobody listens", -31001, "connect");
     assert_eq!((call.status_and_code().0, &call.data["retryable"]), (502, &Value::Bool(true)), "{call}");
@@ -83,7 +92,7 @@ async fn a_server_that_accepts_and_says_nothing_is_named_in_bounded_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     let fleet = impatient(reverse().http(&url)).start().await;
-    let client = shadowcat_tests::Client::to(fleet.url(0));
+    let client = traced(&Client::to(fleet.url(0)));
     let failure = within("a silent server", SOON, client.open_session()).await.unwrap_err();
     assert_blames(&failure, "silence", -31002, "first_byte");
     assert_eq!(failure.status_and_code().0, 504);
