@@ -9,6 +9,32 @@
 //! - Every map, queue and log is bounded; the bounds and their reasons are in [`limits`].
 //! - A stream has one writer at a time; an append by a former one is refused.
 //!
+//! ```
+//! # use shadowcat_session::{MemoryStore, NewSession, Principal, SessionStore, StoreOptions, UpstreamSession};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), shadowcat_session::StoreError> {
+//! let store = MemoryStore::new(StoreOptions::new("node-1"));
+//! let session = store
+//!     .create(NewSession {
+//!         route: "workbench".into(),
+//!         principal: Principal::named("alice"),
+//!         upstream: UpstreamSession { name: "files".into(), id: Some("minted-by-the-server".into()) },
+//!         protocol_version: shadowcat_mcp::ProtocolVersion::LATEST_LEGACY,
+//!         client_capabilities: "{}".into(),
+//!         server_capabilities: r#"{"tools":{}}"#.into(),
+//!         owner: None,
+//!         idle_timeout: std::time::Duration::from_secs(300),
+//!         max_per_route: 1_000,
+//!     })
+//!     .await?;
+//! let hot = store.peek(&session.id).expect("it was made here");
+//! assert_eq!(hot.principal, Principal::named("alice"));
+//! store.delete(&session.id).await?;
+//! assert!(store.get(&session.id).await?.is_none());
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Not here: who may use a session (the proxy compares principals and routes), and anything about HTTP.
 
 mod clock;
@@ -29,7 +55,7 @@ pub use crate::memory::MemoryStore;
 pub use crate::metrics::StoreMetrics;
 pub use crate::options::StoreOptions;
 pub use crate::principal::Principal;
-pub use crate::redis::RedisStore;
+pub use crate::redis::{InvalidRedisUrl, RedisStore};
 pub use crate::session::{NewSession, Owner, Session, UpstreamSession};
 pub use crate::store::{CountOf, Page, PageRequest, SessionStore, StoreError};
 pub use crate::stream::{Event, StreamHead, StreamPage, StreamState};

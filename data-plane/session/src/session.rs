@@ -78,8 +78,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// The first revision of a session.
-    pub(crate) fn begin(id: SessionId, new: NewSession, now: u64) -> Self {
+    /// The first revision of a session that is used at `now` (Unix time in milliseconds), for stores to keep.
+    #[must_use]
+    pub fn begin(id: SessionId, new: NewSession, now: u64) -> Self {
         Self {
             id,
             revision: 1,

@@ -56,10 +56,11 @@ pub trait SessionStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if this node is not the stream's writer (any more), the stream or its session ended, or the
-    /// first `seq` is not the next.
+    /// first `seq` is not the next. After [`StoreError::Unavailable`] nobody knows whether the events were written: the writer
+    /// cannot go on.
     async fn append(&self, session: &SessionId, stream: &StreamId, events: &[Event]) -> Result<(), StoreError>;
 
-    /// Notes that a stream's writer stopped, and why. A stream that never had an append leaves nothing behind.
+    /// Notes that a stream's writer stopped, and why. A stream that never had an event leaves nothing behind.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if this node is not the stream's writer (any more).

@@ -69,9 +69,10 @@ impl Log {
         if self.state != StreamState::Live || !dense {
             return Err(StoreError::Conflict);
         }
+        let grown = events.iter().map(cost).sum();
+        budget.charge(grown);
+        self.bytes += grown;
         for event in own_copies(events) {
-            self.bytes += cost(&event);
-            budget.charge(cost(&event));
             self.last = event.seq;
             self.upstream_event_id = event.upstream_id.clone().or(self.upstream_event_id.take());
             self.events.push_back(event);

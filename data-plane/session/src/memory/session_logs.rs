@@ -50,6 +50,10 @@ impl SessionLogs {
     ) -> Result<(), StoreError> {
         self.revive(&stream, budget);
         let log = self.streams.get_mut(&stream).ok_or(StoreError::Conflict)?;
+        if log.last() == 0 {
+            self.forget(&stream, budget);
+            return Ok(());
+        }
         log.set_state(state);
         self.ended_bytes += log.bytes();
         self.ended.push_back((stream, budget.enqueue(session, stream)));

@@ -150,8 +150,8 @@ impl Cache {
         if self.copies.len() >= CAPACITY {
             let mut uses: Vec<_> = self.copies.iter().map(|copy| copy.session.last_used()).collect();
             let surplus = uses.len() - CAPACITY_AFTER_SWEEP;
-            let (_, &mut oldest_kept, _) = uses.select_nth_unstable(surplus);
-            self.copies.retain(|_, copy| copy.session.last_used() > oldest_kept);
+            let (_, &mut last_to_go, _) = uses.select_nth_unstable(surplus - 1);
+            self.copies.retain(|_, copy| copy.session.last_used() > last_to_go);
         }
     }
 
@@ -172,5 +172,88 @@ impl Cached {
         now.saturating_sub(touched_at) >= interval
             && status.is_up()
             && self.touched_at.compare_exchange(touched_at, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use shadowcat_mcp::ProtocolVersion;
+
+    use super::{CAPACITY, CAPACITY_AFTER_SWEEP, Cache};
+    use crate::clock::now;
+    use crate::redis::status::Status;
+    use crate::{NewSession, Principal, Session, SessionId, StoreMetrics, UpstreamSession};
+
+    /// A cache whose link is away, but not for long enough to matter.
+    fn cache() -> Cache {
+        Cache::new(Arc::new(Status::new(Duration::from_secs(60))), StoreMetrics::default())
+    }
+
+    fn session(used_at: u64) -> Arc<Session> {
+        let new = NewSession {
+            route: "workbench".into(),
+            principal: Principal::anonymous(),
+            upstream: UpstreamSession { name: "files".into(), id: None },
+            protocol_version: ProtocolVersion::V2025_11_25,
+            client_capabilities: "{}".into(),
+            server_capabilities: "{}".into(),
+            owner: None,
+            idle_timeout: Duration::from_secs(600),
+            max_per_route: 1,
+        };
+        Arc::new(Session::begin(SessionId::random(), new, used_at))
+    }
+
+    #[test]
+    fn what_was_read_before_an_invalidation_is_not_kept() {
+        let (cache, session) = (cache(), session(now()));
+        let observed = cache.observe(&session.id, 0);
+        cache.invalidate(&session.id);
+        cache.keep(&session, now(), observed);
+        assert!(cache.hit(&session.id, now()).is_none());
+
+        cache.keep(&session, now(), cache.observe(&session.id, 0));
+        assert!(cache.hit(&session.id, now()).is_some());
+        cache.invalidate_all();
+        assert!(cache.hit(&session.id, now()).is_none());
+    }
+
+    #[test]
+    fn what_was_read_during_a_change_is_not_kept() {
+        let (cache, session) = (cache(), session(now()));
+        let changing = cache.changing(&session.id);
+        let observed = cache.observe(&session.id, 0);
+        cache.keep(&session, now(), observed);
+        drop(changing);
+        assert!(cache.hit(&session.id, now()).is_none());
+        cache.keep(&session, now(), observed);
+        assert!(cache.hit(&session.id, now()).is_none());
+    }
+
+    #[test]
+    fn a_copy_of_another_link_is_not_served() {
+        let (cache, session) = (cache(), session(now()));
+        cache.keep(&session, now(), cache.observe(&session.id, 7));
+        assert!(cache.hit(&session.id, now()).is_none());
+    }
+
+    #[test]
+    fn a_full_cache_keeps_nothing_more_until_the_longest_unused_are_swept() {
+        let (cache, now) = (cache(), now());
+        let keep = |session: &Arc<Session>| cache.keep(session, now, cache.observe(&session.id, 0));
+        let sessions: Vec<_> = (0..CAPACITY as u64).map(|age| session(now - age)).collect();
+        sessions.iter().for_each(keep);
+        let refused = session(now);
+        keep(&refused);
+        assert!(!cache.copies.contains_key(&refused.id));
+
+        cache.sweep(now);
+        assert_eq!(cache.copies.len(), CAPACITY_AFTER_SWEEP);
+        assert!(sessions[..CAPACITY_AFTER_SWEEP].iter().all(|session| cache.copies.contains_key(&session.id)));
+        keep(&refused);
+        assert!(cache.copies.contains_key(&refused.id));
     }
 }

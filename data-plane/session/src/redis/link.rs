@@ -26,9 +26,13 @@ use crate::{StoreError, StoreMetrics};
 /// For resolving, connecting, TLS and setting up. Nobody waits for it but the start.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How often the lease is renewed. The answer proves the link: a half-open one is noticed after this and the operation
-/// time-out, inside the second in which a deletion elsewhere must be honoured.
+/// How often the lease is renewed. The answer proves the link, so that a half-open one is noticed although nothing is lost on
+/// it; until then an operation takes its whole time-out to fail.
 const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// Heartbeats in a row that may fail without the link being given up. A Redis that forks to save pauses for as long as one
+/// takes, and a link made anew has every copy read again by every node at once.
+const HEARTBEATS_FORGIVEN: u32 = 1;
 
 /// How long a dead node counts as alive. Five heartbeats may be lost before the streams of a living node read as orphans.
 const LEASE: Duration = Duration::from_secs(3);
@@ -195,13 +199,18 @@ impl Link {
         let status = &self.pushes.status;
         let mut beats = interval(HEARTBEAT);
         beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut missed = 0;
         while status.is_up() {
             tokio::select! {
                 _ = beats.tick() => {}
                 () = status.lost() => continue,
             }
             match self.ask_over::<Option<String>>(up, &self.renewal()).await {
-                Ok(lease) => self.check_lease(lease.as_deref()),
+                Ok(lease) => {
+                    missed = 0;
+                    self.check_lease(lease.as_deref());
+                }
+                Err(_) if missed < HEARTBEATS_FORGIVEN => missed += 1,
                 Err(error) => status.went(up.generation, &error.to_string()),
             }
         }

@@ -49,6 +49,13 @@ use crate::{
 /// How often copies that cannot be served any more are let go. They cost memory only.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
 
+/// A text that does not name a Redis. It is not repeated: it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not the URL of a Redis: {reason}")]
+pub struct InvalidRedisUrl {
+    reason: String,
+}
+
 /// Sessions and event logs in a Redis that several nodes share.
 #[derive(Debug)]
 pub struct RedisStore {
@@ -77,22 +84,22 @@ impl RedisStore {
     /// Returns after the first attempt to connect, at most a second; a Redis that is away is no error, it is tried again.
     ///
     /// # Errors
-    /// One sentence, if the URL is none.
-    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, String> {
+    /// [`InvalidRedisUrl`] if the URL is none.
+    pub async fn connect(url: &str, options: StoreOptions) -> Result<Self, InvalidRedisUrl> {
         let status = Arc::new(Status::new(options.outage_grace));
         let cache = Arc::new(Cache::new(Arc::clone(&status), options.metrics.clone()));
         let waiters = Arc::<Waiters>::default();
         let pushes = Pushes { cache: Arc::clone(&cache), waiters: Arc::clone(&waiters), status };
         let link = Link::new(url, &options.instance, pushes, options.metrics.clone())
-            .map_err(|error| format!("not the URL of a Redis: {error}"))?;
+            .map_err(|error| InvalidRedisUrl { reason: error.to_string() })?;
         let (touches, queue) = mpsc::channel(touch::QUEUE);
         let shared = Arc::new(Shared { options, link, cache, waiters, touches, unopened: DashMap::new() });
         shared.link.connect().await;
 
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let (link, sweeper) = (Arc::clone(&shared), Arc::clone(&shared));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { link.link.keep().await }));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(touch::run(Arc::clone(&shared), queue)));
+        let (keeper, toucher, sweeper) = (Arc::clone(&shared), Arc::clone(&shared), Arc::clone(&shared));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { keeper.link.keep().await }));
+        tasks.spawn(stop.clone().run_until_cancelled_owned(async move { toucher.tell_of_uses(queue).await }));
         tasks.spawn(stop.clone().run_until_cancelled_owned(async move { sweeper.sweep().await }));
         tasks.close();
         Ok(Self { shared, tasks, _stop_on_drop: stop.clone().drop_guard(), stop })
@@ -100,6 +107,7 @@ impl RedisStore {
 }
 
 impl Shared {
+    /// Sweeps the cache for as long as it is polled.
     async fn sweep(&self) {
         let mut ticks = interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -111,12 +111,13 @@ impl Shared {
     }
 
     pub(super) async fn update(&self, session: &Session) -> Result<Arc<Session>, StoreError> {
+        let up = self.link.up()?;
         let _changing = self.cache.changing(&session.id);
         let mut update = scripts::UPDATE.call([&*keys::session(&session.id)]);
         update.arg(session.id.to_string()).arg(session.revision).arg(record::ttl(session.idle_timeout));
         update.arg(FIELDS.len()).arg(&FIELDS);
         record::write_changeable(session, session.revision + 1, &mut update);
-        let stored: Option<Fields> = self.link.ask(&update).await?;
+        let stored: Option<Fields> = self.link.ask_over(&up, &update).await?;
         let updated = record::read(session.id, stored.unwrap_or_default(), now())?;
         updated.map(Arc::new).ok_or(StoreError::Conflict)
     }
@@ -124,12 +125,13 @@ impl Shared {
     pub(super) async fn delete_many(&self, ids: &[SessionId]) -> Result<usize, StoreError> {
         let mut existed = 0;
         for ids in ids.chunks(BATCH) {
+            let up = self.link.up()?;
             let _changing: Vec<_> = ids.iter().map(|id| self.cache.changing(id)).collect();
             let mut delete = redis::pipe();
             for id in ids {
                 delete.add_command(scripts::DELETE.call([&*keys::session(id)])).arg(id.to_string());
             }
-            existed += self.link.ask::<Vec<usize>>(&delete).await?.into_iter().sum::<usize>();
+            existed += self.link.ask_over::<Vec<usize>>(&up, &delete).await?.into_iter().sum::<usize>();
         }
         Ok(existed)
     }

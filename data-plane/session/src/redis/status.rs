@@ -1,7 +1,7 @@
 //! Whether the link to Redis is there: asked by everybody, without waiting.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -28,6 +28,7 @@ pub(super) struct Status {
     /// Unix time in milliseconds; 0 while the link is there.
     away_since: AtomicU64,
     grace: Duration,
+    /// Why it is away. Held by whoever makes the link come or go, so that one does not overtake the other.
     reason: Mutex<String>,
     lost: Notify,
 }
@@ -69,26 +70,27 @@ impl Status {
 
     /// The link is there.
     pub(super) fn came(&self, up: Up) {
+        let _reason = self.reason();
         self.generation.store(up.generation, Ordering::Release);
-        self.up.store(Some(Arc::new(up)));
         self.away_since.store(0, Ordering::Release);
+        self.up.store(Some(Arc::new(up)));
     }
 
     /// The link of a generation is gone. Of several who notice, the first counts.
-    pub(super) fn went(&self, generation: u64, reason: &str) {
-        let current = self.up.load();
-        if current.as_ref().is_none_or(|up| up.generation != generation) {
+    pub(super) fn went(&self, generation: u64, why: &str) {
+        let mut reason = self.reason();
+        if self.up.load().as_ref().is_none_or(|up| up.generation != generation) {
             return;
         }
+        why.clone_into(&mut reason);
         self.away_since.store(now(), Ordering::Release);
-        self.still_away(reason);
         self.up.store(None);
         self.lost.notify_one();
     }
 
     /// An attempt to bring the link back failed.
-    pub(super) fn still_away(&self, reason: &str) {
-        reason.clone_into(&mut self.reason.lock().unwrap_or_else(PoisonError::into_inner));
+    pub(super) fn still_away(&self, why: &str) {
+        why.clone_into(&mut self.reason());
     }
 
     /// Returns once a link has gone since the last call.
@@ -99,7 +101,10 @@ impl Status {
     /// One sentence for `/health` and for whoever asked for what only Redis knows.
     pub(super) fn why_away(&self) -> String {
         let seconds = now().saturating_sub(self.away_since.load(Ordering::Acquire)) / 1_000;
-        let reason = self.reason.lock().unwrap_or_else(PoisonError::into_inner);
-        format!("Redis has been away for {seconds} s ({reason})")
+        format!("Redis has been away for {seconds} s ({})", self.reason())
+    }
+
+    fn reason(&self) -> MutexGuard<'_, String> {
+        self.reason.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

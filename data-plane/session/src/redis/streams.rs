@@ -87,14 +87,14 @@ impl Shared {
     }
 
     pub(super) async fn read(&self, key: StreamKey, after: u64, max: usize) -> Result<Option<StreamPage>, StoreError> {
-        if let Some(head) = self.unopened.get(&key) {
-            return Ok(Some(empty(head.clone())));
-        }
         let next = after.saturating_add(1);
         let mut read = scripts::READ.call([&*key.head()]);
         read.arg(key.session.to_string()).arg(key.stream.to_string()).arg(next).arg(max.max(1));
         let found: Option<Read> = self.link.ask(&read).await?;
-        found.map(|found| page(found, next)).transpose()
+        match found {
+            Some(found) => page(found, next).map(Some),
+            None => Ok(self.unopened.get(&key).map(|head| empty(head.clone()))),
+        }
     }
 
     pub(super) async fn wait(&self, key: StreamKey, after: u64) {
@@ -112,14 +112,13 @@ impl Shared {
 
     /// Where a stream stands; from here on Redis tells of its changes.
     pub(super) async fn position(&self, key: StreamKey) -> Result<Option<Position>, StoreError> {
-        if self.unopened.contains_key(&key) {
-            return Ok(Some(Position { last: 0, state: StreamState::Live }));
-        }
         let mut read = redis::cmd("HMGET");
         read.arg(key.head()).arg("last").arg("state");
         let (last, state): (Option<u64>, Option<String>) = self.link.ask(&read).await?;
-        let (Some(last), Some(state)) = (last, state) else { return Ok(None) };
-        Ok(Some(Position { last, state: state_named(&state)? }))
+        match (last, state) {
+            (Some(last), Some(state)) => Ok(Some(Position { last, state: state_named(&state)? })),
+            _ => Ok(self.unopened.contains_key(&key).then_some(Position { last: 0, state: StreamState::Live })),
+        }
     }
 
     pub(super) async fn delete_stream(&self, key: StreamKey) -> Result<(), StoreError> {
@@ -140,6 +139,7 @@ impl Position {
     }
 }
 
+/// What this node alone knows yet.
 fn empty(head: StreamHead) -> StreamPage {
     StreamPage { head, events: Vec::new(), state: StreamState::Live, gap: false, upstream_event_id: None }
 }

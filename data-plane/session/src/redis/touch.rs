@@ -1,7 +1,5 @@
 //! Tells Redis of sessions in use, behind the calls that use them.
 
-use std::sync::Arc;
-
 use tokio::sync::mpsc;
 
 use super::{Shared, keys, scripts};
@@ -22,16 +20,16 @@ pub(super) struct Touch {
     pub(super) ttl: u64,
 }
 
-/// Tells Redis until cancelled.
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Touch>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while queue.recv_many(&mut batch, BATCH).await > 0 {
-        shared.touch(&batch).await;
-        batch.clear();
-    }
-}
-
 impl Shared {
+    /// Tells Redis for as long as it is polled.
+    pub(super) async fn tell_of_uses(&self, mut queue: mpsc::Receiver<Touch>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while queue.recv_many(&mut batch, BATCH).await > 0 {
+            self.touch(&batch).await;
+            batch.clear();
+        }
+    }
+
     async fn touch(&self, batch: &[Touch]) {
         let records: Vec<_> = batch.iter().map(|touch| keys::session(&touch.id)).collect();
         let mut script = scripts::TOUCH.call(records.iter().map(String::as_str));

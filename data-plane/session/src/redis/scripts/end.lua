@@ -4,6 +4,11 @@
 local head, session, stream, ttl = KEYS[1], ARGV[1], ARGV[2], ARGV[5]
 if redis.call('HGET', head, 'writer') ~= ARGV[3] then return -1 end
 
+if redis.call('HGET', head, 'last') == '0' then
+  forget(session, stream)
+  redis.call('ZREM', streams_of(session), stream)
+  return 0
+end
 redis.call('HSET', head, 'state', ARGV[4])
 redis.call('PEXPIRE', head, ttl)
 redis.call('PEXPIRE', events_of(session, stream), ttl)

@@ -23,8 +23,9 @@ local function enter(id, route, principal, ttl)
   end
 end
 
+-- A key is there for the millisecond it expires in; so is its place in the indexes.
 local function prune(index)
-  redis.call('ZREMRANGEBYSCORE', index, '-inf', now())
+  redis.call('ZREMRANGEBYSCORE', index, '-inf', '(' .. now())
 end
 
 local function events_of(session, stream)
