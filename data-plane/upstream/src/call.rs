@@ -33,6 +33,56 @@ pub struct Call {
 }
 
 /// An MCP server, or a pool of interchangeable ones.
+///
+/// The gateway takes any implementation. This one is a server in the same process, which answers `ping`:
+///
+/// ```
+/// use async_trait::async_trait;
+/// use http::{Response, StatusCode, header::CONTENT_TYPE};
+/// use shadowcat_upstream::{Call, Upstream, UpstreamBody, UpstreamError, UpstreamStatus, Verb};
+///
+/// struct Ping;
+///
+/// #[async_trait]
+/// impl Upstream for Ping {
+///     fn name(&self) -> &str {
+///         "ping"
+///     }
+///
+///     async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
+///         let mut response = Response::new(UpstreamBody::empty());
+///         let Verb::Post(message) = call.verb else {
+///             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+///             return Ok(response);
+///         };
+///         let Some(id) = message.id() else {
+///             *response.status_mut() = StatusCode::ACCEPTED;
+///             return Ok(response);
+///         };
+///         *response.body_mut() = UpstreamBody::full(format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#));
+///         response.headers_mut().insert(CONTENT_TYPE, "application/json".parse().expect("plain ASCII"));
+///         Ok(response)
+///     }
+///
+///     fn status(&self) -> UpstreamStatus {
+///         UpstreamStatus { reachable: true, ..UpstreamStatus::default() }
+///     }
+///
+///     async fn shutdown(&self) {}
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use http_body_util::BodyExt;
+/// use shadowcat_mcp::{Envelope, Limits};
+///
+/// let message = Envelope::read(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#.into(), Limits::default())?;
+/// let call = Call { verb: Verb::Post(message), headers: http::HeaderMap::new(), session: None };
+/// let answer = Ping.call(call).await?.into_body().collect().await?.to_bytes();
+/// assert_eq!(answer, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait Upstream: Send + Sync + 'static {
     /// The name from the configuration, as errors and metrics show it.

@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::Full;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::client::legacy::{Client, ResponseFuture};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -54,6 +55,12 @@ impl Pool {
         }
     }
 
+    /// A pool that trusts other roots than the system's.
+    #[cfg(test)]
+    pub(super) fn trusting(settings: &HttpSettings, trust: ClientConfig) -> Self {
+        Self::Tls(Box::new(OnceCell::new_with(Some(secure(settings, trust)))))
+    }
+
     /// Sends a request.
     ///
     /// # Errors
@@ -80,15 +87,21 @@ fn tcp(connect: Duration) -> HttpConnector {
 }
 
 async fn tls(settings: &HttpSettings) -> io::Result<Client<Tls, Full<Bytes>>> {
+    // Files are read: not on a thread that serves calls.
+    let trust = tokio::task::spawn_blocking(|| {
+        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let builder = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions();
+        io::Result::Ok(builder.map_err(io::Error::other)?.with_native_roots()?.with_no_client_auth())
+    });
+    Ok(secure(settings, trust.await.map_err(io::Error::other)??))
+}
+
+/// Connections that trust whom `trust` trusts, and speak HTTP/2 with servers that offer it (ALPN).
+fn secure(settings: &HttpSettings, trust: ClientConfig) -> Client<Tls, Full<Bytes>> {
     let mut tcp = tcp(settings.connect);
     tcp.enforce_http(false);
-    // Files are read: not on a thread that serves calls.
-    let connector = tokio::task::spawn_blocking(move || {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
-        let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider)?;
-        io::Result::Ok(builder.https_only().enable_all_versions().wrap_connector(tcp))
-    });
-    Ok(client(settings, connector.await.map_err(io::Error::other)??))
+    let connector = HttpsConnectorBuilder::new().with_tls_config(trust);
+    client(settings, connector.https_only().enable_all_versions().wrap_connector(tcp))
 }
 
 fn client<C>(settings: &HttpSettings, connector: C) -> Client<Bounded<C>, Full<Bytes>>

@@ -7,6 +7,8 @@ mod answer;
 mod client;
 mod failure;
 mod settings;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -97,7 +99,8 @@ impl HttpUpstream {
         if method == Method::POST {
             headers.entry(CONTENT_TYPE).or_insert(JSON);
         }
-        headers.entry(ACCEPT).or_insert(accept);
+        // Ours, not the client's: it is the gateway that reads the answer, and `*/*` satisfies a gateway but not every server.
+        headers.insert(ACCEPT, accept);
         if let Some(session) = call.session {
             headers.insert(SESSION_ID, session);
         }

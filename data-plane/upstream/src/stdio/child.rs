@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use shadowcat_mcp::{Envelope, Limits};
+use shadowcat_mcp::{Envelope, Id, Limits, Malformed};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,9 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) trait Inbox: Send + Sync + 'static {
     /// Takes a message. While this is pending no further one is read: the child is held back.
     fn deliver(&self, message: Envelope, child: &Stdin) -> impl Future<Output = ()> + Send;
+
+    /// Notes that what came under this id was no message. If a call waits for it, it waits in vain.
+    fn reject(&self, id: Id<'_>, malformed: &Malformed);
 
     /// Nothing more will come.
     fn end(&self, death: Death);
@@ -226,6 +229,9 @@ async fn read_messages<I: Inbox>(
             Err(malformed) => {
                 context.metrics.skipped_lines.increment(1);
                 tracing::warn!(upstream = %context.name, "skipped a line on stdout that is no MCP message: {malformed}");
+                if let Some(id) = malformed.id().and_then(Id::from_json) {
+                    inbox.reject(id, &malformed);
+                }
             }
         }
     }
@@ -241,4 +247,14 @@ async fn read_stderr(stderr: Option<ChildStderr>, tail: &Mutex<Tail>, context: &
         let line = tail.push(&line);
         tracing::debug!(upstream = %context.name, "stderr: {line}");
     }
+}
+
+/// The failure of a call whose answer could not be read.
+pub(super) fn not_a_message(upstream: &str, stage: Stage, malformed: &Malformed) -> UpstreamError {
+    UpstreamError::sent(
+        upstream,
+        stage,
+        Why::BrokeProtocol,
+        format!("the server process broke the protocol: {malformed}"),
+    )
 }

@@ -49,6 +49,7 @@ impl fmt::Display for Death {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the server process {}", self.cause)?;
         match self.last_words.as_str() {
+            "" if matches!(self.cause, Cause::Stopped) => Ok(()),
             "" => f.write_str(" and wrote nothing to stderr"),
             words => write!(f, "; the end of its stderr:\n{words}"),
         }

@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shadowcat_mcp::{Envelope, Kind, RequestId};
+use shadowcat_mcp::{Envelope, Id, Kind, Malformed, RequestId};
 use tokio::sync::oneshot;
 
 use super::PROGRESS;
-use super::child::Inbox;
+use super::child::{Inbox, not_a_message};
 use super::context::Context;
 use super::death::{Cause, Death};
 use super::exchange::{Ended, Refusal};
@@ -189,7 +189,7 @@ impl Exclusive {
     fn answer(&self, state: &mut State, message: &Envelope) -> Way {
         self.context.note_success();
         state.last_used = Instant::now();
-        let id = message.id().map(shadowcat_mcp::Id::to_owned);
+        let id = message.id().map(Id::to_owned);
         let Some(at) = id.and_then(|id| state.calls.iter().position(|call| call.id == id)) else {
             return self.lose("answers no call in flight");
         };
@@ -202,7 +202,7 @@ impl Exclusive {
 
     fn unasked(&self, state: &mut State, message: &Envelope) -> Way {
         let call = if message.method() == Some(PROGRESS) {
-            let token = message.progress_token().map(shadowcat_mcp::Id::to_owned);
+            let token = message.progress_token().map(Id::to_owned);
             state.calls.iter_mut().find(|call| token.is_some() && call.token == token)
         } else {
             state.calls.iter_mut().rev().find(|call| call.sink.is_open())
@@ -252,6 +252,14 @@ impl Inbox for Exclusive {
         }
     }
 
+    fn reject(&self, id: Id<'_>, malformed: &Malformed) {
+        let id = id.to_owned();
+        let mut state = self.state();
+        if let Some(at) = state.calls.iter().position(|call| call.id == id) {
+            state.calls.remove(at).sink.fail(|stage| not_a_message(&self.context.name, stage, malformed));
+        }
+    }
+
     fn end(&self, death: Death) {
         let mut state = self.state();
         let calls = std::mem::take(&mut state.calls);
@@ -262,7 +270,7 @@ impl Inbox for Exclusive {
         state.ended = Some(Ended { death: death.clone(), reported });
         drop(state);
         for call in calls {
-            call.sink.end(&self.context.name, &death);
+            call.sink.fail(|stage| death.in_call(&self.context.name, stage));
         }
     }
 }

@@ -11,7 +11,6 @@ use shadowcat_mcp::{Kind, sse};
 use tokio::sync::oneshot;
 
 use super::context::{Context, Ticket};
-use super::death::Death;
 use crate::body::Idle;
 use crate::{FrameSender, Stage, UpstreamBody, UpstreamError};
 
@@ -87,20 +86,12 @@ impl Sink {
         waiting.send(Ok(head)).map(|()| None).map_err(|_| Abandoned)
     }
 
-    /// Breaks the call off because its child ended.
-    pub(super) fn end(self, upstream: &str, death: &Death) {
+    /// Breaks the call off, with what `error` makes of the stage it had reached.
+    pub(super) fn fail(self, error: impl FnOnce(Stage) -> UpstreamError) {
         match self.state {
             // Nobody waits if nobody receives.
-            State::Waiting(head) => _ = head.send(Err(death.in_call(upstream, Stage::FirstByte))),
-            State::Streaming(frames) => frames.fail(death.in_call(upstream, Stage::Body)),
-        }
-    }
-
-    /// Breaks the call off.
-    pub(super) fn fail(self, error: UpstreamError) {
-        match self.state {
-            State::Waiting(head) => _ = head.send(Err(error)),
-            State::Streaming(frames) => frames.fail(error),
+            State::Waiting(head) => _ = head.send(Err(error(Stage::FirstByte))),
+            State::Streaming(frames) => frames.fail(error(Stage::Body)),
         }
     }
 }

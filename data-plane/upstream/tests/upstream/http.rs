@@ -374,6 +374,7 @@ async fn fifty_chunks_of_one_read_come_in_a_few_bursts() {
                 bursts += 1;
             }
             assert_eq!(chunks.len(), 50);
+
             fewest = fewest.min(bursts);
         }
         fewest

@@ -65,6 +65,9 @@ def serve(request):
     elif method == "banner":
         sys.stdout.write("Welcome to the server!\n\n[1, 2]\n")
         answer(request, {"pid": os.getpid()})
+    elif method == "twice":
+        sys.stdout.write('{"jsonrpc": "2.0", "id": %s, "result": 1, "result": 2}\n' % json.dumps(request["id"]))
+        sys.stdout.flush()
     elif method == "unasked":
         answer(request, {})
         for n in range(params["count"]):

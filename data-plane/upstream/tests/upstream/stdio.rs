@@ -206,6 +206,16 @@ async fn lines_that_are_no_messages_are_skipped_and_counted() {
 }
 
 #[tokio::test]
+async fn an_answer_that_cannot_be_read_fails_its_call_at_once_and_no_other() {
+    let upstream = upstream(settings(python()));
+    let (session, _) = open(&upstream).await;
+    let error = upstream.call(post(&request(1, "twice", &json!({})), Some(&session))).await.expect_err("ambiguous");
+    assert_eq!((error.stage, error.why, error.sent), (Stage::FirstByte, Why::BrokeProtocol, true));
+    assert!(error.detail.contains("\"result\" occurs twice"), "{}", error.detail);
+    ask(&upstream, &session, &request(2, "echo", &json!({}))).await;
+}
+
+#[tokio::test]
 async fn a_program_that_does_not_exist_is_named() {
     let upstream = upstream(settings(vec!["no-such-server".to_owned()]));
     let error = upstream.call(post(&request(0, "initialize", &json!({})), None)).await.expect_err("no program");

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use shadowcat_mcp::{Envelope, Id, Kind, RequestId};
+use shadowcat_mcp::{Envelope, Id, Kind, Malformed, RequestId};
 use tokio::sync::oneshot;
 
 use super::super::PROGRESS;
-use super::super::child::Inbox;
+use super::super::child::{Inbox, not_a_message};
 use super::super::context::Context;
 use super::super::death::{Cause, Death};
 use super::super::exchange::{Ended, Refusal};
@@ -217,7 +217,7 @@ impl Switch {
         if stream.try_send(frame) == Err(SendError::Full)
             && let Some(call) = number.and_then(|number| state.calls.remove(&number))
         {
-            call.sink.fail(self.too_slow());
+            call.sink.fail(|_stage| self.too_slow());
         }
     }
 
@@ -285,6 +285,13 @@ impl Inbox for Switch {
         }
     }
 
+    fn reject(&self, id: Id<'_>, malformed: &Malformed) {
+        let call = id.as_json().parse().ok().and_then(|number: u64| self.state().calls.remove(&number));
+        if let Some(call) = call {
+            call.sink.fail(|stage| not_a_message(&self.context.name, stage, malformed));
+        }
+    }
+
     fn end(&self, death: Death) {
         let mut state = self.state();
         let calls = std::mem::take(&mut state.calls);
@@ -295,7 +302,7 @@ impl Inbox for Switch {
         state.ended = Some(Ended { death: death.clone(), reported });
         drop(state);
         for call in calls.into_values() {
-            call.sink.end(&self.context.name, &death);
+            call.sink.fail(|stage| death.in_call(&self.context.name, stage));
         }
     }
 }
