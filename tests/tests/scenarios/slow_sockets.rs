@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use shadowcat_tests::{Upstream, fleet, within};
+use shadowcat_tests::{Upstream, fleet};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -12,26 +12,44 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(6);
 
 const HEAD: &str = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n";
 
-/// How a connection is held: what is sent at once, and what is sent byte by byte, one each second.
-const WAYS: &[(&str, &str, &str)] = &[
-    ("silent", "", ""),
-    ("half a head", HEAD, ""),
-    ("half an HTTP/2 preface", "PRI * HTTP/2.0\r\n\r\nSM", ""),
-    ("a head byte by byte", "", HEAD),
-    ("a header byte by byte", HEAD, "x-slow: aaaaaaaaaaaaaaaaaaaaaa"),
-    ("half a body", "content-length: 400\r\n\r\n{\"jsonrpc\":\"2.0\",", ""),
-    ("a body byte by byte", "content-length: 400\r\n\r\n{", "\"jsonrpc\":\"2.0\",\"id\":1,"),
+/// A way to hold a connection.
+struct Way {
+    name: &'static str,
+    /// Sent at once.
+    begin: &'static [&'static str],
+    /// Sent byte by byte.
+    drip: &'static str,
+    /// The pause before each of those bytes.
+    pause: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Just short of any patience that starts anew with each byte.
+const ALMOST: Duration = Duration::from_secs(4);
+
+const WAYS: &[Way] = &[
+    Way { name: "nothing", begin: &[], drip: "", pause: SECOND },
+    Way { name: "half a head", begin: &[HEAD], drip: "", pause: SECOND },
+    Way { name: "half an HTTP/2 preface", begin: &["PRI * HTTP/2.0\r\n\r\nSM"], drip: "", pause: SECOND },
+    Way { name: "a head byte by byte", begin: &[], drip: HEAD, pause: SECOND },
+    Way { name: "a head byte by byte, slower", begin: &[], drip: HEAD, pause: ALMOST },
+    Way { name: "a header byte by byte", begin: &[HEAD], drip: "x-slow: aaaaaaaaaaaaa", pause: SECOND },
+    Way { name: "half a body", begin: &[HEAD, LENGTH, "{\"jsonrpc\":\"2.0\","], drip: "", pause: SECOND },
+    Way { name: "a body byte by byte", begin: &[HEAD, LENGTH], drip: "{\"jsonrpc\":\"2.0\",\"id\":1,", pause: SECOND },
+    Way { name: "a body byte by byte, slower", begin: &[HEAD, LENGTH], drip: "{\"jsonrpc\":\"2.0\",", pause: ALMOST },
 ];
 
-async fn is_closed(port: u16, way: &str, at_once: String, drip: &str) {
-    let what = format!("port {port} closes a connection that sends {way}");
-    within(&what, CLOSED_WITHIN, async {
-        let (mut read, mut write) = TcpStream::connect(("127.0.0.1", port)).await.unwrap().into_split();
-        write.write_all(at_once.as_bytes()).await.unwrap();
+const LENGTH: &str = "content-length: 400\r\n\r\n";
+
+/// Holds a connection to `port`, and says so if it was not closed in time.
+async fn hold(port: u16, way: &Way) -> Option<String> {
+    let (mut read, mut write) = TcpStream::connect(("127.0.0.1", port)).await.unwrap().into_split();
+    let closed = tokio::time::timeout(CLOSED_WITHIN, async {
+        write.write_all(way.begin.concat().as_bytes()).await.unwrap();
         let drip = async {
-            let mut second = tokio::time::interval(Duration::from_secs(1));
-            for byte in drip.bytes() {
-                second.tick().await;
+            for byte in way.drip.bytes() {
+                tokio::time::sleep(way.pause).await;
                 if write.write_all(&[byte]).await.is_err() {
                     break;
                 }
@@ -49,6 +67,7 @@ async fn is_closed(port: u16, way: &str, at_once: String, drip: &str) {
         }
     })
     .await;
+    closed.is_err().then(|| format!("port {port}, {}", way.name))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,13 +76,8 @@ async fn a_connection_that_is_held_is_closed_on_every_listener_within_six_second
     let fleet = fleet().upstream(&upstream).start().await;
     let ports = fleet.plane(0).listeners();
     assert_eq!(ports.len(), 2, "MCP and operations");
-    let mut held = Vec::new();
-    for port in ports {
-        for (way, at_once, drip) in WAYS {
-            let head = if way.contains("body") { HEAD } else { "" };
-            held.push(is_closed(port, way, format!("{head}{at_once}"), drip));
-        }
-    }
-    join_all(held).await;
+    let held = ports.iter().flat_map(|port| WAYS.iter().map(|way| hold(*port, way)));
+    let open: Vec<String> = join_all(held).await.into_iter().flatten().collect();
+    assert!(open.is_empty(), "still open after {CLOSED_WITHIN:?}: {open:#?}");
     fleet.plane(0).metric_is("shadowcat_connections", 1.0, CLOSED_WITHIN).await;
 }
