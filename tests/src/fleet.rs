@@ -1,17 +1,11 @@
 //! Data planes as an operator runs them: the built binaries, a configuration file, real sockets.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use http::StatusCode;
 use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-use crate::program::{Program, binary, command};
-use crate::{Client, Metrics, Redis, Upstream, eventually, free_port};
-
-/// From start to ready takes tens of milliseconds; the rest is for a machine busy with other tests.
-const READY_WITHIN: Duration = Duration::from_secs(15);
+use crate::plane::{Binary, DataPlane};
+use crate::{Client, Redis, Upstream};
 
 /// The name of the route and of the upstream, unless a test writes its own configuration.
 const ROUTE: &str = "tools";
@@ -25,12 +19,6 @@ pub fn fleet() -> FleetBuilder {
 /// The same on one machine: `shadowcat reverse --config`.
 pub fn reverse() -> FleetBuilder {
     FleetBuilder::new(Binary::Reverse)
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Binary {
-    DataPlane,
-    Reverse,
 }
 
 /// What to start.
@@ -125,7 +113,8 @@ impl FleetBuilder {
         let mut fleet = Fleet { planes: Vec::new(), redis, configuration, dir };
         fleet.write(&fleet.configuration.to_string());
         for number in 0..self.planes {
-            let plane = DataPlane::start(&self, &format!("plane-{number}"), fleet.dir.path(), &fleet.file());
+            let name = format!("plane-{number}");
+            let plane = DataPlane::start(self.binary, name, &self.environment, fleet.dir.path(), &fleet.file());
             fleet.planes.push(plane);
         }
         for plane in &mut fleet.planes {
@@ -211,94 +200,5 @@ impl Fleet {
 
     fn file(&self) -> PathBuf {
         self.dir.path().join("fleet.yaml")
-    }
-}
-
-/// One data plane.
-#[derive(Debug)]
-pub struct DataPlane {
-    name: String,
-    program: Program,
-    port: u16,
-    operations_port: u16,
-}
-
-impl DataPlane {
-    fn start(builder: &FleetBuilder, name: &str, dir: &Path, configuration: &Path) -> Self {
-        let port = free_port();
-        // On one machine everything is on one port.
-        let operations_port = if builder.binary == Binary::Reverse { port } else { free_port() };
-        let mut command = match builder.binary {
-            Binary::DataPlane => command(binary("shadowcat-data-plane")),
-            Binary::Reverse => command(binary("shadowcat")),
-        };
-        match builder.binary {
-            Binary::DataPlane => command.args(["--ops-bind", &format!("127.0.0.1:{operations_port}")]),
-            Binary::Reverse => command.arg("reverse"),
-        };
-        command.arg("--config").arg(configuration).args(["--bind", &format!("127.0.0.1:{port}")]);
-        command.envs(builder.environment.iter().map(|(name, value)| (name, value)));
-        let program = Program::start(name, dir, &mut command);
-        Self { name: name.to_owned(), program, port, operations_port }
-    }
-
-    async fn ready(&mut self) {
-        let what = format!("{} is ready", self.name);
-        eventually(&what, READY_WITHIN, async || {
-            if let Some(status) = self.program.ended() {
-                panic!("{} ended on start: {status}\n{}", self.name, self.program.log());
-            }
-            (self.health("/health").await?.0 == StatusCode::OK).then_some(())
-        })
-        .await;
-    }
-
-    /// A URL of its MCP port.
-    pub fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
-    /// The address of every port it listens on.
-    pub fn listeners(&self) -> Vec<u16> {
-        let mut ports = vec![self.port, self.operations_port];
-        ports.dedup();
-        ports
-    }
-
-    /// Status and body of a health path on the operations port; `None` where nobody answers.
-    pub async fn health(&self, path: &str) -> Option<(StatusCode, String)> {
-        let client = Client::to(format!("http://127.0.0.1:{}{path}", self.operations_port));
-        let reply = client.exchange(http::Method::GET, bytes::Bytes::new()).await.ok()?;
-        Some((reply.status(), reply.text().await.ok()?))
-    }
-
-    /// A scrape of its metrics.
-    pub async fn metrics(&self) -> Metrics {
-        let (status, text) = self.health("/metrics").await.expect("a living data plane shows its metrics");
-        assert_eq!(status, StatusCode::OK, "{text}");
-        Metrics::parse(&text)
-    }
-
-    /// Waits until a metric, summed over its series, is what it should be.
-    pub async fn metric_is(&self, name: &str, wanted: f64, limit: Duration) {
-        eventually(&format!("{name} is {wanted}"), limit, async || {
-            (self.metrics().await.sum(name, &[]).unwrap_or_default() == wanted).then_some(())
-        })
-        .await;
-    }
-
-    /// The program, to look at or to end.
-    pub fn program(&mut self) -> &mut Program {
-        &mut self.program
-    }
-
-    /// What it has printed so far.
-    pub fn log(&self) -> String {
-        self.program.log()
-    }
-
-    /// Its process.
-    pub fn process(&self) -> crate::Process {
-        self.program.process()
     }
 }

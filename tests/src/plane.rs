@@ -1,0 +1,117 @@
+//! One data plane: a running binary, its ports, and what it says about itself.
+
+use std::path::Path;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::program::{Process, Program, binary, command};
+use crate::{Client, Metrics, eventually, free_port};
+
+/// From start to ready takes tens of milliseconds; the rest is for a machine busy with other tests.
+const READY_WITHIN: Duration = Duration::from_secs(15);
+
+/// Which program is the data plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Binary {
+    /// `shadowcat-data-plane`.
+    DataPlane,
+    /// `shadowcat reverse`.
+    Reverse,
+}
+
+/// One data plane.
+#[derive(Debug)]
+pub struct DataPlane {
+    name: String,
+    program: Program,
+    port: u16,
+    operations_port: u16,
+}
+
+impl DataPlane {
+    /// Starts one. `environment` is what it has beside that of the test.
+    pub(crate) fn start(
+        kind: Binary,
+        name: String,
+        environment: &[(String, String)],
+        dir: &Path,
+        configuration: &Path,
+    ) -> Self {
+        let port = free_port();
+        let (mut command, operations_port) = match kind {
+            Binary::DataPlane => (command(binary("shadowcat-data-plane")), free_port()),
+            // On one machine everything is on one port.
+            Binary::Reverse => (command(binary("shadowcat")), port),
+        };
+        match kind {
+            Binary::DataPlane => command.args(["--ops-bind", &format!("127.0.0.1:{operations_port}")]),
+            Binary::Reverse => command.arg("reverse"),
+        };
+        command.arg("--config").arg(configuration).args(["--bind", &format!("127.0.0.1:{port}")]);
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        let program = Program::start(&name, dir, &mut command);
+        Self { name, program, port, operations_port }
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn ready(&mut self) {
+        let what = format!("{} is ready", self.name);
+        eventually(&what, READY_WITHIN, async || {
+            if let Some(status) = self.program.ended() {
+                panic!("{} ended on start: {status}\n{}", self.name, self.program.log());
+            }
+            (self.health("/health").await?.0 == StatusCode::OK).then_some(())
+        })
+        .await;
+    }
+
+    /// A URL of its MCP port.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
+    }
+
+    /// The address of every port it listens on.
+    pub fn listeners(&self) -> Vec<u16> {
+        let mut ports = vec![self.port, self.operations_port];
+        ports.dedup();
+        ports
+    }
+
+    /// Status and body of a health path on the operations port; `None` where nobody answers.
+    pub async fn health(&self, path: &str) -> Option<(StatusCode, String)> {
+        let client = Client::to(format!("http://127.0.0.1:{}{path}", self.operations_port));
+        let reply = client.exchange(http::Method::GET, bytes::Bytes::new()).await.ok()?;
+        Some((reply.status(), reply.text().await.ok()?))
+    }
+
+    /// A scrape of its metrics.
+    pub async fn metrics(&self) -> Metrics {
+        let (status, text) = self.health("/metrics").await.expect("a living data plane shows its metrics");
+        assert_eq!(status, StatusCode::OK, "{text}");
+        Metrics::parse(&text)
+    }
+
+    /// Waits until a metric, summed over its series, is what it should be.
+    pub async fn metric_is(&self, name: &str, wanted: f64, limit: Duration) {
+        eventually(&format!("{name} is {wanted}"), limit, async || {
+            (self.metrics().await.sum(name, &[]).unwrap_or_default() == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// The program, to look at or to end.
+    pub fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        self.program.log()
+    }
+
+    /// Its process.
+    pub fn process(&self) -> Process {
+        self.program.process()
+    }
+}
