@@ -23,13 +23,13 @@ fn call(size: usize) -> Bytes {
     Bytes::from(format!("{head}{}{tail}", vec![record; records].join(",")))
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn envelope(bencher: Bencher<'_, '_>, size: usize) {
     let call = call(size);
     bencher.counter(BytesCount::new(call.len())).bench(|| Envelope::read(call.clone(), Limits::default()));
 }
 
-#[divan::bench(args = SIZES)]
+#[divan::bench(args = SIZES, sample_size = 100)]
 fn tree_of_values(bencher: Bencher<'_, '_>, size: usize) {
     let call = call(size);
     bencher.counter(BytesCount::new(call.len())).bench(|| serde_json::from_slice::<serde_json::Value>(&call));

@@ -49,7 +49,7 @@ fn filled() -> (MemoryStore, Vec<String>) {
 }
 
 /// Reading the id is part of the look-up: a call comes with text. Two threads, as two calls at once would.
-#[divan::bench(threads = [1, 2])]
+#[divan::bench(threads = [1, 2], sample_size = 1_000)]
 fn peek(bencher: Bencher<'_, '_>) {
     let (store, ids) = filled();
     let next = std::sync::atomic::AtomicUsize::new(0);
