@@ -27,6 +27,7 @@ pub struct FleetBuilder {
     binary: Binary,
     planes: usize,
     redis: bool,
+    tls: bool,
     upstream: Value,
     upstream_settings: Value,
     route_settings: Value,
@@ -40,6 +41,7 @@ impl FleetBuilder {
             binary,
             planes: 1,
             redis: false,
+            tls: false,
             upstream: Value::Null,
             upstream_settings: json!({}),
             route_settings: json!({}),
@@ -57,6 +59,12 @@ impl FleetBuilder {
     /// Sessions in a Redis of the fleet's own.
     pub fn redis(mut self) -> Self {
         self.redis = true;
+        self
+    }
+
+    /// TLS for clients, with a certificate that nobody trusts.
+    pub fn tls(mut self) -> Self {
+        self.tls = true;
         self
     }
 
@@ -110,6 +118,9 @@ impl FleetBuilder {
         if let Some(redis) = &redis {
             configuration["node"]["redis"] = json!(redis.url());
         }
+        if self.tls {
+            configuration["node"]["tls"] = certificate(dir.path());
+        }
         let mut fleet = Fleet { planes: Vec::new(), redis, configuration, dir };
         fleet.write(&fleet.configuration.to_string());
         for number in 0..self.planes {
@@ -132,6 +143,15 @@ impl FleetBuilder {
         merge(&mut route, &self.route_settings);
         json!({ "routes": [route], "upstreams": [upstream] })
     }
+}
+
+/// Writes a certificate and its key, and returns what the configuration says of them.
+fn certificate(dir: &Path) -> Value {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("localhost is a name");
+    let (certificate, key) = (dir.join("gateway.pem"), dir.join("gateway.key"));
+    std::fs::write(&certificate, made.cert.pem()).expect("the temporary directory is writable");
+    std::fs::write(&key, made.signing_key.serialize_pem()).expect("the temporary directory is writable");
+    json!({ "certificate": certificate, "key": key })
 }
 
 fn merge(into: &mut Value, settings: &Value) {

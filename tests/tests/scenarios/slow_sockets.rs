@@ -70,14 +70,38 @@ async fn hold(port: u16, way: &Way) -> Option<String> {
     closed.is_err().then(|| format!("port {port}, {}", way.name))
 }
 
+/// Holds a connection to each port in each of `ways`; returns those that were not closed in time.
+async fn held(ports: &[u16], ways: &[Way]) -> Vec<String> {
+    let held = ports.iter().flat_map(|port| ways.iter().map(|way| hold(*port, way)));
+    join_all(held).await.into_iter().flatten().collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_is_held_is_closed_on_every_listener_within_six_seconds() {
     let upstream = Upstream::start().await;
     let fleet = fleet().upstream(&upstream).start().await;
     let ports = fleet.plane(0).listeners();
     assert_eq!(ports.len(), 2, "MCP and operations");
-    let held = ports.iter().flat_map(|port| WAYS.iter().map(|way| hold(*port, way)));
-    let open: Vec<String> = join_all(held).await.into_iter().flatten().collect();
+    let open = held(&ports, WAYS).await;
+    assert!(open.is_empty(), "still open after {CLOSED_WITHIN:?}: {open:#?}");
+    fleet.plane(0).metric_is("shadowcat_connections", 1.0, CLOSED_WITHIN).await;
+}
+
+/// The begin of a ClientHello of 512 bytes.
+const HELLO: &str = "\x16\x03\x01\x02\x00\x01\x00\x01\x7c\x03\x03";
+
+const WAYS_WITH_TLS: &[Way] = &[
+    Way { name: "nothing", begin: &[], drip: "", pause: SECOND },
+    Way { name: "half a ClientHello", begin: &[HELLO], drip: "", pause: SECOND },
+    Way { name: "a ClientHello byte by byte", begin: &[], drip: HELLO, pause: SECOND },
+    Way { name: "a ClientHello byte by byte, slower", begin: &[], drip: HELLO, pause: ALMOST },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_that_is_held_is_closed_within_six_seconds() {
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).tls().start().await;
+    let open = held(&fleet.plane(0).listeners()[..1], WAYS_WITH_TLS).await;
     assert!(open.is_empty(), "still open after {CLOSED_WITHIN:?}: {open:#?}");
     fleet.plane(0).metric_is("shadowcat_connections", 1.0, CLOSED_WITHIN).await;
 }
