@@ -90,7 +90,10 @@ async fn builder(flags: &Flags, local: &LocalConfig) -> anyhow::Result<GatewayBu
         builder = builder.tls(tls);
     }
     if let Some(url) = flags.redis.as_ref().or(local.node.redis.as_ref()) {
-        let store = RedisStore::connect(url.as_str(), builder.store_options()).await.context("--redis")?;
+        let store = RedisStore::connect(url.as_str(), builder.store_options())
+            .await
+            .map_err(anyhow::Error::msg)
+            .context("--redis")?;
         builder = builder.session_store(Arc::new(store));
     }
     Ok(builder)

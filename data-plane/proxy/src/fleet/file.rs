@@ -21,6 +21,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Follows `path` until the future is dropped. `running` is what was read at the start; its `node` part needs a restart to change.
 pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
     let (changed, mut changes) = watch::channel(());
+    let mut seen = text(&path).await;
     // Dropping the watcher ends its thread, so it lives as long as this future.
     let _watcher = match watcher(&path, changed.clone()) {
         Ok(watcher) => Some(watcher),
@@ -33,11 +34,16 @@ pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
     loop {
         let _ = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
         while let Ok(Ok(())) = tokio::time::timeout(QUIET, changes.changed()).await {}
+        // Its neighbours in the directory change too, most of all a log file.
+        let now = text(&path).await;
+        if now == seen {
+            continue;
+        }
+        seen = now;
         match read(path.clone()).await {
             Ok(read) if read.node != node => {
                 tracing::error!(path = %path.display(), "node: changed; restart to apply it (the running configuration stays)");
             }
-            Ok(read) if control.runs(&read.config) => {}
             Ok(read) => match control.reload(read.config) {
                 Ok(()) => tracing::info!(path = %path.display(), "configuration reloaded"),
                 Err(error) => tracing::error!(path = %path.display(), %error, "the running configuration stays"),
@@ -45,6 +51,11 @@ pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
             Err(errors) => tracing::error!("the running configuration stays:\n{errors}"),
         }
     }
+}
+
+/// What the file says, as far as it can be read; only ever compared.
+async fn text(path: &Path) -> Option<Vec<u8>> {
+    tokio::fs::read(path).await.ok()
 }
 
 async fn read(path: PathBuf) -> Result<LocalConfig, String> {

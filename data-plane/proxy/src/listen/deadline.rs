@@ -46,6 +46,13 @@ enum Reading {
     Nothing,
 }
 
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Bytes,
+    Nothing,
+}
+
 impl<S> DeadlineIo<S> {
     pub(crate) fn new(io: S, activity: Arc<Activity>) -> Self {
         let since = Instant::now();
@@ -53,14 +60,14 @@ impl<S> DeadlineIo<S> {
         Self { io, activity, since, reading: Reading::Head, blocked_since: None, timer }
     }
 
-    /// Follows the connection's phase; `arrived` says that bytes have just been read.
-    fn follow(&mut self, arrived: bool) {
+    /// Follows the connection's phase after a read.
+    fn follow(&mut self, read: Read) {
         let next = match (self.activity.phase(), self.reading) {
             (Phase::Fresh, _) => Reading::Head,
             (Phase::Busy, _) => Reading::Call,
             // Bytes between two HTTP/1 calls are a head, and stay one until its call begins.
             (Phase::Quiet, Reading::Head) => Reading::Head,
-            (Phase::Quiet, _) if arrived => Reading::Head,
+            (Phase::Quiet, _) if read == Read::Bytes => Reading::Head,
             (Phase::Quiet | Phase::QuietMultiplexed, _) => Reading::Nothing,
         };
         if next != self.reading {
@@ -117,11 +124,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineIo<S> {
         let before = buf.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                self.follow(buf.filled().len() > before);
+                self.follow(if buf.filled().len() > before { Read::Bytes } else { Read::Nothing });
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                self.follow(false);
+                self.follow(Read::Nothing);
                 match self.poll_deadline(cx) {
                     Ok(()) => Poll::Pending,
                     Err(error) => Poll::Ready(Err(error)),

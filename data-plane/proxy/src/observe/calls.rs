@@ -143,10 +143,11 @@ impl RouteCalls {
         Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, known, "")))
     }
 
-    fn of_tool(&self, tool: &str, confirmed: bool) -> Arc<CallSeries> {
+    fn of_tool(&self, tool: &str, outcome: Outcome) -> Arc<CallSeries> {
         if let Some(series) = self.tools.get(tool) {
             return Arc::clone(&series);
         }
+        let confirmed = matches!(outcome, Outcome::Ok | Outcome::ToolError);
         let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
         let series = self.tools.entry(name.into());
         Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, "tools/call", name)))
@@ -155,7 +156,7 @@ impl RouteCalls {
     /// Counts a finished call.
     pub(crate) fn record(&self, method: &str, tool: Option<&str>, outcome: Outcome, began: Instant) {
         let series = match tool {
-            Some(tool) => self.of_tool(tool, matches!(outcome, Outcome::Ok | Outcome::ToolError)),
+            Some(tool) => self.of_tool(tool, outcome),
             None => self.of_method(method),
         };
         series.record(outcome, began);

@@ -11,7 +11,7 @@ use shadowcat_upstream as upstream;
 use shadowcat_upstream::Upstream;
 use shadowcat_upstream::reaper::Reaper;
 
-use super::runtime::UpstreamRuntime;
+use super::runtime::{SessionsLive, UpstreamRuntime};
 use crate::observe::{Registry, RouteCalls, upstream_metrics};
 
 /// Why a valid configuration cannot be put to use on this machine.
@@ -67,11 +67,15 @@ impl Factory {
     pub(crate) fn upstream(&self, config: &Arc<shadowcat_config::Upstream>) -> Result<UpstreamRuntime, BuildError> {
         let name = config.name.as_str();
         if let Some(injected) = self.injected.get(name) {
-            return Ok(UpstreamRuntime::new(config, Arc::clone(injected), false));
+            return Ok(UpstreamRuntime::new(config, Arc::clone(injected), SessionsLive::Anywhere));
         }
         match &config.transport {
-            Transport::Http(settings) => Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), false)),
-            Transport::Stdio(settings) => Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), true)),
+            Transport::Http(settings) => {
+                Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), SessionsLive::Anywhere))
+            }
+            Transport::Stdio(settings) => {
+                Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), SessionsLive::Here))
+            }
         }
     }
 

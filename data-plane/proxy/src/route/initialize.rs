@@ -14,7 +14,7 @@ use shadowcat_session::{NewSession, Owner, Principal, UpstreamSession};
 use shadowcat_upstream::{Call, UpstreamBody, Verb};
 
 use super::headers::for_upstream;
-use super::{Exchange, Refusal, RouteRuntime};
+use super::{Exchange, Refusal, RouteRuntime, SessionsLive};
 use crate::observe::Outcome;
 use crate::refuse::{self, broke_protocol};
 use crate::stream::{Account, Answer, GatewayBody, gather};
@@ -35,7 +35,7 @@ pub(super) async fn open(
     let route = &exchange.route;
     let client_capabilities: Arc<str> = message.capabilities().unwrap_or("{}").into();
     let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None };
-    let response = route.call(call).await.map_err(|error| answer.refuse(error))?;
+    let response = route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if !response.status().is_success() {
         return answer.relay(response, None, account).await;
     }
@@ -81,7 +81,7 @@ async fn create(
         protocol_version: initialized.version(route)?,
         client_capabilities,
         server_capabilities: initialized.answer.capabilities().unwrap_or("{}").into(),
-        owner: route.target.pinned.then(|| Owner { instance: Arc::clone(&shared.instance) }),
+        owner: (route.target.sessions == SessionsLive::Here).then(|| Owner { instance: Arc::clone(&shared.instance) }),
         idle_timeout: route.config.sessions.idle_timeout,
         max_per_route: route.config.sessions.max,
     };

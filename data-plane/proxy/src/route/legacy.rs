@@ -51,7 +51,7 @@ async fn post_in(
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
     let call = Call { verb: Verb::Post(message), headers, session: upstream_id(&session) };
-    let response = exchange.route.call(call).await.map_err(|error| answer.refuse(error))?;
+    let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;
         return Err(answer.refusal(ErrorKind::SessionUnknown.into()));
@@ -96,7 +96,7 @@ pub(crate) async fn listen(
         }
         let answer = Answer::to_nothing(&exchange);
         let call = Call { verb: Verb::Get, headers: for_upstream(headers), session: None };
-        let response = exchange.route.call(call).await.map_err(|error| answer.refuse(error))?;
+        let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
         return answer.relay(response, None, account).await;
     };
     let session = find(&exchange, id).await?;
@@ -108,7 +108,7 @@ pub(crate) async fn listen(
         return resume(exchange, session, last, headers, account).await;
     }
     let answer = Answer::to_nothing(&exchange);
-    let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(error))?;
+    let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;
         return Err(GatewayError::from(ErrorKind::SessionUnknown).into());

@@ -47,9 +47,17 @@ pub(crate) struct UpstreamRuntime {
     config: Arc<shadowcat_config::Upstream>,
     pub(crate) name: Arc<str>,
     pub(crate) upstream: Arc<dyn Upstream>,
-    /// Its sessions live in this process.
-    pub(crate) pinned: bool,
+    pub(crate) sessions: SessionsLive,
     pub(crate) held: HeldSessions,
+}
+
+/// Where an upstream keeps its sessions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionsLive {
+    /// In a child of this process: no other replica can serve them.
+    Here,
+    /// At the server, or nowhere: any replica can.
+    Anywhere,
 }
 
 /// A route in use.
@@ -100,9 +108,13 @@ impl Runtime {
 }
 
 impl UpstreamRuntime {
-    pub(crate) fn new(config: &Arc<shadowcat_config::Upstream>, upstream: Arc<dyn Upstream>, pinned: bool) -> Self {
+    pub(crate) fn new(
+        config: &Arc<shadowcat_config::Upstream>,
+        upstream: Arc<dyn Upstream>,
+        sessions: SessionsLive,
+    ) -> Self {
         let name = config.name.as_str().into();
-        Self { config: Arc::clone(config), name, upstream, pinned, held: HeldSessions::new() }
+        Self { config: Arc::clone(config), name, upstream, sessions, held: HeldSessions::new() }
     }
 
     async fn stop_when_idle(&self) {

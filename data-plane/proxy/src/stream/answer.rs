@@ -73,8 +73,8 @@ impl Answer {
         Refusal { error: Box::new(error), id: self.request_json().map(|json| (*json).into()) }
     }
 
-    pub(crate) fn refuse(&self, error: UpstreamError) -> Refusal {
-        self.refusal(refuse::upstream_failed(&self.exchange.route.name, &error))
+    pub(crate) fn refuse(&self, error: &UpstreamError) -> Refusal {
+        self.refusal(refuse::upstream_failed(&self.exchange.route.name, error))
     }
 
     /// Turns the upstream's answer into the client's. `log` is there in a session: its event streams can be resumed.

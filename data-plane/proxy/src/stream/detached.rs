@@ -25,7 +25,7 @@ impl Pump {
     async fn finish_alone(mut self: Box<Self>) {
         let to_the_end = async { while poll_fn(|cx| self.poll_bytes(cx)).await.is_some() {} };
         if tokio::time::timeout(DETACHED_MAX, to_the_end).await.is_err() {
-            self.give_up(ErrorKind::UpstreamTimedOut, format!("had not answered after {DETACHED_MAX:?}"));
+            self.give_up(ErrorKind::UpstreamTimedOut, &format!("had not answered after {DETACHED_MAX:?}"));
         }
         let (log, state) = self.into_log();
         if let Some(log) = log {

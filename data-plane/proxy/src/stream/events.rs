@@ -96,7 +96,7 @@ impl EventStream {
                 return Poll::Ready(bytes);
             }
             self.outcome = pump.outcome;
-            self.closing = self.pump.take().and_then(|pump| pump.into_rest());
+            self.closing = self.pump.take().and_then(Pump::into_rest);
         }
         if let Some(closing) = &mut self.closing {
             ready!(closing.as_mut().poll(cx));
@@ -110,7 +110,7 @@ impl Drop for EventStream {
     fn drop(&mut self) {
         self.open.decrement(1.0);
         // The client has left: what remains is done without it.
-        let rest = self.closing.take().or_else(|| self.pump.take().and_then(|pump| pump.into_rest()));
+        let rest = self.closing.take().or_else(|| self.pump.take().and_then(Pump::into_rest));
         if let Some(rest) = rest {
             self.tasks.spawn(rest);
         }
@@ -180,7 +180,7 @@ impl Pump {
                 match self.decoder.next() {
                     Ok(Some(event)) => self.pass(&event),
                     Ok(None) => break,
-                    Err(too_long) => return self.give_up(ErrorKind::UpstreamBrokeProtocol, too_long.to_string()),
+                    Err(too_long) => return self.give_up(ErrorKind::UpstreamBrokeProtocol, &too_long.to_string()),
                 }
             }
         }
@@ -224,8 +224,7 @@ impl Pump {
         self.ended = true;
         let unanswered = matches!(self.awaits, Awaits::Answer(_)) && self.outcome.is_none();
         if unanswered && !self.may_continue() {
-            let what = "closed its event stream before it answered".to_owned();
-            self.give_up(ErrorKind::UpstreamBrokeProtocol, what);
+            self.give_up(ErrorKind::UpstreamBrokeProtocol, "closed its event stream before it answered");
         }
     }
 
@@ -238,7 +237,7 @@ impl Pump {
         }
     }
 
-    pub(super) fn give_up(&mut self, kind: ErrorKind, what: String) {
+    pub(super) fn give_up(&mut self, kind: ErrorKind, what: &str) {
         self.ended = true;
         let failure = GatewayError::new(kind, format!("upstream {} {what}", self.name))
             .on_route(&self.route)

@@ -35,7 +35,8 @@ pub(crate) async fn resume(
     let idle_get = page.head.request_id.is_none();
     let abandoned = page.state == StreamState::Paused || (page.state == StreamState::Orphaned && idle_get);
     if abandoned && page.events.is_empty() {
-        return take_over(exchange, session, last, page, headers, account).await;
+        let left = Left { session, last, page };
+        return left.take_over(exchange, headers, account).await;
     }
     account.settle(Outcome::Ok);
     let (sender, receiver) = mpsc::channel(PAGES_WAITING);
@@ -57,23 +58,31 @@ async fn read(exchange: &Exchange, session: &Session, last: &EventId) -> Result<
     }
 }
 
-/// Goes on with a stream that nobody writes any more, by resuming it at the upstream.
-async fn take_over(
-    exchange: Exchange,
+/// A stream that nobody writes any more.
+struct Left {
     session: Arc<Session>,
     last: EventId,
     page: StreamPage,
-    mut headers: HeaderMap,
-    account: &mut Account,
-) -> Result<Response<GatewayBody>, Refusal> {
-    if let Some(id) = page.upstream_event_id.as_deref().and_then(|id| HeaderValue::from_bytes(id).ok()) {
-        headers.insert(LAST_EVENT_ID, id);
+}
+
+impl Left {
+    /// Goes on with it by resuming it at the upstream.
+    async fn take_over(
+        self,
+        exchange: Exchange,
+        mut headers: HeaderMap,
+        account: &mut Account,
+    ) -> Result<Response<GatewayBody>, Refusal> {
+        let Self { session, last, page } = self;
+        if let Some(id) = page.upstream_event_id.as_deref().and_then(|id| HeaderValue::from_bytes(id).ok()) {
+            headers.insert(LAST_EVENT_ID, id);
+        }
+        let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
+        let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
+        let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
+        let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last.stream, head, last.seq);
+        answer.relay(response, Some(log), account).await
     }
-    let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
-    let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(error))?;
-    let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
-    let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last.stream, head, last.seq);
-    answer.relay(response, Some(log), account).await
 }
 
 /// Replays a log and follows it to its end.

@@ -8,37 +8,47 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::failure;
+use super::pool::Lent;
 use crate::UpstreamError;
 use crate::body::Idle;
 use crate::slots::Slot;
 
-/// A body with its share of the pool, which it gives back with its last frame.
+/// A body with its connection and its share of the pool, both of which it gives back with its last frame.
 pub(crate) struct Answer {
     incoming: Incoming,
+    link: Option<Lent>,
     idle: Idle,
     /// Absent once the answer has ended, well or not.
     slot: Option<Slot>,
 }
 
 impl Answer {
-    pub(super) fn new(incoming: Incoming, idle: Idle, slot: Slot) -> Self {
-        Self { incoming, idle, slot: Some(slot) }
+    pub(super) fn new(incoming: Incoming, link: Option<Lent>, idle: Idle, slot: Slot) -> Self {
+        let mut answer = Self { incoming, link, idle, slot: Some(slot) };
+        if answer.incoming.is_end_stream() {
+            answer.end();
+        }
+        answer
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
         let Some(slot) = &self.slot else {
             return Poll::Ready(None);
         };
-        let failure = match Pin::new(&mut self.incoming).poll_frame(cx) {
+        let frame = match &mut self.link {
+            Some(lent) => lent.link.poll_frame(&mut self.incoming, cx),
+            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        };
+        let failure = match frame {
             Poll::Ready(Some(Ok(frame))) => {
                 self.idle.touch();
                 if self.incoming.is_end_stream() {
-                    self.slot = None;
+                    self.end();
                 }
                 return Poll::Ready(Some(Ok(frame)));
             }
             Poll::Ready(None) => {
-                self.slot = None;
+                self.end();
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(error))) => failure::of_body(slot.upstream(), &error),
@@ -48,7 +58,16 @@ impl Answer {
             },
         };
         self.slot = None;
+        self.link = None;
         Poll::Ready(Some(Err(failure)))
+    }
+
+    /// The last byte is here.
+    fn end(&mut self) {
+        self.slot = None;
+        if let Some(lent) = self.link.take() {
+            lent.give_back();
+        }
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

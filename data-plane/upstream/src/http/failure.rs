@@ -4,8 +4,6 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use hyper_util::client::legacy;
-
 use crate::{Stage, UpstreamError, Why};
 
 /// Connecting took longer than it may.
@@ -16,24 +14,23 @@ pub(super) struct ConnectTimedOut;
 /// A request that got no answer.
 ///
 /// Only a failure to connect is certain to have sent nothing. Whatever else happens, a connection has had the request.
-pub(super) fn of_request(upstream: &str, error: &legacy::Error) -> UpstreamError {
-    if error.is_connect() {
-        return of_connect(upstream, error);
+pub(super) fn of_request(upstream: &str, error: &hyper::Error) -> UpstreamError {
+    if error.is_parse() || error.is_parse_too_large() {
+        let detail = format!("answered with something other than HTTP ({}): is the url right?", root(error));
+        return UpstreamError::sent(upstream, Stage::FirstByte, Why::BrokeProtocol, detail);
     }
-    match find::<hyper::Error>(error) {
-        Some(error) if error.is_parse() || error.is_parse_too_large() => {
-            let detail = format!("answered with something other than HTTP ({}): is the url right?", root(error));
-            UpstreamError::sent(upstream, Stage::FirstByte, Why::BrokeProtocol, detail)
-        }
-        _ => {
-            let detail = format!("closed the connection without an answer ({}): see the server's log", root(error));
-            UpstreamError::sent(upstream, Stage::FirstByte, Why::Unreachable, detail)
-        }
-    }
+    let detail = format!("closed the connection without an answer ({}): see the server's log", root(error));
+    UpstreamError::sent(upstream, Stage::FirstByte, Why::Unreachable, detail)
+}
+
+/// A connection that was new and yet would not take a request.
+pub(super) fn of_refusal(upstream: &str) -> UpstreamError {
+    let detail = "closed a connection it had just accepted: see the server's log";
+    UpstreamError::unsent(upstream, Stage::Connect, Why::Unreachable, detail)
 }
 
 /// No connection.
-fn of_connect(upstream: &str, error: &legacy::Error) -> UpstreamError {
+pub(super) fn of_connect(upstream: &str, error: &(dyn Error + 'static)) -> UpstreamError {
     let timed_out = find::<ConnectTimedOut>(error).is_some();
     let io = find::<io::Error>(error);
     let (why, detail) = match io.map(io::Error::kind) {

@@ -4,8 +4,10 @@
 //! copied, and the body is the bytes of the message. Nothing is repeated here.
 
 mod answer;
-mod client;
+mod connect;
 mod failure;
+mod link;
+mod pool;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -18,14 +20,13 @@ use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HOST};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use shadowcat_mcp::header::{SESSION_ID, strip_hop_by_hop};
 use tokio::time::timeout;
 
 pub(crate) use self::answer::Answer;
 pub use self::settings::{HttpSettings, InvalidUrl};
 
-use self::client::Pool;
+use self::pool::{Answered, Pool};
 use crate::body::Idle;
 use crate::slots::{Slot, Slots};
 use crate::{Call, Upstream, UpstreamBody, UpstreamError, UpstreamMetrics, UpstreamStatus, Verb, Why};
@@ -75,17 +76,15 @@ impl HttpUpstream {
             Verb::Post(_) | Verb::Delete => Idle::after(self.settings.idle),
             Verb::Get => Idle::never(),
         };
-        let answer = self.send(self.request(call)).await?;
-        Ok(wrap(answer, idle, slot))
+        let answered = self.send(self.request(call)).await?;
+        Ok(wrap(answered, idle, slot))
     }
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>, UpstreamError> {
-        let name = &self.settings.name;
-        let answering =
-            self.pool.request(&self.settings, request).await.map_err(|error| failure::of_roots(name, &error))?;
+    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answered, UpstreamError> {
+        let answering = self.pool.request(&self.settings, request);
         match timeout(self.settings.first_byte, answering).await {
-            Ok(answer) => answer.map_err(|error| failure::of_request(name, &error)),
-            Err(_elapsed) => Err(failure::of_silence(name, self.settings.first_byte)),
+            Ok(answered) => answered,
+            Err(_elapsed) => Err(failure::of_silence(&self.settings.name, self.settings.first_byte)),
         }
     }
 
@@ -107,7 +106,6 @@ impl HttpUpstream {
         self.own_headers(&mut headers);
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
-        *request.uri_mut() = self.settings.url.clone();
         *request.headers_mut() = headers;
         request
     }
@@ -142,10 +140,11 @@ impl HttpUpstream {
 }
 
 /// The server's answer as ours: no hop-by-hop headers, and a body with its bound and its slot.
-fn wrap(answer: Response<Incoming>, idle: Idle, slot: Slot) -> Response<UpstreamBody> {
-    let (mut head, incoming) = answer.into_parts();
+fn wrap(answered: Answered, idle: Idle, slot: Slot) -> Response<UpstreamBody> {
+    let Answered { response, link } = answered;
+    let (mut head, incoming) = response.into_parts();
     strip_hop_by_hop(&mut head.headers);
-    Response::from_parts(head, UpstreamBody::http(Answer::new(incoming, idle, slot)))
+    Response::from_parts(head, UpstreamBody::http(Answer::new(incoming, link, idle, slot)))
 }
 
 #[async_trait]

@@ -19,7 +19,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
-use super::client::Pool;
+use super::connect::Connector;
+use super::pool::Pool;
 use super::{HttpSettings, HttpUpstream};
 use crate::{Call, Stage, Upstream, UpstreamMetrics, Verb, Why};
 
@@ -80,7 +81,7 @@ impl TlsServer {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let mut upstream = self.upstream();
-        upstream.pool = Pool::trusting(&upstream.settings, trust);
+        upstream.pool = Pool::through(Connector::trusting(&upstream.settings, trust), &upstream.settings);
         upstream
     }
 
