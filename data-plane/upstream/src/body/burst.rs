@@ -1,9 +1,9 @@
 //! Gathering what one read of an upstream brought, so that it can go on in one write.
 //!
-//! hyper hands a body over one chunk at a time: the connection's task parses a chunk, passes it through a channel that
-//! holds one, and waits until the body's task has taken it. Fifty small SSE events that arrived in one segment would so
-//! become fifty writes. A burst takes a frame, yields once so that the connection's task can hand over the next one, and
-//! goes on while frames keep coming.
+//! Chunks come one at a time: fifty small SSE events that arrived in one segment would become fifty writes. A body that
+//! drives its own connection is polled until it has no more. One that another task feeds (an HTTP/2 stream, a child's
+//! answers) holds few frames at once: there a burst takes a frame, yields once so that the feeder can hand over the next
+//! one, and goes on while frames keep coming.
 //!
 //! What it costs in latency: a yield puts this task behind those that are ready to run, no further; it never waits for
 //! the network. If a yield brought nothing the burst ends, so a lone event is delayed by one turn of the scheduler. A

@@ -103,6 +103,7 @@ impl UpstreamBody {
                 }
                 Poll::Ready(None) if this.burst.is_empty() => return Poll::Ready(None),
                 Poll::Ready(None) => break true,
+                Poll::Pending if this.has_no_feeder() => break !this.burst.is_empty(),
                 Poll::Pending => break !this.burst.is_empty() && !this.burst.may_yield(),
             }
         };
@@ -114,6 +115,15 @@ impl UpstreamBody {
             cx.waker().wake_by_ref();
         }
         Poll::Pending
+    }
+
+    /// True if nobody else has to run before more frames can come.
+    fn has_no_feeder(&self) -> bool {
+        match &self.source {
+            Source::Http(answer) => answer.drives_its_connection(),
+            Source::Full(_) => true,
+            Source::Frames(_) => false,
+        }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {

@@ -70,6 +70,11 @@ impl Answer {
         }
     }
 
+    /// True if a poll brings all that has arrived, because no other task stands between this one and the socket.
+    pub(crate) fn drives_its_connection(&self) -> bool {
+        self.link.is_some()
+    }
+
     pub(crate) fn is_end_stream(&self) -> bool {
         self.slot.is_none() || self.incoming.is_end_stream()
     }
