@@ -7,6 +7,9 @@ use serde_json::value::RawValue;
 
 use crate::exchange::{PROTOCOL_VERSION, write_answer, write_progress};
 
+/// An answer is rendered as a whole: more events than this are not sent, whatever was asked for.
+const MOST_EVENTS: u32 = 10_000;
+
 /// What a message is answered with.
 pub(super) enum Reply {
     /// A session begins with this message.
@@ -80,7 +83,7 @@ impl Reply {
 
     fn events(id: &str, params: &Params<'_>) -> Self {
         let token = params.meta.progress_token.map_or("0", RawValue::get);
-        let progress = (1..=params.arguments.count.unwrap_or(0)).map(|progress| {
+        let progress = (1..=params.arguments.count.unwrap_or(0).min(MOST_EVENTS)).map(|progress| {
             let mut message = String::new();
             write_progress(&mut message, token, progress);
             message
