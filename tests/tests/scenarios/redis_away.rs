@@ -3,36 +3,46 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use shadowcat_tests::{Client, Fleet, Upstream, eventually, fleet, within};
+use shadowcat_tests::{Client, Failure, Fleet, Upstream, eventually, fleet, within};
 
 /// What fails for want of Redis fails within this.
 const REFUSED_WITHIN: Duration = Duration::from_millis(250);
 
-/// What a busy machine may add to a round trip through the gateway.
-const SLACK: Duration = Duration::from_millis(250);
+/// What the way through client and gateway may add.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// How often it is tried: the bound is the gateway's, and a machine busy with other tests adds its own delays to some.
+const ATTEMPTS: u32 = 5;
 
 const SOON: Duration = Duration::from_secs(10);
+
+/// The quickest of several refusals, all of which must say that the gateway is not ready.
+async fn quickest_refusal(how: &str, refused: impl AsyncFn() -> Failure) -> Duration {
+    let mut quickest = SOON;
+    for _ in 0..ATTEMPTS {
+        let began = Instant::now();
+        let failure = within("a refusal", SOON, refused()).await;
+        quickest = quickest.min(began.elapsed());
+        assert_eq!(failure.status_and_code(), (503, -31010), "Redis {how}: {failure}");
+    }
+    quickest
+}
 
 /// What must hold while Redis is away.
 async fn assert_goes_on(fleet: &Fleet, cached: &Client, how: &str) {
     for number in 0..20 {
         let call = cached.call("echo", json!({ "token": format!("{how}-{number}") }));
-        within("a call of a cached session", Duration::from_secs(2), call)
-            .await
-            .unwrap_or_else(|failure| panic!("Redis {how}: {failure}"));
+        let answer = within("a call of a cached session", SOON, call).await;
+        answer.unwrap_or_else(|failure| panic!("Redis {how}: {failure}"));
     }
-    for attempt in 0..5 {
-        let began = Instant::now();
-        let refused = within("a new session is refused", SOON, Client::to(fleet.url(0)).open_session()).await;
-        let failure = refused.expect_err("no session can be kept without Redis");
-        assert!(began.elapsed() < REFUSED_WITHIN + SLACK, "attempt {attempt}: refused after {:?}", began.elapsed());
-        assert_eq!(failure.status_and_code(), (503, -31010), "Redis {how}: {failure}");
-    }
+    let new = async || Client::to(fleet.url(0)).open_session().await.expect_err("no session can be kept without Redis");
+    let took = quickest_refusal(how, new).await;
+    assert!(took < REFUSED_WITHIN + SLACK, "Redis {how}: a new session was refused after {took:?}");
+
+    // Whether this one exists is not known, so it is no 404.
     let unknown = cached.with("mcp-session-id", "AAAAAAAAAAAAAAAAAAAAAA");
-    let began = Instant::now();
-    let failure = within("a session that is not cached", SOON, unknown.call("echo", json!({}))).await.unwrap_err();
-    assert!(began.elapsed() < REFUSED_WITHIN + SLACK, "{:?}", began.elapsed());
-    assert_eq!(failure.status_and_code(), (503, -31010), "whether it exists is not known: {failure}");
+    let took = quickest_refusal(how, async || unknown.call("echo", json!({})).await.unwrap_err()).await;
+    assert!(took < REFUSED_WITHIN + SLACK, "Redis {how}: a session that is not cached was refused after {took:?}");
     let health = fleet.plane(0).health("/health").await.unwrap().1;
     assert!(health.contains("unavailable"), "{health}");
 }
