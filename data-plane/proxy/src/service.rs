@@ -93,9 +93,8 @@ impl Gate {
         self.door.check(&request, exchange.route.config.cors.as_ref())?;
         match *request.method() {
             Method::POST => {
-                admit::check_declared(request.headers())?;
                 let (head, body) = request.into_parts();
-                let message = admit::read(body).await?;
+                let message = admit::read(&head.headers, body).await?;
                 account.name(&message);
                 match route::era(&message, &head.headers) {
                     shadowcat_mcp::Era::Modern => route::post_modern(exchange, head.headers, message, account).await,

@@ -6,9 +6,10 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Limits, header};
+use tokio::time::Instant;
 
 use crate::route::Refusal;
 
@@ -19,8 +20,37 @@ const BODY_PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes per second below which a body counts as held back on purpose: a tenth of a slow mobile link.
 const BODY_RATE_MIN: u64 = 1024;
 
+/// A client that sends more than it may is still sending when it is refused, and would lose the answer to a reset if we closed
+/// at once. So much of the rest is read and thrown away first, for so long at most.
+const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
+const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Reads the message of a POST: what it declares, its body, its envelope.
+pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Envelope, Refusal> {
+    let limits = Limits::default();
+    let bytes = match check_declared(headers) {
+        Ok(()) => collect(&mut body, limits.size).await,
+        Err(error) => Err(error),
+    };
+    match bytes {
+        Ok(bytes) => Envelope::read(bytes, limits).map_err(Refusal::from),
+        Err(error) => {
+            if error.kind() == ErrorKind::TooLarge {
+                discard(body).await;
+            }
+            Err(error.into())
+        }
+    }
+}
+
+async fn discard(body: Incoming) {
+    let mut rest = Limited::new(body, DISCARDED_BYTES_MAX);
+    let to_the_end = async { while let Some(Ok(_)) = rest.frame().await {} };
+    let _ = tokio::time::timeout(DISCARD_PATIENCE, to_the_end).await;
+}
+
 /// Checks what a POST declares, before a byte of its body is read.
-pub(crate) fn check_declared(headers: &HeaderMap) -> Result<(), GatewayError> {
+fn check_declared(headers: &HeaderMap) -> Result<(), GatewayError> {
     if !headers.get(CONTENT_TYPE).is_some_and(header::is_json) {
         return Err(ErrorKind::UnsupportedMediaType.into());
     }
@@ -34,51 +64,51 @@ pub(crate) fn check_declared(headers: &HeaderMap) -> Result<(), GatewayError> {
     Ok(())
 }
 
-/// Reads the body and its envelope.
-pub(crate) async fn read(body: Incoming) -> Result<Envelope, Refusal> {
-    let limits = Limits::default();
-    let whole_body_in = BODY_PATIENCE + Duration::from_secs(limits.size as u64 / BODY_RATE_MIN);
-    let bytes = match tokio::time::timeout(whole_body_in, collect(body, limits.size)).await {
-        Ok(bytes) => bytes?,
-        Err(_) => return Err(too_slow().into()),
-    };
-    Envelope::read(bytes, limits).map_err(Refusal::from)
-}
-
 /// The body's bytes; without a copy when they come in one piece, as small messages do.
-async fn collect(mut body: Incoming, limit: usize) -> Result<Bytes, GatewayError> {
-    let first = next(&mut body).await?.unwrap_or_default();
-    if body.is_end_stream() {
-        return if first.len() > limit { Err(too_large()) } else { Ok(first) };
+async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, GatewayError> {
+    let mut pace = Pace { began: Instant::now(), received: 0 };
+    let first = pace.next(body).await?.unwrap_or_default();
+    if first.len() > limit {
+        return Err(too_large());
     }
-    let began = tokio::time::Instant::now();
+    if body.is_end_stream() {
+        return Ok(first);
+    }
     let mut whole = BytesMut::from(first);
-    while let Some(data) = next(&mut body).await? {
+    while let Some(data) = pace.next(body).await? {
         whole.extend_from_slice(&data);
         if whole.len() > limit {
             return Err(too_large());
-        }
-        let expected = BODY_PATIENCE + Duration::from_secs(whole.len() as u64 / BODY_RATE_MIN);
-        if began.elapsed() > expected {
-            return Err(too_slow());
         }
     }
     Ok(whole.freeze())
 }
 
-async fn next(body: &mut Incoming) -> Result<Option<Bytes>, GatewayError> {
-    loop {
-        let frame = match tokio::time::timeout(BODY_PATIENCE, body.frame()).await {
-            Err(_) => return Err(too_slow()),
-            Ok(None) => return Ok(None),
-            Ok(Some(Err(error))) => {
-                let message = format!("the body broke off: {error}");
-                return Err(GatewayError::new(ErrorKind::InvalidRequest, message));
+/// How fast a body comes.
+struct Pace {
+    began: Instant,
+    received: u64,
+}
+
+impl Pace {
+    /// The next piece; an error if the body pauses or is slower than it may be on the whole.
+    async fn next(&mut self, body: &mut Incoming) -> Result<Option<Bytes>, GatewayError> {
+        loop {
+            let due = self.began + BODY_PATIENCE + Duration::from_secs(self.received / BODY_RATE_MIN);
+            let patience = due.saturating_duration_since(Instant::now()).min(BODY_PATIENCE);
+            let frame = match tokio::time::timeout(patience, body.frame()).await {
+                Err(_) => return Err(too_slow()),
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => {
+                    let message = format!("the body broke off: {error}");
+                    return Err(GatewayError::new(ErrorKind::InvalidRequest, message));
+                }
+                Ok(Some(Ok(frame))) => frame,
+            };
+            if let Ok(data) = frame.into_data() {
+                self.received += data.len() as u64;
+                return Ok(Some(data));
             }
-            Ok(Some(Ok(frame))) => frame,
-        };
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
         }
     }
 }
@@ -90,5 +120,10 @@ fn too_large() -> GatewayError {
 
 fn too_slow() -> GatewayError {
     let patience = BODY_PATIENCE.as_secs();
-    GatewayError::new(ErrorKind::TooSlow, format!("the body paused for more than {patience} s; send it again"))
+    GatewayError::new(
+        ErrorKind::TooSlow,
+        format!(
+            "the body paused, or came at less than {BODY_RATE_MIN} bytes/s, for more than {patience} s: send it again"
+        ),
+    )
 }

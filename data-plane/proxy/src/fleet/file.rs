@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecursiveMode, Watcher};
-use shadowcat_config::{LocalConfig, load_local};
+use shadowcat_config::{LocalConfig, Node, load_local};
 use tokio::sync::watch;
 
 use crate::gateway::Control;
@@ -21,7 +21,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Follows `path` until the future is dropped. `running` is what was read at the start; its `node` part needs a restart to change.
 pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
     let (changed, mut changes) = watch::channel(());
-    let mut seen = text(&path).await;
     // Dropping the watcher ends its thread, so it lives as long as this future.
     let _watcher = match watcher(&path, changed.clone()) {
         Ok(watcher) => Some(watcher),
@@ -31,29 +30,36 @@ pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
         }
     };
     let node = running.node;
+    let mut seen = None;
     loop {
+        // The first look comes at once: the file may have changed between its first reading and the watch.
+        let now = text(&path).await;
+        if now != seen {
+            seen = now;
+            apply(&path, &node, &control).await;
+        }
         let _ = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
         while let Ok(Ok(())) = tokio::time::timeout(QUIET, changes.changed()).await {}
-        // Its neighbours in the directory change too, most of all a log file.
-        let now = text(&path).await;
-        if now == seen {
-            continue;
-        }
-        seen = now;
-        match read(path.clone()).await {
-            Ok(read) if read.node != node => {
-                tracing::error!(path = %path.display(), "node: changed; restart to apply it (the running configuration stays)");
-            }
-            Ok(read) => match control.reload(read.config) {
-                Ok(()) => tracing::info!(path = %path.display(), "configuration reloaded"),
-                Err(error) => tracing::error!(path = %path.display(), %error, "the running configuration stays"),
-            },
-            Err(errors) => tracing::error!("the running configuration stays:\n{errors}"),
-        }
     }
 }
 
-/// What the file says, as far as it can be read; only ever compared.
+/// Puts to use what the file says now, if it is good and something else than what runs.
+async fn apply(path: &Path, node: &Node, control: &Control) {
+    match read(path.to_owned()).await {
+        Ok(read) if read.node != *node => {
+            tracing::error!(path = %path.display(), "node: changed; restart to apply it (the running configuration stays)");
+        }
+        Ok(read) if control.runs(&read.config) => {}
+        Ok(read) => match control.reload(read.config) {
+            Ok(()) => tracing::info!(path = %path.display(), "configuration reloaded"),
+            Err(error) => tracing::error!(path = %path.display(), %error, "the running configuration stays"),
+        },
+        Err(errors) => tracing::error!("the running configuration stays:\n{errors}"),
+    }
+}
+
+/// What the file says, as far as it can be read. It is only compared, so that a neighbour that changes (a log, most of all)
+/// is not taken for the file.
 async fn text(path: &Path) -> Option<Vec<u8>> {
     tokio::fs::read(path).await.ok()
 }

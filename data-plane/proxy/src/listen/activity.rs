@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     calls: AtomicU32,
+    /// Complete heads so far; it may wrap.
+    heads: AtomicU32,
     seen_a_head: AtomicBool,
     multiplexed: AtomicBool,
 }
@@ -31,8 +33,14 @@ impl Activity {
             self.multiplexed.store(true, Ordering::Relaxed);
         }
         self.seen_a_head.store(true, Ordering::Relaxed);
+        self.heads.fetch_add(1, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         CallOnConnection(Arc::clone(self))
+    }
+
+    /// Tells whether a head has been completed since the last look: a call may begin and end between two.
+    pub(crate) fn heads(&self) -> u32 {
+        self.heads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn phase(&self) -> Phase {

@@ -31,7 +31,9 @@ pub(crate) const WRITE_STALL: Duration = Duration::from_secs(30);
 pub(crate) struct DeadlineIo<S> {
     io: S,
     activity: Arc<Activity>,
-    /// When the phase below was entered.
+    /// Heads that were complete when the phase below was entered.
+    heads: u32,
+    /// When that was.
     since: Instant,
     reading: Reading,
     blocked_since: Option<Instant>,
@@ -54,24 +56,27 @@ enum Read {
 }
 
 impl<S> DeadlineIo<S> {
-    pub(crate) fn new(io: S, activity: Arc<Activity>) -> Self {
-        let since = Instant::now();
+    /// `since` is when the socket was accepted.
+    pub(crate) fn new(io: S, activity: Arc<Activity>, since: Instant) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(since + HEAD_DEADLINE));
-        Self { io, activity, since, reading: Reading::Head, blocked_since: None, timer }
+        Self { io, activity, heads: 0, since, reading: Reading::Head, blocked_since: None, timer }
     }
 
     /// Follows the connection's phase after a read.
     fn follow(&mut self, read: Read) {
+        let heads = self.activity.heads();
+        let head_done = heads != self.heads;
         let next = match (self.activity.phase(), self.reading) {
             (Phase::Fresh, _) => Reading::Head,
             (Phase::Busy, _) => Reading::Call,
             // Bytes between two HTTP/1 calls are a head, and stay one until its call begins.
-            (Phase::Quiet, Reading::Head) => Reading::Head,
             (Phase::Quiet, _) if read == Read::Bytes => Reading::Head,
+            (Phase::Quiet, Reading::Head) if !head_done => Reading::Head,
             (Phase::Quiet | Phase::QuietMultiplexed, _) => Reading::Nothing,
         };
-        if next != self.reading {
+        if next != self.reading || head_done {
             self.reading = next;
+            self.heads = heads;
             self.since = Instant::now();
         }
     }
@@ -93,6 +98,7 @@ impl<S> DeadlineIo<S> {
     /// Registers the timer for the current task; an error once a deadline has passed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.timer.as_mut().poll(cx).is_ready() {
+            self.follow(Read::Nothing);
             let now = Instant::now();
             let deadline = self.deadline();
             if deadline.is_some_and(|deadline| deadline <= now) {
@@ -175,7 +181,7 @@ mod tests {
     fn socket() -> (DuplexStream, DeadlineIo<DuplexStream>, Arc<Activity>) {
         let (client, server) = duplex(16);
         let activity = Arc::new(Activity::default());
-        (client, DeadlineIo::new(server, Arc::clone(&activity)), activity)
+        (client, DeadlineIo::new(server, Arc::clone(&activity), Instant::now()), activity)
     }
 
     async fn read_to_the_deadline(io: &mut DeadlineIo<DuplexStream>) -> Duration {

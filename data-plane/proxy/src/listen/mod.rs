@@ -5,6 +5,7 @@
 
 mod activity;
 mod caps;
+mod connection;
 mod deadline;
 mod tls;
 
@@ -14,33 +15,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-pub(crate) use activity::{Activity, CallOnConnection};
+pub(crate) use activity::CallOnConnection;
 pub(crate) use caps::Caps;
 pub use tls::TlsError;
 pub(crate) use tls::acceptor;
 
 use crate::drain::Drain;
 use crate::stream::GatewayBody;
-use deadline::{DeadlineIo, HEAD_DEADLINE};
-
-/// An HTTP/1 connection's read buffer, and what it holds for a client that does not read. It grows from 8 KiB only when
-/// needed; a request head that does not fit is answered with 431.
-const BUFFER_BYTES_MAX: usize = 64 * 1024;
-
-/// A request head of HTTP/2, decoded: room for every header of MCP and a large cookie.
-const HEAD_BYTES_MAX: u32 = 16 * 1024;
-
-/// As many streams as Envoy's edge guide allows on one connection.
-const HTTP2_STREAMS_MAX: u32 = 100;
-
-/// An HTTP/2 peer that is gone without a word is noticed within twice this.
-const HTTP2_PING: Duration = Duration::from_secs(20);
 
 /// After a failed `accept` (no file descriptor left, most often) the loop breathes before it asks again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -103,66 +86,15 @@ impl Listener {
         }
         let (service, drain, tls) = (Arc::clone(service), drain.clone(), self.tls.clone());
         self.caps.tasks().spawn(async move {
-            match tls {
-                None => serve(socket, address, service, drain).await,
-                Some(tls) => match tokio::time::timeout(HEAD_DEADLINE, tls.accept(socket)).await {
-                    Ok(Ok(secured)) => serve(secured, address, service, drain).await,
-                    Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
-                    Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
-                },
+            let ended = match tls {
+                None => connection::plain(socket, service, drain).await,
+                // Boxed: what a handshake holds must not be held by every connection without one.
+                Some(tls) => Box::pin(connection::secured(socket, &tls, service, drain)).await,
+            };
+            if let Err(error) = ended {
+                tracing::debug!(%address, %error, "connection ended");
             }
             drop(permit);
         });
     }
-}
-
-/// Serves one connection to its end, or until the drain has asked it to finish and it has.
-async fn serve<S, Io>(socket: Io, address: SocketAddr, service: Arc<S>, drain: Drain)
-where
-    S: Service,
-    Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(DeadlineIo::new(socket, Arc::clone(&activity)));
-    let builder = builder();
-    let answer = service_fn(move |request: http::Request<Incoming>| {
-        let call = activity.begin(request.version());
-        let service = Arc::clone(&service);
-        async move { Ok::<_, std::convert::Infallible>(service.call(call, request).await) }
-    });
-    let connection = builder.serve_connection(io, answer);
-    tokio::pin!(connection);
-    let door = drain.door();
-    let finished = tokio::select! {
-        biased;
-        finished = connection.as_mut() => finished,
-        () = door.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                finished = connection.as_mut() => finished,
-                () = drain.time_is_up() => return,
-            }
-        }
-    };
-    if let Err(error) = finished {
-        tracing::debug!(%address, %error, "connection ended");
-    }
-}
-
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Our own socket times heads; hyper's timer would also close connections that merely rest.
-        .header_read_timeout(None)
-        .max_buf_size(BUFFER_BYTES_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(HTTP2_PING)
-        .keep_alive_timeout(HTTP2_PING)
-        .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_header_list_size(HEAD_BYTES_MAX);
-    builder
 }

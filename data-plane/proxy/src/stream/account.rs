@@ -53,6 +53,11 @@ impl Account {
         self.tool = message.name().filter(|_| method == "tools/call").map(Into::into);
     }
 
+    /// The trace the call belongs to, if its client named one.
+    pub(crate) fn trace(&self) -> Option<&str> {
+        self.ids.trace()
+    }
+
     /// Notes a refusal: how the call ended, a log line as loud as the error's row of the table says, and the trace in the error.
     pub(crate) fn refuse(&mut self, error: GatewayError) -> GatewayError {
         self.outcome = match error.kind().fault() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_TYPE};
+use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
 use shadowcat_mcp::header::{SESSION_ID, is_event_stream, is_json};
@@ -90,8 +90,10 @@ impl Answer {
         head.extensions.clear();
         let body = match media(&head.headers) {
             Media::Events if head.status.is_success() => {
+                // Event ids of ours make it another length.
+                head.headers.remove(CONTENT_LENGTH);
                 head.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-                GatewayBody::events(self.stream(body, log))
+                GatewayBody::events(self.stream(body, log, account.trace().map(Into::into)))
             }
             Media::Json if matches!(self.kind, Due::Response { .. }) => {
                 self.checked(head.status, body, account).await.map_err(|error| self.refusal(error))?
@@ -110,7 +112,7 @@ impl Answer {
     }
 
     /// The upstream's events, with what is needed to number, log and finish them.
-    pub(crate) fn stream(&self, body: UpstreamBody, log: Option<EventLog>) -> EventStream {
+    fn stream(&self, body: UpstreamBody, log: Option<EventLog>, trace: Option<Box<str>>) -> EventStream {
         let Exchange { route, shared } = &self.exchange;
         let (awaits, reconnect) = match &self.kind {
             Due::Response { id, .. } => (Awaits::Answer(id.clone()), None),
@@ -121,6 +123,7 @@ impl Answer {
             log,
             route: Arc::clone(&route.name),
             upstream: Arc::clone(&route.target.name),
+            trace,
             reconnect,
             tasks: shared.tasks.clone(),
             open: route.calls.streams.clone(),

@@ -44,6 +44,7 @@ pub(crate) struct EventStreamSettings {
     /// For what we have to say ourselves when the upstream fails.
     pub(crate) route: Arc<str>,
     pub(crate) upstream: Arc<str>,
+    pub(crate) trace: Option<Box<str>>,
     /// Ends a stream that belongs to no call when the gateway drains.
     pub(crate) reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     /// Where the stream is finished when its client has left.
@@ -64,7 +65,7 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(upstream: UpstreamBody, settings: EventStreamSettings) -> Self {
-        let EventStreamSettings { awaits, log, route, upstream: name, reconnect, tasks, open } = settings;
+        let EventStreamSettings { awaits, log, route, upstream: name, trace, reconnect, tasks, open } = settings;
         open.increment(1.0);
         let pump = Pump {
             upstream,
@@ -77,6 +78,7 @@ impl EventStream {
             log,
             route,
             name,
+            trace,
             reconnect,
             ended: false,
         };
@@ -137,6 +139,7 @@ pub(super) struct Pump {
     log: Option<EventLog>,
     route: Arc<str>,
     name: Arc<str>,
+    trace: Option<Box<str>>,
     reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     ended: bool,
 }
@@ -180,7 +183,10 @@ impl Pump {
                 match self.decoder.next() {
                     Ok(Some(event)) => self.pass(&event),
                     Ok(None) => break,
-                    Err(too_long) => return self.give_up(ErrorKind::UpstreamBrokeProtocol, &too_long.to_string()),
+                    Err(too_long) => {
+                        return self
+                            .give_up(ErrorKind::UpstreamBrokeProtocol, &format!("went beyond a bound: {too_long}"));
+                    }
                 }
             }
         }
@@ -233,7 +239,7 @@ impl Pump {
         let unanswered = matches!(self.awaits, Awaits::Answer(_)) && self.outcome.is_none();
         if unanswered {
             let failure = refuse::upstream_failed(&self.route, error);
-            self.say(&failure);
+            self.say(failure);
         }
     }
 
@@ -243,12 +249,16 @@ impl Pump {
             .on_route(&self.route)
             .at_upstream(&self.name)
             .in_stage("body");
-        self.say(&failure);
+        self.say(failure);
     }
 
     /// Answers in the upstream's place: the status line is long gone, so the error goes in the stream.
-    fn say(&mut self, failure: &GatewayError) {
+    fn say(&mut self, failure: GatewayError) {
         let Awaits::Answer(request) = &self.awaits else { return };
+        let failure = match &self.trace {
+            Some(trace) => failure.with_trace_id(trace),
+            None => failure,
+        };
         tracing::warn!(route = %self.route, upstream = %self.name, error = %failure, "call failed in its stream");
         let message = failure.to_json(Some(&request.to_json()));
         let mut lines = BytesMut::with_capacity(message.len() + 16);
