@@ -105,7 +105,8 @@ where
     });
     match spoken {
         Spoken::Http1 => to_the_end(http1_builder().serve_connection(io, answer), &drain).await,
-        Spoken::Http2 => to_the_end(http2_builder().serve_connection(io, answer), &drain).await,
+        // Boxed, so that HTTP/1 connections do not carry room for what HTTP/2 needs.
+        Spoken::Http2 => Box::pin(to_the_end(http2_builder().serve_connection(io, answer), &drain)).await,
     }
 }
 

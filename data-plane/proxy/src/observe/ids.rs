@@ -1,6 +1,6 @@
 //! By what names a call is found again: in logs, in traces, in a client's error.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use shadowcat_mcp::header::SESSION_ID;
 
 /// The W3C Trace Context header.
@@ -12,44 +12,55 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// As much of a session id as goes into a log: whoever knows the whole of it can use the session.
 const SESSION_CHARS: usize = 8;
 
-/// The names that came with a call. They are made into text only when somebody asks.
+/// Hexadecimal digits of a trace id.
+const TRACE_CHARS: usize = 32;
+
+/// A request's name longer than this is no name, and is left out.
+const REQUEST_ID_MAX: usize = 128;
+
+/// The names that came with a call, copied: a header's value would keep the whole buffer alive in which the head arrived, and a
+/// call can last as long as a stream.
 #[derive(Debug, Default)]
 pub(crate) struct CallIds {
-    request: Option<HeaderValue>,
-    traceparent: Option<HeaderValue>,
-    session: Option<HeaderValue>,
+    request: Option<Box<str>>,
+    trace: Option<[u8; TRACE_CHARS]>,
+    session: Option<[u8; SESSION_CHARS]>,
 }
 
 impl CallIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         Self {
-            request: headers.get(REQUEST_ID).cloned(),
-            traceparent: headers.get(TRACEPARENT).cloned(),
-            session: headers.get(SESSION_ID).cloned(),
+            request: text(headers, &REQUEST_ID).filter(|id| id.len() <= REQUEST_ID_MAX).map(Into::into),
+            trace: text(headers, &TRACEPARENT).and_then(trace_id),
+            session: text(headers, &SESSION_ID).and_then(|id| id.as_bytes().first_chunk().copied()),
         }
     }
 
     /// The request's name, if it has one.
     pub(crate) fn request(&self) -> Option<&str> {
-        text(self.request.as_ref())
+        self.request.as_deref()
     }
 
     /// The beginning of the session's id.
     pub(crate) fn session(&self) -> Option<&str> {
-        text(self.session.as_ref()).map(|id| id.get(..SESSION_CHARS).unwrap_or(id))
+        std::str::from_utf8(self.session.as_ref()?).ok()
     }
 
-    /// The trace id of `traceparent` (W3C Trace Context, section 3.2.2.3): 32 hexadecimal digits, not all zero.
+    /// The trace's id.
     pub(crate) fn trace(&self) -> Option<&str> {
-        let mut fields = text(self.traceparent.as_ref())?.split('-');
-        let (_version, trace) = (fields.next()?, fields.next()?);
-        let hexadecimal = trace.len() == 32 && trace.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        (hexadecimal && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
+        std::str::from_utf8(self.trace.as_ref()?).ok()
     }
 }
 
-fn text(value: Option<&HeaderValue>) -> Option<&str> {
-    value.and_then(|value| value.to_str().ok())
+/// The trace id of a `traceparent` (W3C Trace Context, section 3.2.2.3): 32 hexadecimal digits, not all zero.
+fn trace_id(traceparent: &str) -> Option<[u8; TRACE_CHARS]> {
+    let trace: [u8; TRACE_CHARS] = traceparent.split('-').nth(1)?.as_bytes().try_into().ok()?;
+    let hexadecimal = trace.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    (hexadecimal && trace.iter().any(|byte| *byte != b'0')).then_some(trace)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }
 
 #[cfg(test)]
@@ -57,8 +68,8 @@ mod tests {
     use super::*;
 
     fn trace(traceparent: &'static str) -> Option<String> {
-        let ids = CallIds { traceparent: Some(HeaderValue::from_static(traceparent)), ..CallIds::default() };
-        ids.trace().map(str::to_owned)
+        let headers = HeaderMap::from_iter([(TRACEPARENT, http::HeaderValue::from_static(traceparent))]);
+        CallIds::of(&headers).trace().map(str::to_owned)
     }
 
     #[test]
