@@ -12,7 +12,7 @@ use shadowcat_session::CountOf;
 
 use crate::admit::{self, Door};
 use crate::listen::{CallOnConnection, Service};
-use crate::observe::{CallIds, Health, Outcome};
+use crate::observe::{Health, Outcome};
 use crate::refuse;
 use crate::route::{self, Exchange, Refusal, Runtime, Shared};
 use crate::stream::{Account, GatewayBody};
@@ -67,8 +67,7 @@ impl Gate {
         let cors = route.config.cors.as_ref();
         let page = admit::asking_page(request.headers(), cors);
         let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
-        let ids = CallIds::of(request.headers());
-        let mut account = Account::open(&route.calls, of_a_call, connection, ids);
+        let mut account = Account::open(&route.calls, of_a_call, connection, &request);
         let answered = match admit::preflight(&request, cors) {
             Some(response) => Ok(response),
             None => self.pass(exchange, request, &mut account).await,

@@ -16,6 +16,7 @@ mod redis_away;
 mod reload;
 mod replicas;
 mod servers;
+mod sessionless;
 mod slow_sockets;
 mod stdio;
 mod streaming;

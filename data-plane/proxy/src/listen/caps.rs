@@ -72,3 +72,42 @@ impl Drop for Permit {
         self.caps.per_address.remove_if(&address, |_, count| *count == 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::Registry;
+
+    fn caps() -> (Arc<Caps>, Registry) {
+        let registry = Registry::new();
+        let open = registry.gauge("open", "", vec![]);
+        let refused = registry.counter("refused_total", "", vec![]);
+        (Caps::new(open, refused, TaskTracker::new()), registry)
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_connection() {
+        let (caps, registry) = caps();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mut held: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| caps.admit(address)).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(caps.admit(address).is_none());
+        assert!(caps.admit(IpAddr::from([192, 0, 2, 2])).is_some(), "another address is not concerned");
+        assert!(registry.render().contains("refused_total 1"), "{}", registry.render());
+        held.pop();
+        assert!(caps.admit(address).is_some(), "a closed connection makes room");
+        drop(held);
+        assert!(registry.render().contains("open 0"), "{}", registry.render());
+        assert!(caps.per_address.is_empty());
+    }
+
+    #[test]
+    fn beyond_the_cap_of_all_connections_even_loopback_is_refused() {
+        let (caps, registry) = caps();
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let held: Vec<_> = (0..CONNECTIONS_MAX).map(|_| caps.admit(address)).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(caps.admit(address).is_none());
+        assert!(registry.render().contains("refused_total 1"));
+    }
+}

@@ -15,8 +15,12 @@ const TOOLS_MAX: usize = 256;
 /// come from clients, so none becomes a series before a server has confirmed it.
 const OTHER: &str = "other";
 
-/// Methods that get a label of their own: every request and notification of the versions this gateway knows.
+/// Methods that get a label of their own: every request and notification of the versions this gateway knows, and the HTTP methods
+/// for what carries no message or was refused before it was read.
 const METHODS: &[&str] = &[
+    "GET",
+    "POST",
+    "DELETE",
     "initialize",
     "ping",
     "server/discover",

@@ -4,7 +4,7 @@
 //! One session serves one call at a time. Two clients may use the same request id, and a server that asks its client a
 //! question must not ask the wrong one; with a session to itself, a call needs no id rewritten and keeps its bytes.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -35,6 +35,8 @@ const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, 
 pub(crate) struct HeldSessions {
     permits: Arc<Semaphore>,
     idle: Arc<Mutex<Vec<Held>>>,
+    /// Set once the upstream was seen to keep no sessions; read by every call without one.
+    sessionless: RwLock<Option<ProtocolVersion>>,
 }
 
 /// An upstream session of ours.
@@ -45,7 +47,7 @@ struct Held {
     version: ProtocolVersion,
 }
 
-/// A held session while a call has it; goes back when dropped.
+/// A held session while a call has it.
 #[derive(Debug)]
 pub(crate) struct HeldLease {
     held: Option<Held>,
@@ -57,36 +59,57 @@ pub(crate) struct HeldLease {
 
 impl HeldSessions {
     pub(crate) fn new() -> Self {
-        Self { permits: Arc::new(Semaphore::new(HELD_MAX)), idle: Arc::default() }
+        Self { permits: Arc::new(Semaphore::new(HELD_MAX)), idle: Arc::default(), sessionless: RwLock::default() }
     }
 
     /// Sends `message` in a held session; the lease belongs to the answer's end.
     pub(crate) async fn call(
         &self,
         exchange: &Exchange,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         message: Envelope,
     ) -> Result<(Response<UpstreamBody>, Option<HeldLease>), GatewayError> {
         let route = &*exchange.route;
         if message.kind() != Kind::Request {
             return Ok((accepted(), None));
         }
+        if let Some(version) = self.without_sessions() {
+            let held = Held { id: None, version };
+            let response = send(route, &held, headers, message).await?;
+            if response.status() == StatusCode::BAD_REQUEST {
+                // It may want a session by now: the next call finds out.
+                *self.sessionless.write().unwrap_or_else(PoisonError::into_inner) = None;
+            }
+            return Ok((response, None));
+        }
         let mut lease = self.lease(exchange).await?;
-        let kept = lease.held.clone();
-        let held = match kept {
+        let known = lease.held.clone();
+        let held = match known {
             Some(held) => held,
-            None => lease.held.insert(open(route).await?).clone(),
+            None => lease.open().await?,
         };
-        headers.entry(PROTOCOL_VERSION).or_insert(HeaderValue::from_static(held.version.as_str()));
-        let again = headers.clone();
-        let (response, message) = send(route, &held, headers, message).await?;
+        self.note(&held);
+        let (again, its_headers) = (message.clone(), headers.clone());
+        let response = send(route, &held, headers, message).await?;
         if response.status() != StatusCode::NOT_FOUND || held.id.is_none() {
             return Ok((response, Some(lease)));
         }
         // The upstream has forgotten the session and so did nothing: the one retry runs the call for the first time.
-        let held = lease.held.insert(open(route).await?).clone();
-        let (response, _) = send(route, &held, again, message).await?;
+        let held = lease.open().await?;
+        let response = send(route, &held, its_headers, again).await?;
         Ok((response, Some(lease)))
+    }
+
+    /// The version to speak with an upstream that was seen to keep no sessions: its calls need no turn.
+    fn without_sessions(&self) -> Option<ProtocolVersion> {
+        *self.sessionless.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, held: &Held) {
+        let sessionless = held.id.is_none().then_some(held.version);
+        if self.without_sessions() != sessionless {
+            *self.sessionless.write().unwrap_or_else(PoisonError::into_inner) = sessionless;
+        }
     }
 
     async fn lease(&self, exchange: &Exchange) -> Result<HeldLease, GatewayError> {
@@ -105,8 +128,23 @@ impl HeldSessions {
 }
 
 impl HeldLease {
-    /// Ends the session instead of giving it back: its call was left in the middle, and the next one could be taken for it.
-    pub(crate) fn discard(mut self) {
+    /// A new session in place of the one it had, which is gone.
+    async fn open(&mut self) -> Result<Held, GatewayError> {
+        self.held = None;
+        Ok(self.held.insert(open(&self.route).await?).clone())
+    }
+
+    /// Lets the next call have the session: this one's answer is complete.
+    pub(crate) fn give_back(mut self) {
+        if let Some(held) = self.held.take() {
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held);
+        }
+    }
+}
+
+impl Drop for HeldLease {
+    /// A call that was left in the middle takes its session with it: its late answer could be taken for the next call's.
+    fn drop(&mut self) {
         let Some(session) = self.held.take().and_then(|held| held.id) else { return };
         let route = Arc::clone(&self.route);
         self.tasks.spawn(async move {
@@ -118,23 +156,15 @@ impl HeldLease {
     }
 }
 
-impl Drop for HeldLease {
-    fn drop(&mut self) {
-        if let Some(held) = self.held.take() {
-            self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(held);
-        }
-    }
-}
-
 async fn send(
     route: &RouteRuntime,
     held: &Held,
-    headers: HeaderMap,
+    mut headers: HeaderMap,
     message: Envelope,
-) -> Result<(Response<UpstreamBody>, Envelope), GatewayError> {
-    let call = Call { verb: Verb::Post(message.clone()), headers, session: held.id.clone() };
-    let response = route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))?;
-    Ok((response, message))
+) -> Result<Response<UpstreamBody>, GatewayError> {
+    headers.entry(PROTOCOL_VERSION).or_insert(HeaderValue::from_static(held.version.as_str()));
+    let call = Call { verb: Verb::Post(message), headers, session: held.id.clone() };
+    route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))
 }
 
 /// What a notification or response without a session comes to: there is no exchange it could belong to.

@@ -19,6 +19,9 @@ use crate::observe::Outcome;
 use crate::refuse::{self, broke_protocol};
 use crate::stream::{Account, Answer, GatewayBody, gather};
 
+/// Capabilities are kept with the session, on every replica that serves it; those of real peers are below 1 KiB.
+const CAPABILITIES_BYTES_MAX: usize = 64 * 1024;
+
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// Passes `initialize` on and, if the server accepts, opens the session.
@@ -34,6 +37,10 @@ pub(super) async fn open(
     let answer = Answer::to(exchange, &message);
     let route = &exchange.route;
     let client_capabilities: Arc<str> = message.capabilities().unwrap_or("{}").into();
+    if client_capabilities.len() > CAPABILITIES_BYTES_MAX {
+        let text = format!("params.capabilities is larger than {CAPABILITIES_BYTES_MAX} bytes: declare less");
+        return Err(answer.refusal(GatewayError::new(ErrorKind::InvalidRequest, text)));
+    }
     let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None };
     let response = route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if !response.status().is_success() {
@@ -80,7 +87,7 @@ async fn create(
         upstream: UpstreamSession { name: Arc::clone(&route.target.name), id: upstream_id },
         protocol_version: initialized.version(route)?,
         client_capabilities,
-        server_capabilities: initialized.answer.capabilities().unwrap_or("{}").into(),
+        server_capabilities: initialized.capabilities(route)?,
         owner: (route.target.sessions == SessionsLive::Here).then(|| Owner { instance: Arc::clone(&shared.instance) }),
         idle_timeout: route.config.sessions.idle_timeout,
         max_per_route: route.config.sessions.max,
@@ -122,6 +129,15 @@ impl Initialized {
             return Err(broke_protocol(route, "answered initialize without a response"));
         }
         Ok(Self { bytes, answer })
+    }
+
+    /// The server's capabilities, as JSON text.
+    fn capabilities(&self, route: &RouteRuntime) -> Result<Arc<str>, GatewayError> {
+        let capabilities = self.answer.capabilities().unwrap_or("{}");
+        if capabilities.len() > CAPABILITIES_BYTES_MAX {
+            return Err(broke_protocol(route, "declared more capabilities than a session keeps"));
+        }
+        Ok(capabilities.into())
     }
 
     /// The version the server chose.

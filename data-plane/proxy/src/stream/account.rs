@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use hyper::body::Incoming;
 use shadowcat_mcp::{Envelope, Fault, GatewayError, Severity};
 
 use crate::drain::DrainGuard;
@@ -31,13 +32,13 @@ impl Account {
         calls: &Arc<RouteCalls>,
         drain: Option<DrainGuard>,
         connection: CallOnConnection,
-        ids: CallIds,
+        request: &http::Request<Incoming>,
     ) -> Self {
         Self {
             calls: Arc::clone(calls),
-            method: Box::default(),
+            method: request.method().as_str().into(),
             tool: None,
-            ids,
+            ids: CallIds::of(request.headers()),
             began: Instant::now(),
             outcome: Outcome::Abandoned,
             lease: None,
@@ -46,7 +47,7 @@ impl Account {
         }
     }
 
-    /// Names the call once its body has been read.
+    /// Names the call once its body has been read; until then it goes by its HTTP method.
     pub(crate) fn name(&mut self, message: &Envelope) {
         let method = message.method().unwrap_or_default();
         self.method = method.into();
@@ -92,9 +93,9 @@ impl Account {
 impl Drop for Account {
     fn drop(&mut self) {
         if let Some(lease) = self.lease.take()
-            && matches!(self.outcome, Outcome::Abandoned | Outcome::Failed)
+            && !matches!(self.outcome, Outcome::Abandoned | Outcome::Failed)
         {
-            lease.discard();
+            lease.give_back();
         }
         tracing::debug!(
             route = %self.calls.route,

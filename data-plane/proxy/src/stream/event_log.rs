@@ -55,6 +55,12 @@ impl EventLog {
         }
     }
 
+    /// Says at once, before the first event, that the stream has a writer again.
+    pub(crate) async fn claim(&mut self) {
+        let claimed = self.write().await;
+        self.written(claimed);
+    }
+
     /// Takes the next event and gives it its id.
     pub(crate) fn push(&mut self, upstream_id: Option<Bytes>, lines: Bytes) -> EventId {
         let id = EventId { stream: self.stream, seq: self.next };

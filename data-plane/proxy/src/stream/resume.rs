@@ -80,7 +80,8 @@ impl Left {
         let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
         let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
         let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
-        let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last.stream, head, last.seq);
+        let mut log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last.stream, head, last.seq);
+        log.claim().await;
         answer.relay(response, Some(log), account).await
     }
 }
