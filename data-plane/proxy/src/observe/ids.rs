@@ -1,5 +1,8 @@
 //! By what names a call is found again: in logs, in traces, in a client's error.
 
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use http::{HeaderMap, HeaderName};
 use shadowcat_mcp::header::SESSION_ID;
 
@@ -18,27 +21,50 @@ const TRACE_CHARS: usize = 32;
 /// A request's name longer than this is no name, and is left out.
 const REQUEST_ID_MAX: usize = 128;
 
+/// Requests that came without a name, so far.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
+
 /// The names that came with a call, copied: a header's value would keep the whole buffer alive in which the head arrived, and a
 /// call can last as long as a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct CallIds {
-    request: Option<Box<str>>,
+    request: Request,
     trace: Option<[u8; TRACE_CHARS]>,
     session: Option<[u8; SESSION_CHARS]>,
 }
 
+/// A request's name: the one it came with, or a number within this process.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Named(Box<str>),
+    Numbered(u64),
+}
+
+impl fmt::Display for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(id) => f.write_str(id),
+            Self::Numbered(number) => write!(f, "{number}"),
+        }
+    }
+}
+
 impl CallIds {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let given = text(headers, &REQUEST_ID).filter(|id| id.len() <= REQUEST_ID_MAX);
         Self {
-            request: text(headers, &REQUEST_ID).filter(|id| id.len() <= REQUEST_ID_MAX).map(Into::into),
+            request: given.map_or_else(
+                || Request::Numbered(REQUESTS.fetch_add(1, Ordering::Relaxed)),
+                |id| Request::Named(id.into()),
+            ),
             trace: text(headers, &TRACEPARENT).and_then(trace_id),
             session: text(headers, &SESSION_ID).and_then(|id| id.as_bytes().first_chunk().copied()),
         }
     }
 
-    /// The request's name, if it has one.
-    pub(crate) fn request(&self) -> Option<&str> {
-        self.request.as_deref()
+    /// The request's name.
+    pub(crate) fn request(&self) -> &Request {
+        &self.request
     }
 
     /// The beginning of the session's id.

@@ -20,8 +20,9 @@ use super::initialize::Initialized;
 use super::{Exchange, RouteRuntime};
 use crate::refuse;
 
-/// Calls without a session that may be under way at once on a route. Each may cost a child process, and whoever needs more
-/// opens a session.
+/// Calls without a session that may be under way at once at an upstream that keeps sessions. Each may cost a child process, and
+/// whoever needs more opens a session. One more waits for [`HELD_WAIT`] and is refused as overloaded, which
+/// `shadowcat_requests_total{outcome="failed"}` counts.
 const HELD_MAX: usize = 16;
 
 /// A call waits this long for a held session before it is refused as overloaded.

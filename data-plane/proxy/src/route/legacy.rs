@@ -132,7 +132,9 @@ pub(crate) async fn call_get(
 pub(crate) async fn end_session(exchange: Exchange, headers: HeaderMap) -> Result<Response<GatewayBody>, Refusal> {
     let id = session_id(&headers).ok_or(GatewayError::from(ErrorKind::SessionRequired))?;
     let session = find(&exchange, id).await?;
-    forget(&exchange, &session).await;
+    // A client that is told its session has ended must be able to rely on it, on every replica.
+    let deleted = exchange.shared.store.delete(&session.id).await;
+    deleted.map_err(|error| refuse::store_failed(&exchange.route.name, &error))?;
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
     if session.upstream.id.is_some() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Response;
-use shadowcat_config::{Config, Route};
+use shadowcat_config::{Config, Route, RouteTimeouts};
 use shadowcat_session::SessionStore;
 use shadowcat_upstream::{Call, Stage, Upstream, UpstreamBody, UpstreamError, Why};
 use tokio_util::task::TaskTracker;
@@ -133,18 +133,23 @@ impl UpstreamRuntime {
 }
 
 impl RouteRuntime {
-    /// Calls the route's upstream; the answer's head arrives within the route's time, whatever the upstream's own bounds are.
+    /// Calls the route's upstream; the answer's head arrives, and its body goes on, within the route's times, whatever the
+    /// upstream's own bounds are.
     pub(crate) async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
-        let wait = self.config.timeouts.request;
-        tokio::time::timeout(wait, self.target.upstream.call(call)).await.unwrap_or_else(|_| {
-            Err(UpstreamError {
+        let RouteTimeouts { request, idle, .. } = self.config.timeouts;
+        match tokio::time::timeout(request, self.target.upstream.call(call)).await {
+            Ok(answered) => answered.map(|mut response| {
+                response.body_mut().limit_silence(idle);
+                response
+            }),
+            Err(_elapsed) => Err(UpstreamError {
                 upstream: (&*self.target.name).into(),
                 stage: Stage::FirstByte,
                 why: Why::TimedOut,
                 sent: true,
-                detail: format!("no answer within the {wait:?} that route {} allows (timeouts.request)", self.name),
-            })
-        })
+                detail: format!("no answer within the {request:?} that route {} allows (timeouts.request)", self.name),
+            }),
+        }
     }
 }
 

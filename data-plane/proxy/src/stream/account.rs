@@ -65,16 +65,17 @@ impl Account {
             Fault::Client => Outcome::Refused,
             Fault::Gateway | Fault::Upstream => Outcome::Failed,
         };
-        let (request, session) = (self.ids.request(), self.ids.session());
         let error = match self.ids.trace() {
             Some(trace) => error.with_trace_id(trace),
             None => error,
         };
+        let Self { calls, method, ids, .. } = &*self;
+        let (route, request, session, trace) = (&calls.route, ids.request(), ids.session(), ids.trace());
         match error.kind().severity() {
-            Severity::Debug => tracing::debug!(request, session, %error, "call refused"),
-            Severity::Info => tracing::info!(request, session, %error, "call refused"),
-            Severity::Warn => tracing::warn!(request, session, %error, "call failed"),
-            Severity::Error => tracing::error!(request, session, %error, "call failed"),
+            Severity::Debug => tracing::debug!(%route, %method, %request, session, trace, %error, "call refused"),
+            Severity::Info => tracing::info!(%route, %method, %request, session, trace, %error, "call refused"),
+            Severity::Warn => tracing::warn!(%route, %method, %request, session, trace, %error, "call failed"),
+            Severity::Error => tracing::error!(%route, %method, %request, session, trace, %error, "call failed"),
         }
         error
     }
@@ -102,7 +103,7 @@ impl Drop for Account {
             method = %self.method,
             tool = self.tool.as_deref(),
             outcome = self.outcome.label(),
-            request = self.ids.request(),
+            request = %self.ids.request(),
             session = self.ids.session(),
             trace = self.ids.trace(),
             elapsed = ?self.began.elapsed(),

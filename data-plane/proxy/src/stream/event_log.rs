@@ -11,7 +11,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use shadowcat_session::{Event, EventId, SessionId, SessionStore, StoreError, StreamHead, StreamId, StreamState};
 
-/// Events not yet in the log may hold this many bytes; beyond it the upstream is not read until the store has caught up.
+/// Events not yet in the log may hold this many bytes; beyond it the upstream is not read until the store has caught up, which
+/// shows as its backpressure.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
 
 /// The only writer of one stream.

@@ -1,7 +1,8 @@
 //! Server-sent events on their way from an upstream to a client.
 //!
-//! What one read of the upstream brought is parsed in place, logged and written in one go. Without a session the bytes pass as
-//! they are; within one, each event gets an id of ours in place of the upstream's, because it is our log that the client resumes from.
+//! What one read of the upstream brought is parsed in place, logged and written in one go. Within a session each event gets an id
+//! of ours in place of the upstream's, because it is our log that the client resumes from; without one it has none, because there
+//! is nothing to resume. The data passes as it is.
 
 use std::fmt;
 use std::pin::Pin;

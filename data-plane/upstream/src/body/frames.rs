@@ -77,6 +77,10 @@ pub(super) struct Frames {
 }
 
 impl Frames {
+    pub(super) fn idle_mut(&mut self) -> &mut Idle {
+        &mut self.idle
+    }
+
     pub(super) fn new(upstream: Arc<str>, capacity: usize, idle: Idle) -> (FrameSender, Self) {
         let (sender, frames) = mpsc::channel(capacity);
         let failure = Arc::new(OnceLock::new());

@@ -30,6 +30,11 @@ impl Idle {
         Self { limit: None, since: None, timer: None }
     }
 
+    /// Shortens the limit; a body that may be silent for ever stays so.
+    pub(crate) fn shorten(&mut self, limit: Duration) {
+        self.limit = self.limit.map(|own| own.min(limit));
+    }
+
     /// A frame came.
     pub(crate) fn touch(&mut self) {
         self.since = None;

@@ -10,6 +10,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -68,6 +69,16 @@ impl UpstreamBody {
 
     pub(crate) fn http(answer: Answer) -> Self {
         Self::from(Source::Http(answer))
+    }
+
+    /// Lets the body be silent for `limit` at most, if its own bound is not shorter. A stream that belongs to no request may be
+    /// silent for ever all the same.
+    pub fn limit_silence(&mut self, limit: Duration) {
+        match &mut self.source {
+            Source::Http(answer) => answer.idle_mut().shorten(limit),
+            Source::Frames(frames) => frames.idle_mut().shorten(limit),
+            Source::Full(_) => {}
+        }
     }
 
     /// Gathers into `out` what arrives in one go, up to 64 KiB or one millisecond, so that it can be written in one go.

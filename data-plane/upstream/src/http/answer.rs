@@ -70,6 +70,10 @@ impl Answer {
         }
     }
 
+    pub(crate) fn idle_mut(&mut self) -> &mut Idle {
+        &mut self.idle
+    }
+
     /// True if a poll brings all that has arrived, because no other task stands between this one and the socket.
     pub(crate) fn drives_its_connection(&self) -> bool {
         self.link.is_some()
