@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response};
 use hyper::body::Incoming;
@@ -131,11 +132,12 @@ impl Gate {
 
     /// The metrics of now. Sessions are counted when asked: they live in the store, which all replicas share.
     async fn metrics(&self, runtime: &Runtime) -> Response<GatewayBody> {
-        for route in runtime.routes.iter() {
+        let counts = runtime.routes.iter().map(async |route| {
             if let Ok(count) = self.shared.store.count(CountOf::Route(&route.name)).await {
                 route.calls.sessions.set(count as f64);
             }
-        }
+        });
+        join_all(counts).await;
         let mut response = Response::new(GatewayBody::full(self.shared.registry.render().into()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
         response
