@@ -11,6 +11,9 @@ use crate::{Client, Redis, Upstream};
 const ROUTE: &str = "tools";
 const UPSTREAM: &str = "origin";
 
+/// The file of the certificate of a fleet built with `.tls()`.
+const CERTIFICATE: &str = "gateway.pem";
+
 /// A fleet to be started: one data plane with sessions in memory, unless told otherwise.
 pub fn fleet() -> FleetBuilder {
     FleetBuilder::new(Binary::DataPlane)
@@ -148,7 +151,7 @@ impl FleetBuilder {
 /// Writes a certificate and its key, and returns what the configuration says of them.
 fn certificate(dir: &Path) -> Value {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("localhost is a name");
-    let (certificate, key) = (dir.join("gateway.pem"), dir.join("gateway.key"));
+    let (certificate, key) = (dir.join(CERTIFICATE), dir.join("gateway.key"));
     std::fs::write(&certificate, made.cert.pem()).expect("the temporary directory is writable");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("the temporary directory is writable");
     json!({ "certificate": certificate, "key": key })
@@ -184,6 +187,16 @@ impl Fleet {
     /// The MCP endpoint of a data plane.
     pub fn url(&self, number: usize) -> String {
         self.planes[number].url("/mcp")
+    }
+
+    /// The MCP endpoint of a data plane built with `.tls()`, by the name in its certificate.
+    pub fn secure_url(&self, number: usize) -> String {
+        self.url(number).replacen("http://127.0.0.1", "https://localhost", 1)
+    }
+
+    /// The file with the certificate of a fleet built with `.tls()`.
+    pub fn certificate(&self) -> PathBuf {
+        self.dir.path().join(CERTIFICATE)
     }
 
     /// A client with a new session at a data plane.

@@ -1,6 +1,6 @@
 //! The Prometheus text that a data plane shows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Values of one scrape.
 #[derive(Debug, Clone)]
@@ -31,6 +31,14 @@ impl Metrics {
         found.peek()?;
         Some(found.map(|(_, value)| value).sum())
     }
+
+    /// The distinct values of `label` among the series of `name`.
+    pub fn values(&self, name: &str, label: &str) -> BTreeSet<String> {
+        let (start, label) = (format!("{name}{{"), format!("{label}=\""));
+        let of_name = self.0.keys().filter_map(|series| series.strip_prefix(&start));
+        let value = |labels: &str| Some(labels.split_once(&label)?.1.split_once('"')?.0.to_owned());
+        of_name.filter_map(value).collect()
+    }
 }
 
 #[cfg(test)]
@@ -43,5 +51,6 @@ mod tests {
         assert_eq!(metrics.sum("a", &[]), Some(12.0));
         assert_eq!(metrics.sum("a", &["x=\"1\""]), Some(5.0));
         assert_eq!(metrics.sum("b", &[]), None);
+        assert_eq!(metrics.values("a", "x").into_iter().collect::<Vec<_>>(), ["1", "2"]);
     }
 }

@@ -115,10 +115,19 @@ impl Process {
 
     /// Resident memory in bytes.
     pub fn resident(self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory it has had since its start, in bytes.
+    pub fn peak_resident(self) -> u64 {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.0)).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0 kB");
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap_or("0 kB");
         let kib = line.trim().trim_end_matches(" kB").trim().parse::<u64>();
-        kib.expect("VmRSS is a number of kB") * 1024
+        kib.expect("memory is a number of kB") * 1024
     }
 
     /// Open file descriptors.

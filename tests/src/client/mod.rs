@@ -3,15 +3,16 @@
 mod events;
 mod failure;
 mod reply;
+mod trust;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Method, Request, StatusCode};
+use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::Full;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use serde_json::{Value, json};
 
@@ -19,11 +20,13 @@ pub use events::{Event, Events};
 pub use failure::Failure;
 pub use reply::Reply;
 
+use trust::Connector;
+
 const VERSION: &str = "2025-11-25";
 const SESSION_HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
-type Http = hyper_util::client::legacy::Client<HttpConnector, Full<Bytes>>;
+type Http = hyper_util::client::legacy::Client<Connector, Full<Bytes>>;
 
 /// A client at one URL, with or without a session. Clones share the session, the connections and the request ids.
 #[derive(Debug, Clone)]
@@ -42,12 +45,17 @@ pub fn message(id: u64, method: &str, params: &Value) -> String {
 impl Client {
     /// One without a session, which sends what every client of MCP sends.
     pub fn to(url: impl Into<String>) -> Self {
-        Self::over(url, http_client().build_http())
+        Self::over(url, http_client().build(trust::nobody()))
     }
 
     /// As [`to`](Self::to), over HTTP/2 without asking first.
     pub fn over_http2(url: impl Into<String>) -> Self {
-        Self::over(url, http_client().http2_only(true).build_http())
+        Self::over(url, http_client().http2_only(true).build(trust::nobody()))
+    }
+
+    /// As [`to`](Self::to), over TLS with the one server whose certificate lies at `certificate`, offering `versions` of HTTP.
+    pub fn over_tls(url: impl Into<String>, certificate: &Path, versions: &[Version]) -> Self {
+        Self::over(url, http_client().build(trust::only(certificate, versions)))
     }
 
     fn over(url: impl Into<String>, http: Http) -> Self {

@@ -1,7 +1,7 @@
 //! The head of an answer, and the ways to read the rest.
 
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode, Version};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::Value;
@@ -23,6 +23,11 @@ impl Reply {
     /// The HTTP status.
     pub fn status(&self) -> StatusCode {
         self.response.status()
+    }
+
+    /// The version of HTTP it came over.
+    pub fn version(&self) -> Version {
+        self.response.version()
     }
 
     /// All headers.

@@ -21,6 +21,7 @@ use super::lies;
 /// | `hold` | | its token, held until its gate lets it go |
 /// | `scripted` | | what [`Upstream::script`](super::Upstream::script) said |
 /// | `ask` | | asks the client for a colour first, and answers with what it said |
+/// | `numbered-N` | | its own name: a server with any number of tools |
 /// | `lie` | `how` | see [`lies`] |
 pub(super) async fn call(message: &Value, ledger: &Arc<Ledger>) -> Response<Body> {
     let (id, arguments) = (&message["id"], &message["params"]["arguments"]);
@@ -41,6 +42,7 @@ pub(super) async fn call(message: &Value, ledger: &Arc<Ledger>) -> Response<Body
         },
         "ask" => ask(message, token, ledger),
         "lie" => lies::tell(arguments["how"].as_str().unwrap_or_default(), id, gate).await,
+        numbered if numbered.starts_with("numbered-") => result(id, numbered),
         other => refuse(StatusCode::OK, id, &format!("there is no tool {other}")),
     }
 }
