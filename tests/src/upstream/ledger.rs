@@ -42,6 +42,11 @@ impl Ledger {
         work(&mut self.book.lock().expect("no test panics while it holds the ledger"))
     }
 
+    /// What a test said is answered to `name`: a token, a notification's method, or `GET`.
+    pub(super) fn script(&self, name: &str) -> Option<(&'static str, Bytes)> {
+        self.with(|book| book.scripts.get(name).cloned())
+    }
+
     pub(super) fn gate(&self, token: &str) -> Arc<Gate> {
         self.with(|book| Arc::clone(book.gates.entry(token.to_owned()).or_default()))
     }

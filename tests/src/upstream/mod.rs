@@ -103,7 +103,8 @@ impl Upstream {
         self.ledger.gate(token)
     }
 
-    /// What the tool `scripted` answers, byte for byte, to the call with this token.
+    /// What the tool `scripted` answers, byte for byte, to the call with this token; or, instead of a token, what a notification
+    /// of this method is accepted with, or `GET` refused with.
     pub fn script(&self, token: &str, content_type: &'static str, answer: impl Into<Bytes>) {
         let answer = (content_type, answer.into());
         self.ledger.with(|book| book.scripts.insert(token.to_owned(), answer));

@@ -54,7 +54,10 @@ async fn answer(request: Request<Incoming>, ledger: &Arc<Ledger>, sessions: Sess
             Ok(body) => post(&head.headers, body.to_bytes(), ledger, sessions).await,
             Err(error) => refuse(StatusCode::BAD_REQUEST, &Value::Null, &format!("half a body: {error}")),
         },
-        Method::GET => listen(ledger),
+        Method::GET => match ledger.script("GET") {
+            Some((content_type, body)) => whole(StatusCode::METHOD_NOT_ALLOWED, content_type, body),
+            None => listen(ledger),
+        },
         Method::DELETE => {
             ledger.with(|book| session.is_some_and(|id| book.sessions.remove(&id)));
             whole(StatusCode::NO_CONTENT, JSON, Bytes::new())
@@ -89,7 +92,10 @@ async fn post(headers: &HeaderMap, body: Bytes, ledger: &Arc<Ledger>, sessions: 
         }
         "ping" => ok(&message, &json!({})),
         "" => take_answer(&message, ledger),
-        _ if message.get("id").is_none() => whole(StatusCode::ACCEPTED, JSON, Bytes::new()),
+        _ if message.get("id").is_none() => {
+            let (content_type, body) = ledger.script(method).unwrap_or((JSON, Bytes::new()));
+            whole(StatusCode::ACCEPTED, content_type, body)
+        }
         other => refuse(StatusCode::OK, &message["id"], &format!("{other} is not known here")),
     }
 }

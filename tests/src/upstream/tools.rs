@@ -36,7 +36,7 @@ pub(super) async fn call(message: &Value, ledger: &Arc<Ledger>) -> Response<Body
             gate.pass().await;
             result(id, token)
         }
-        "scripted" => match ledger.with(|book| book.scripts.get(token).cloned()) {
+        "scripted" => match ledger.script(token) {
             Some((content_type, body)) => whole(StatusCode::OK, content_type, body),
             None => refuse(StatusCode::OK, id, "there is no script for this token"),
         },

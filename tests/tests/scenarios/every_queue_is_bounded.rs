@@ -10,6 +10,8 @@ use shadowcat_tests::{Client, Failure, Upstream, binary, eventually, fleet, with
 
 const SOON: Duration = Duration::from_secs(10);
 
+const REQUESTS: &str = "shadowcat_requests_total";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_to_an_upstream() {
     let upstream = Upstream::start_without_sessions().await;
@@ -171,4 +173,32 @@ async fn names_in_metrics() {
     }
     let more = lines().await - before;
     assert!(more < 100, "{more} new lines of metrics for names that a client made up");
+}
+
+/// Tools that a route keeps apart in its metrics.
+const TOOLS_APART: usize = 256;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tools_in_metrics() {
+    const TOOLS: usize = 300;
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).start().await;
+    let client = fleet.client(0).await;
+    for number in 0..TOOLS {
+        let tool = format!("numbered-{number}");
+        assert_eq!(client.call_text(&tool, json!({})).await.unwrap(), tool);
+    }
+    let counted = async || {
+        let metrics = fleet.plane(0).metrics().await;
+        let calls = metrics.sum(REQUESTS, &["method=\"tools/call\""]);
+        (calls == Some(TOOLS as f64)).then_some(metrics)
+    };
+    let metrics = eventually("every call is counted", SOON, counted).await;
+    let mut tools = metrics.values(REQUESTS, "tool");
+    tools.remove("");
+    assert!(tools.contains("numbered-0"), "a tool that its server confirmed has a series: {tools:?}");
+    assert!(tools.contains("other"), "{tools:?}");
+    assert!(tools.len() <= TOOLS_APART + 1, "{} tools", tools.len());
+    let rest = metrics.sum(REQUESTS, &["tool=\"other\""]).unwrap();
+    assert!(rest >= (TOOLS - TOOLS_APART) as f64, "{rest} calls of other tools");
 }

@@ -135,3 +135,19 @@ async fn a_session_that_the_upstream_forgot_is_refused_so_that_the_client_starts
     assert_eq!(failure.status, Some(StatusCode::NOT_FOUND), "{failure}");
     fleet.client(0).await.call("echo", json!({ "token": "anew" })).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_server_says_in_plain_text_where_no_message_is_due_is_no_fault_of_the_server() {
+    let upstream = Upstream::start().await;
+    upstream.script("notifications/initialized", "text/plain", "Accepted");
+    upstream.script("GET", "text/plain", "no stream here");
+    let fleet = fleet().upstream(&upstream).start().await;
+    // Sends the notification, and insists on 202.
+    let client = fleet.client(0).await;
+    assert_eq!(upstream.messages("notifications/initialized"), 1);
+    let refused = client.listen().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(refused.headers()["content-type"], "text/plain");
+    assert_eq!(refused.text().await.unwrap(), "no stream here");
+    client.call("echo", json!({ "token": "goes on" })).await.unwrap();
+}

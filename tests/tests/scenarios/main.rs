@@ -7,17 +7,21 @@
 #![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
 
 mod clients;
+mod cors;
 mod drain;
 mod every_queue_is_bounded;
 mod first_contact;
 mod invariants;
+mod logs;
 mod odd_json;
 mod redis_away;
 mod reload;
 mod replicas;
+mod routes;
 mod servers;
 mod sessionless;
 mod slow_sockets;
 mod stdio;
 mod streaming;
+mod tls;
 mod upstream_faults;

@@ -8,24 +8,25 @@ use shadowcat_tests::{Client, Failure, Fleet, Upstream, eventually, fleet, withi
 /// What fails for want of Redis fails within this.
 const REFUSED_WITHIN: Duration = Duration::from_millis(250);
 
-/// What the way through client and gateway may add.
-const SLACK: Duration = Duration::from_millis(50);
+/// What a machine busy with other tests may add, as the client's clock sees it: two processes that wait for their turn. Half of
+/// the bound, so that waiting twice, the mistake to be found, does not pass.
+const ALLOWANCE: Duration = Duration::from_millis(125);
 
-/// How often it is tried: the bound is the gateway's, and a machine busy with other tests adds its own delays to some.
+/// How often it is tried; the bound holds for each.
 const ATTEMPTS: u32 = 5;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// The quickest of several refusals, all of which must say that the gateway is not ready.
-async fn quickest_refusal(how: &str, refused: impl AsyncFn() -> Failure) -> Duration {
-    let mut quickest = SOON;
+/// Each of several refusals says that the gateway is not ready, and comes in time.
+async fn assert_refused_soon(what: &str, refused: impl AsyncFn() -> Failure) {
+    let mut took = Vec::new();
     for _ in 0..ATTEMPTS {
         let began = Instant::now();
         let failure = within("a refusal", SOON, refused()).await;
-        quickest = quickest.min(began.elapsed());
-        assert_eq!(failure.status_and_code(), (503, -31010), "Redis {how}: {failure}");
+        took.push(began.elapsed());
+        assert_eq!(failure.status_and_code(), (503, -31010), "{what}: {failure}");
     }
-    quickest
+    assert!(took.iter().all(|took| *took < REFUSED_WITHIN + ALLOWANCE), "{what} was refused after {took:?}");
 }
 
 /// What must hold while Redis is away.
@@ -36,13 +37,15 @@ async fn assert_goes_on(fleet: &Fleet, cached: &Client, how: &str) {
         answer.unwrap_or_else(|failure| panic!("Redis {how}: {failure}"));
     }
     let new = async || Client::to(fleet.url(0)).open_session().await.expect_err("no session can be kept without Redis");
-    let took = quickest_refusal(how, new).await;
-    assert!(took < REFUSED_WITHIN + SLACK, "Redis {how}: a new session was refused after {took:?}");
+    assert_refused_soon(&format!("Redis {how}: a new session"), new).await;
 
     // Whether this one exists is not known, so it is no 404.
     let unknown = cached.with("mcp-session-id", "AAAAAAAAAAAAAAAAAAAAAA");
-    let took = quickest_refusal(how, async || unknown.call("echo", json!({})).await.unwrap_err()).await;
-    assert!(took < REFUSED_WITHIN + SLACK, "Redis {how}: a session that is not cached was refused after {took:?}");
+    let call = async || unknown.call("echo", json!({})).await.unwrap_err();
+    assert_refused_soon(&format!("Redis {how}: a session that is not cached"), call).await;
+    // The session is still there, for whoever has the fleet's Redis: it has not ended, and nobody may believe it has.
+    let end = async || cached.end_session().await.unwrap().failure().await;
+    assert_refused_soon(&format!("Redis {how}: the end of a session"), end).await;
     let health = fleet.plane(0).health("/health").await.unwrap().1;
     assert!(health.contains("unavailable"), "{health}");
 }

@@ -10,6 +10,10 @@ use tempfile::TempDir;
 /// An interpreter starts, on a machine busy with other tests.
 const STARTED: Duration = Duration::from_secs(30);
 
+/// Of the 47 checks of the conformance suite that server-everything passes by itself, in the pinned versions of both; two may depend
+/// on the clock.
+const CHECKS_PASSED_MIN: u32 = 45;
+
 async fn listening(url: &str) {
     eventually("the server answers", STARTED, async || Client::to(url).send("{}").await.ok()).await;
 }
@@ -95,7 +99,9 @@ async fn every_conformance_check_that_passes_directly_passes_through() {
     let fleet = fleet().redis().http(&url).start().await;
     let directly = lab.run_conformance(&url, dir.path()).await;
     let through = lab.run_conformance(&fleet.url(0), dir.path()).await;
-    assert!(directly.len() > 30, "{directly:?}");
+    // Of a suite that fails everywhere, everything would pass through.
+    let total: u32 = directly.values().sum();
+    assert!(directly.len() > 30 && total >= CHECKS_PASSED_MIN, "{total} checks pass directly: {directly:?}");
     for (scenario, passed) in &directly {
         assert!(
             through[scenario] >= *passed,
