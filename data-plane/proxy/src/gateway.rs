@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use shadowcat_config::{Config, Tls};
 use shadowcat_session::{MemoryStore, SessionStore, StoreOptions, StreamId};
 use shadowcat_upstream::Upstream;
@@ -19,6 +20,7 @@ use crate::listen::{Caps, Listener, TlsError, acceptor};
 use crate::observe::{Registry, UPKEEP_EVERY, store_metrics};
 use crate::route::{BuildError, Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
+use crate::stream::Detached;
 
 /// Where a gateway listens unless it is told otherwise.
 pub const DEFAULT_BIND: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -134,7 +136,12 @@ impl GatewayBuilder {
     pub async fn build(self) -> Result<Gateway, StartError> {
         let options = self.store_options();
         let store = self.store.unwrap_or_else(|| Arc::new(MemoryStore::new(options)));
+        let detached = Detached::new(
+            self.registry.gauge("shadowcat_streams_detached", "Streams that go on without a client.", vec![]),
+            self.registry.counter("shadowcat_streams_given_up_total", "Streams given up for want of a place.", vec![]),
+        );
         let shared = Arc::new(Shared {
+            detached,
             store,
             instance: self.instance,
             drain: Drain::default(),
@@ -227,17 +234,16 @@ impl Gateway {
         }
         let Stop { lame_duck, grace } = stop.await;
         tracing::info!(?grace, "draining");
-        let whole = shared.drain.run(lame_duck, grace).await;
-        for tracker in [&serving, caps.tasks(), &shared.tasks] {
+        let whole = shared.drain.run(lame_duck, grace, caps.tasks()).await;
+        for tracker in [&serving, &shared.tasks] {
             tracker.close();
         }
         upkeep.cancel();
         let _ = kept_up.await;
         let ended = async { tokio::join!(serving.wait(), caps.tasks().wait(), shared.tasks.wait()) };
         let _ = tokio::time::timeout(TASKS_GRACE, ended).await;
-        for upstream in runtime.load().upstreams() {
-            upstream.upstream.shutdown().await;
-        }
+        let runtime = runtime.load_full();
+        join_all(runtime.upstreams().map(|upstream| upstream.upstream.shutdown())).await;
         shared.store.shutdown().await;
         whole
     }

@@ -51,6 +51,17 @@ pub(crate) fn upstream_failed(route: &str, error: &UpstreamError) -> GatewayErro
     if error.sent { failure.may_have_run() } else { failure }
 }
 
+/// An upstream that began to answer and did not come to the end of a small answer.
+pub(crate) fn too_slow(route: &RouteRuntime) -> GatewayError {
+    let wait = route.config.timeouts.request;
+    let text = format!("upstream {} did not finish its answer within {wait:?} (timeouts.request)", route.target.name);
+    GatewayError::new(ErrorKind::UpstreamTimedOut, text)
+        .on_route(&route.name)
+        .at_upstream(&route.target.name)
+        .in_stage("body")
+        .may_have_run()
+}
+
 /// An upstream that answered, but not as the protocol allows; `what` goes on from "upstream NAME".
 pub(crate) fn broke_protocol(route: &RouteRuntime, what: &str) -> GatewayError {
     GatewayError::new(ErrorKind::UpstreamBrokeProtocol, format!("upstream {} {what}", route.target.name))

@@ -47,7 +47,10 @@ impl Service for Gate {
                 let exchange = Exchange { route: Arc::clone(route), shared: Arc::clone(&self.shared) };
                 self.serve(exchange, connection, request).await
             }
-            None => self.beside(&runtime, &request).await,
+            None => match self.door.check(&request, None) {
+                Ok(()) => self.beside(&runtime, &request).await,
+                Err(error) => refuse::answer(&error, None),
+            },
         };
         if self.shared.drain.is_announced() {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -69,9 +72,12 @@ impl Gate {
         let page = admit::asking_page(request.headers(), cors);
         let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
         let mut account = Account::open(&route.calls, of_a_call, connection, &request);
-        let answered = match admit::preflight(&request, cors) {
-            Some(response) => Ok(response),
-            None => self.pass(exchange, request, &mut account).await,
+        let answered = match self.door.check(&request, cors) {
+            Err(error) => Err(error.into()),
+            Ok(()) => match admit::preflight(&request, cors) {
+                Some(response) => Ok(response),
+                None => self.pass(exchange, request, &mut account).await,
+            },
         };
         let mut response = answered.unwrap_or_else(|refusal| {
             let error = account.refuse(*refusal.error);
@@ -90,12 +96,14 @@ impl Gate {
         request: Request<Incoming>,
         account: &mut Account,
     ) -> Result<Response<GatewayBody>, Refusal> {
-        self.door.check(&request, exchange.route.config.cors.as_ref())?;
         match *request.method() {
             Method::POST => {
                 let (head, body) = request.into_parts();
                 let message = admit::read(&head.headers, body).await?;
                 account.name(&message);
+                if message.method() == Some("subscriptions/listen") {
+                    account.let_the_drain_pass();
+                }
                 match route::era(&message, &head.headers) {
                     shadowcat_mcp::Era::Modern => route::post_modern(exchange, head.headers, message, account).await,
                     shadowcat_mcp::Era::Legacy => route::post_legacy(exchange, head.headers, message, account).await,

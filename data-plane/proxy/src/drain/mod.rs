@@ -11,9 +11,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
-/// How long a drain may take, from its announcement to the moment at which what is left is cut: the default termination grace
-/// of Kubernetes.
-pub const GRACE: Duration = Duration::from_secs(30);
+/// How long a drain may take, from its announcement to the moment at which what is left is cut: what the default termination
+/// grace of Kubernetes (30 s) leaves when children and leases have had their time.
+pub const GRACE: Duration = Duration::from_secs(25);
 
 /// The door stays open this long after the announcement, so that load balancers that poll readiness each second have
 /// turned away before a connection could be refused.
@@ -74,14 +74,17 @@ impl Drain {
         self.over.cancelled().await;
     }
 
-    /// Goes through the three moments and returns when every call has ended or `grace` has passed; true if none was cut.
-    pub async fn run(&self, lame_duck: Duration, grace: Duration) -> bool {
+    /// Goes through the three moments and returns when every call has ended and its answer has left through its connection, or
+    /// when `grace` has passed; true if none was cut.
+    pub async fn run(&self, lame_duck: Duration, grace: Duration, connections: &TaskTracker) -> bool {
         let deadline = Instant::now() + grace;
         self.announced.cancel();
         tokio::time::sleep(lame_duck.min(grace)).await;
         self.closed.cancel();
         self.calls.close();
-        let finished = tokio::time::timeout_at(deadline, self.calls.wait()).await.is_ok();
+        connections.close();
+        let all = async { tokio::join!(self.calls.wait(), connections.wait()) };
+        let finished = tokio::time::timeout_at(deadline, all).await.is_ok() || self.calls.is_empty();
         self.over.cancel();
         finished
     }
@@ -94,8 +97,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drain_waits_for_calls_and_for_no_longer() {
         let drain = Drain::default();
-        let guard = drain.guard();
-        let running = tokio::join!(drain.run(LAME_DUCK, GRACE), async {
+        let (guard, no_connections) = (drain.guard(), TaskTracker::new());
+        let running = tokio::join!(drain.run(LAME_DUCK, GRACE, &no_connections), async {
             drain.announced().await;
             tokio::time::sleep(Duration::from_secs(5)).await;
             drop(guard);
@@ -106,9 +109,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_call_that_does_not_end_is_cut_when_the_grace_is_over() {
         let drain = Drain::default();
-        let _guard = drain.guard();
+        let (_guard, no_connections) = (drain.guard(), TaskTracker::new());
         let began = Instant::now();
-        assert!(!drain.run(LAME_DUCK, GRACE).await);
+        assert!(!drain.run(LAME_DUCK, GRACE, &no_connections).await);
         assert_eq!(began.elapsed(), GRACE);
     }
 }

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) use activity::CallOnConnection;
@@ -27,6 +28,10 @@ use crate::stream::GatewayBody;
 
 /// After a failed `accept` (no file descriptor left, most often) the loop breathes before it asks again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A silent connection is asked after this whether its peer is still there, and given up when it has not answered for as long
+/// again.
+const TCP_KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 /// What answers requests. One per listener.
 pub(crate) trait Service: Send + Sync + 'static {
@@ -84,6 +89,9 @@ impl Listener {
         if let Err(error) = socket.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY not set");
         }
+        if let Err(error) = ask_whether_alive(&socket) {
+            tracing::debug!(%error, "TCP keep-alive not set");
+        }
         let (service, drain, tls) = (Arc::clone(service), drain.clone(), self.tls.clone());
         self.caps.tasks().spawn(async move {
             let ended = match tls {
@@ -97,4 +105,13 @@ impl Listener {
             drop(permit);
         });
     }
+}
+
+/// A client that vanished without a word would hold its stream for ever: TCP asks it.
+fn ask_whether_alive(socket: &TcpStream) -> io::Result<()> {
+    sockopt::set_socket_keepalive(socket, true)?;
+    sockopt::set_tcp_keepidle(socket, TCP_KEEP_ALIVE)?;
+    sockopt::set_tcp_keepintvl(socket, TCP_KEEP_ALIVE / 4)?;
+    sockopt::set_tcp_keepcnt(socket, 4)?;
+    Ok(())
 }

@@ -151,7 +151,8 @@ impl RouteCalls {
         if let Some(series) = self.tools.get(tool) {
             return Arc::clone(&series);
         }
-        let confirmed = matches!(outcome, Outcome::Ok | Outcome::ToolError);
+        // Servers may say `isError` to a name they do not know.
+        let confirmed = outcome == Outcome::Ok;
         let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
         let series = self.tools.entry(name.into());
         Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, "tools/call", name)))

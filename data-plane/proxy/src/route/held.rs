@@ -71,9 +71,6 @@ impl HeldSessions {
         message: Envelope,
     ) -> Result<(Response<UpstreamBody>, Option<HeldLease>), GatewayError> {
         let route = &*exchange.route;
-        if message.kind() != Kind::Request {
-            return Ok((accepted(), None));
-        }
         if let Some(version) = self.without_sessions() {
             let held = Held { id: None, version };
             let response = send(route, &held, headers, message).await?;
@@ -82,6 +79,9 @@ impl HeldSessions {
                 *self.sessionless.write().unwrap_or_else(PoisonError::into_inner) = None;
             }
             return Ok((response, None));
+        }
+        if message.kind() != Kind::Request {
+            return Ok((accepted(), None));
         }
         let mut lease = self.lease(exchange).await?;
         let known = lease.held.clone();
@@ -93,7 +93,9 @@ impl HeldSessions {
         let (again, its_headers) = (message.clone(), headers.clone());
         let response = send(route, &held, headers, message).await?;
         if response.status() != StatusCode::NOT_FOUND || held.id.is_none() {
-            return Ok((response, Some(lease)));
+            // Many servers say 400 where they mean that the session is gone: the next call opens another.
+            let keep = !response.status().is_client_error();
+            return Ok((response, keep.then_some(lease)));
         }
         // The upstream has forgotten the session and so did nothing: the one retry runs the call for the first time.
         let held = lease.open().await?;

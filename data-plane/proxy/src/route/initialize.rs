@@ -10,7 +10,7 @@ use shadowcat_config::SessionMode;
 use shadowcat_mcp::header::{SESSION_ID, is_event_stream};
 use shadowcat_mcp::sse::Decoder;
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, Limits, ProtocolVersion};
-use shadowcat_session::{NewSession, Owner, Principal, UpstreamSession};
+use shadowcat_session::{NewSession, Owner, Principal, StoreError, UpstreamSession};
 use shadowcat_upstream::{Call, UpstreamBody, Verb};
 
 use super::headers::for_upstream;
@@ -41,6 +41,10 @@ pub(super) async fn open(
         let text = format!("params.capabilities is larger than {CAPABILITIES_BYTES_MAX} bytes: declare less");
         return Err(answer.refusal(GatewayError::new(ErrorKind::InvalidRequest, text)));
     }
+    if let Err(away) = exchange.shared.store.health() {
+        // Before the server opens a session that we could not keep.
+        return Err(answer.refusal(refuse::store_failed(&route.name, &StoreError::Unavailable(away))));
+    }
     let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None };
     let response = route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if !response.status().is_success() {
@@ -61,7 +65,7 @@ pub(super) async fn open(
                 reply.headers_mut().insert(SESSION_ID, id);
             }
             Err(error) => {
-                abandon(route, upstream_id).await;
+                abandon(exchange, upstream_id);
                 return Err(answer.refusal(error));
             }
         }
@@ -97,15 +101,16 @@ async fn create(
         .map_err(|_| GatewayError::new(ErrorKind::Internal, "the session id is not a header value"))
 }
 
-/// Gives the upstream's session back when ours could not be opened.
-async fn abandon(route: &RouteRuntime, upstream_id: Option<HeaderValue>) {
-    if upstream_id.is_none() {
-        return;
-    }
-    let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: upstream_id };
-    if let Err(error) = route.call(call).await {
-        tracing::debug!(route = %route.name, %error, "upstream session not ended");
-    }
+/// Gives the upstream's session back when ours could not be opened. Nobody waits for it.
+fn abandon(exchange: &Exchange, upstream_id: Option<HeaderValue>) {
+    let Some(session) = upstream_id else { return };
+    let route = Arc::clone(&exchange.route);
+    exchange.shared.tasks.spawn(async move {
+        let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) };
+        if let Err(error) = route.call(call).await {
+            tracing::debug!(route = %route.name, %error, "upstream session not ended");
+        }
+    });
 }
 
 /// A server's answer to `initialize`.
@@ -121,7 +126,10 @@ impl Initialized {
         let streamed = response.headers().get(CONTENT_TYPE).is_some_and(is_event_stream);
         let status = response.status();
         let mut body = response.into_body();
-        let bytes = if streamed { first_response(route, &mut body).await? } else { whole(route, &mut body).await? };
+        let reading =
+            async { if streamed { first_response(route, &mut body).await } else { whole(route, &mut body).await } };
+        let wait = route.config.timeouts.request;
+        let bytes = tokio::time::timeout(wait, reading).await.map_err(|_elapsed| refuse::too_slow(route))??;
         let answer = Envelope::read(bytes.clone(), Limits::default()).map_err(|error| {
             broke_protocol(route, &format!("answered initialize (status {}) with {error}", status.as_u16()))
         })?;

@@ -56,7 +56,9 @@ impl From<GatewayError> for Refusal {
 /// Which era a message belongs to: the body says, and the header where the body is silent (MCP 2026-07-28, "Versioning").
 pub(crate) fn era(message: &Envelope, headers: &HeaderMap) -> Era {
     let modern_body = message.meta_protocol_version().is_some() || message.method() == Some("server/discover");
-    if modern_body || header_version(headers).is_ok_and(|version| version.is_some_and(is_modern)) {
+    // `initialize` is of the legacy era whatever its header says: there is none in the other.
+    let may_be_modern = message.method() != Some("initialize");
+    if modern_body || may_be_modern && header_version(headers).is_ok_and(|version| version.is_some_and(is_modern)) {
         return Era::Modern;
     }
     Era::Legacy

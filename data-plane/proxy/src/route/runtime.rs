@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use http::Response;
 use shadowcat_config::{Config, Route, RouteTimeouts};
 use shadowcat_session::SessionStore;
@@ -16,6 +17,7 @@ use super::build::{BuildError, Factory};
 use super::held::HeldSessions;
 use crate::drain::Drain;
 use crate::observe::{Registry, RouteCalls};
+use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
 const RETIREMENT_MAX: Duration = Duration::from_secs(300);
@@ -32,6 +34,7 @@ pub(crate) struct Shared {
     /// Tasks that outlive a call: detached streams, replays, retiring upstreams.
     pub(crate) tasks: TaskTracker,
     pub(crate) registry: Registry,
+    pub(crate) detached: Arc<Detached>,
 }
 
 /// A configuration in use. Immutable: a change makes another one.
@@ -95,15 +98,23 @@ impl Runtime {
         self.upstreams.values()
     }
 
-    /// Stops what the next configuration does not take over, each when its last call has ended.
-    pub(crate) fn retire(&self, next: &Self, tasks: &TaskTracker) {
-        for (name, old) in &self.upstreams {
-            let kept = next.upstreams.get(name).is_some_and(|new| Arc::ptr_eq(new, old));
-            if !kept {
-                let old = Arc::clone(old);
-                tasks.spawn(async move { old.stop_when_idle().await });
-            }
+    /// Stops what the next configuration does not take over: first whoever has read this one must be done with it, then each
+    /// upstream's last call must have ended.
+    pub(crate) fn retire(self: Arc<Self>, next: &Self, tasks: &TaskTracker) {
+        let kept = |old: &UpstreamRuntime| next.upstreams().any(|new| Arc::ptr_eq(&new.upstream, &old.upstream));
+        let retiring: Vec<_> = self.upstreams().filter(|old| !kept(old)).map(Arc::clone).collect();
+        if retiring.is_empty() {
+            return;
         }
+        tasks.spawn(async move {
+            let read_by_nobody = async {
+                while Arc::strong_count(&self) > 1 {
+                    tokio::time::sleep(RETIREMENT_LOOK).await;
+                }
+            };
+            let _ = tokio::time::timeout(RETIREMENT_MAX, read_by_nobody).await;
+            join_all(retiring.iter().map(|upstream| upstream.stop_when_idle())).await;
+        });
     }
 }
 
@@ -123,8 +134,6 @@ impl UpstreamRuntime {
                 tokio::time::sleep(RETIREMENT_LOOK).await;
             }
         };
-        // One look's delay lets calls that have just read the old configuration reach it.
-        tokio::time::sleep(RETIREMENT_LOOK).await;
         if tokio::time::timeout(RETIREMENT_MAX, idle).await.is_err() {
             tracing::warn!(upstream = %self.name, "retired upstream still had calls and was stopped");
         }

@@ -21,7 +21,7 @@ pub(crate) struct Account {
     began: Instant,
     outcome: Outcome,
     lease: Option<HeldLease>,
-    _drain: Option<DrainGuard>,
+    drain: Option<DrainGuard>,
     _connection: CallOnConnection,
 }
 
@@ -42,7 +42,7 @@ impl Account {
             began: Instant::now(),
             outcome: Outcome::Abandoned,
             lease: None,
-            _drain: drain,
+            drain,
             _connection: connection,
         }
     }
@@ -78,6 +78,11 @@ impl Account {
             Severity::Error => tracing::error!(%route, %method, %request, session, trace, %error, "call failed"),
         }
         error
+    }
+
+    /// A drain ends this one's stream instead of waiting for it.
+    pub(crate) fn let_the_drain_pass(&mut self) {
+        self.drain = None;
     }
 
     /// Keeps an upstream session to this call until its end.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALT_SVC, CONNECTION,
+    CONTENT_LENGTH, CONTENT_TYPE, LOCATION, SET_COOKIE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body::Body;
 use shadowcat_mcp::header::{SESSION_ID, is_event_stream, is_json};
@@ -21,14 +24,28 @@ use crate::route::{Exchange, Refusal};
 /// error; larger ones are passed on as they come.
 const CHECKED_BYTES_MAX: usize = 64 * 1024;
 
+/// What an upstream says to its own client only. CORS, cookies and where else it can be reached are the gateway's to say.
+const ENDING_HERE: [HeaderName; 8] = [
+    SESSION_ID,
+    CONNECTION,
+    SET_COOKIE,
+    LOCATION,
+    ALT_SVC,
+    ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_ALLOW_CREDENTIALS,
+    ACCESS_CONTROL_EXPOSE_HEADERS,
+];
+
 /// Tells reverse proxies in front of us not to hold events back (MCP 2026-07-28, "Transports").
-const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The answer that is due to one message.
 #[derive(Debug)]
 pub(crate) struct Answer {
     exchange: Exchange,
     kind: Due,
+    /// Its stream ends when its client says so, and a drain does not wait for it (MCP 2026-07-28, "Subscriptions").
+    endless: bool,
 }
 
 #[derive(Debug)]
@@ -47,18 +64,19 @@ impl Answer {
             (Kind::Request, Some(id)) => Due::Response { id: id.to_owned(), json: id.as_json().into() },
             _ => Due::Receipt,
         };
-        Self { exchange: exchange.clone(), kind }
+        Self { exchange: exchange.clone(), kind, endless: message.method() == Some("subscriptions/listen") }
     }
 
     pub(crate) fn to_nothing(exchange: &Exchange) -> Self {
-        Self { exchange: exchange.clone(), kind: Due::Stream }
+        Self { exchange: exchange.clone(), kind: Due::Stream, endless: true }
     }
 
     /// To the request that a resumed stream answers, given by its id's JSON text.
     pub(crate) fn resumed(exchange: &Exchange, request: Option<&str>) -> Self {
         let due =
             request.and_then(|json| Some(Due::Response { id: Id::from_json(json)?.to_owned(), json: json.into() }));
-        Self { exchange: exchange.clone(), kind: due.unwrap_or(Due::Stream) }
+        let endless = due.is_none();
+        Self { exchange: exchange.clone(), kind: due.unwrap_or(Due::Stream), endless }
     }
 
     /// The id of the request, as JSON text.
@@ -85,8 +103,9 @@ impl Answer {
         account: &mut Account,
     ) -> Result<Response<GatewayBody>, Refusal> {
         let (mut head, body) = response.into_parts();
-        head.headers.remove(SESSION_ID);
-        head.headers.remove(CONNECTION);
+        for name in &ENDING_HERE {
+            head.headers.remove(name);
+        }
         head.extensions.clear();
         let body = match media(&head.headers) {
             Media::Events if head.status.is_success() => {
@@ -114,10 +133,11 @@ impl Answer {
     /// The upstream's events, with what is needed to number, log and finish them.
     fn stream(&self, body: UpstreamBody, log: Option<EventLog>, trace: Option<Box<str>>) -> EventStream {
         let Exchange { route, shared } = &self.exchange;
-        let (awaits, reconnect) = match &self.kind {
-            Due::Response { id, .. } => (Awaits::Answer(id.clone()), None),
-            Due::Receipt | Due::Stream => (Awaits::Nothing, Some((shared.drain.announcement(), RECONNECT_AFTER))),
+        let awaits = match &self.kind {
+            Due::Response { id, .. } => Awaits::Answer(id.clone()),
+            Due::Receipt | Due::Stream => Awaits::Nothing,
         };
+        let reconnect = self.endless.then(|| (shared.drain.announcement(), RECONNECT_AFTER));
         let settings = EventStreamSettings {
             awaits,
             log,
@@ -126,6 +146,8 @@ impl Answer {
             trace,
             reconnect,
             tasks: shared.tasks.clone(),
+            drain: shared.drain.clone(),
+            detached: Arc::clone(&shared.detached),
             open: route.calls.streams.clone(),
         };
         EventStream::new(body, settings)
@@ -139,8 +161,11 @@ impl Answer {
         account: &mut Account,
     ) -> Result<GatewayBody, GatewayError> {
         let route = &self.exchange.route;
-        let begin =
-            gather(&mut body, CHECKED_BYTES_MAX).await.map_err(|error| refuse::upstream_failed(&route.name, &error))?;
+        let reading = gather(&mut body, CHECKED_BYTES_MAX);
+        let begin = tokio::time::timeout(route.config.timeouts.request, reading)
+            .await
+            .map_err(|_elapsed| refuse::too_slow(route))?
+            .map_err(|error| refuse::upstream_failed(&route.name, &error))?;
         if !body.is_end_stream() && begin.len() > CHECKED_BYTES_MAX {
             return Ok(GatewayBody::relayed(begin, body));
         }

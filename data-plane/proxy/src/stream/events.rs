@@ -17,15 +17,22 @@ use shadowcat_mcp::sse::{self, Decoder, Event};
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, Limits, RequestId};
 use shadowcat_session::StreamState;
 use shadowcat_upstream::{UpstreamBody, UpstreamError};
+use tokio::time::Sleep;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tokio_util::task::TaskTracker;
 
+use super::detached::Detached;
 use super::event_log::EventLog;
+use crate::drain::Drain;
 use crate::observe::Outcome;
 use crate::refuse;
 
 /// One event of an upstream may be this large: a message of [`Limits::default`] with its field names.
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024 + 64 * 1024;
+
+/// A stream is over with its answer (MCP 2025-11-25, "Transports": the server should close it then). One that stays open is
+/// closed by us after this, so that it holds neither its client nor a drain.
+const LINGER_MAX: Duration = Duration::from_secs(1);
 
 /// What a stream is there for.
 #[derive(Debug, Clone)]
@@ -50,6 +57,8 @@ pub(crate) struct EventStreamSettings {
     pub(crate) reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     /// Where the stream is finished when its client has left.
     pub(crate) tasks: TaskTracker,
+    pub(crate) drain: Drain,
+    pub(crate) detached: Arc<Detached>,
     /// Streams open to clients.
     pub(crate) open: Gauge,
 }
@@ -66,7 +75,8 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(upstream: UpstreamBody, settings: EventStreamSettings) -> Self {
-        let EventStreamSettings { awaits, log, route, upstream: name, trace, reconnect, tasks, open } = settings;
+        let EventStreamSettings { awaits, log, route, upstream: name, trace, reconnect, tasks, drain, detached, open } =
+            settings;
         open.increment(1.0);
         let pump = Pump {
             upstream,
@@ -81,6 +91,9 @@ impl EventStream {
             name,
             trace,
             reconnect,
+            lingering: None,
+            drain,
+            detached,
             ended: false,
         };
         Self { pump: Some(Box::new(pump)), closing: None, outcome: None, tasks, open }
@@ -142,6 +155,10 @@ pub(super) struct Pump {
     name: Arc<str>,
     trace: Option<Box<str>>,
     reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
+    /// Runs once the answer is there and the upstream does not close.
+    lingering: Option<Pin<Box<Sleep>>>,
+    pub(super) drain: Drain,
+    pub(super) detached: Arc<Detached>,
     ended: bool,
 }
 
@@ -164,16 +181,28 @@ impl Pump {
                 self.ended = true;
                 continue;
             }
-            match ready!(Pin::new(&mut self.upstream).poll_burst(cx, &mut self.chunks)) {
-                Some(Ok(())) => self.take_chunks(),
-                Some(Err(error)) => self.fail(&error),
-                None => self.finish(),
+            match Pin::new(&mut self.upstream).poll_burst(cx, &mut self.chunks) {
+                Poll::Ready(Some(Ok(()))) => self.take_chunks(),
+                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(None) => self.finish(),
+                Poll::Pending => ready!(self.poll_lingering(cx)),
             }
             // What was just logged is on its way before the client has it.
             if let Some(log) = &mut self.log {
                 let _ = log.poll_room(cx);
             }
         }
+    }
+
+    /// Ends a stream that its upstream keeps open although its answer is there.
+    fn poll_lingering(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.outcome.is_none() {
+            return Poll::Pending;
+        }
+        let lingering = self.lingering.get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER_MAX)));
+        ready!(lingering.as_mut().poll(cx));
+        self.ended = true;
+        Poll::Ready(())
     }
 
     fn take_chunks(&mut self) {
@@ -202,10 +231,10 @@ impl Pump {
         let upstream_id = event.id();
         self.resumable_upstream |= upstream_id.is_some();
         match &mut self.log {
-            Some(log) if !event.is_comment_only() => {
-                let id = log.push(upstream_id, event.lines_without_id());
-                event.write_with_id(id.to_string().as_bytes(), &mut self.out);
-            }
+            Some(log) if !event.is_comment_only() => match log.push(upstream_id, event.lines_without_id()) {
+                Some(id) => event.write_with_id(id.to_string().as_bytes(), &mut self.out),
+                None => event.write_without_id(&mut self.out),
+            },
             // Without a log there is nothing to resume, so an id would promise too much.
             _ => event.write_without_id(&mut self.out),
         }
@@ -264,7 +293,7 @@ impl Pump {
         let message = failure.to_json(Some(&request.to_json()));
         let mut lines = BytesMut::with_capacity(message.len() + 16);
         sse::encode(&mut lines, None, None, None, &message);
-        let id = self.log.as_mut().map(|log| log.push(None, lines.freeze()).to_string());
+        let id = self.log.as_mut().and_then(|log| log.push(None, lines.freeze())).map(|id| id.to_string());
         sse::encode(&mut self.out, None, id.as_deref().map(str::as_bytes), None, &message);
         self.outcome = Some(Outcome::Failed);
     }

@@ -14,5 +14,6 @@ mod resume;
 pub(crate) use account::Account;
 pub(crate) use answer::{Answer, gather};
 pub(crate) use body::GatewayBody;
+pub(crate) use detached::Detached;
 pub(crate) use event_log::EventLog;
 pub(crate) use resume::resume;

@@ -12,6 +12,7 @@ use shadowcat_mcp::{ErrorKind, GatewayError, sse};
 use shadowcat_session::{Event, EventId, Session, StreamHead, StreamPage, StreamState};
 use tokio::sync::mpsc;
 
+use super::answer::X_ACCEL_BUFFERING;
 use super::{Account, Answer, EventLog, GatewayBody};
 use crate::observe::Outcome;
 use crate::refuse;
@@ -45,6 +46,7 @@ pub(crate) async fn resume(
     tasks.spawn(replay.run(page));
     let mut response = Response::new(GatewayBody::sent(receiver));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     Ok(response)
 }
 
@@ -80,8 +82,7 @@ impl Left {
         let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
         let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
         let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
-        let mut log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last.stream, head, last.seq);
-        log.claim().await;
+        let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last, head);
         answer.relay(response, Some(log), account).await
     }
 }
@@ -149,9 +150,9 @@ impl Replay {
         sse::encode(&mut lines, None, None, None, &failure.to_json(Some(request)));
         let head = StreamHead { writer: Arc::clone(&self.exchange.shared.instance), ..head.clone() };
         let store = Arc::clone(&self.exchange.shared.store);
-        let mut log = EventLog::resumed(store, self.session.id, self.last.stream, head, self.last.seq);
+        let mut log = EventLog::resumed(store, self.session.id, self.last, head);
         let lines = lines.freeze();
-        let id = log.push(None, lines.clone());
+        let Some(id) = log.push(None, lines.clone()) else { return };
         log.close(StreamState::Complete).await;
         let event = Event { seq: id.seq, upstream_id: None, lines };
         // A client that has left learns it when it comes back.

@@ -72,9 +72,11 @@ impl HttpUpstream {
 
     async fn exchange(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
         let slot = self.slots.take().await?;
-        let idle = match call.verb {
-            Verb::Post(_) | Verb::Delete => Idle::after(self.settings.idle),
+        let idle = match &call.verb {
             Verb::Get => Idle::never(),
+            // A subscription may have nothing to say for as long as a GET stream (MCP 2026-07-28, "Subscriptions").
+            Verb::Post(message) if message.method() == Some("subscriptions/listen") => Idle::never(),
+            Verb::Post(_) | Verb::Delete => Idle::after(self.settings.idle),
         };
         let answered = self.send(self.request(call)).await?;
         Ok(wrap(answered, idle, slot))

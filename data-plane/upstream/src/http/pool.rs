@@ -90,6 +90,17 @@ impl Pool {
                 Err(Unanswered::Failed(error)) => return Err(failure::of_request(name, &error)),
             }
         }
+        // Boxed: a call on a resting connection carries no room for making one.
+        Box::pin(self.request_anew(settings, request)).await
+    }
+
+    /// Sends a request on the shared connection, or on a new one.
+    async fn request_anew(
+        &self,
+        settings: &HttpSettings,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Answered, UpstreamError> {
+        let name = &settings.name;
         if let Some(sender) = self.shared() {
             return self.multiplex(sender, request).await.map_err(|error| failure::of_request(name, &error));
         }
