@@ -55,6 +55,20 @@ async fn the_preflight_of_an_allowed_page_is_told_what_it_may_send() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_preflight_of_a_foreign_page_is_refused() {
+    let upstream = Upstream::start().await;
+    let fleet = shared(&upstream).await;
+    let nearly = format!("{PAGE}.evil.example");
+    for origin in [STRANGER, "null", "http://inspector.example.com", &nearly] {
+        let reply = asking(&fleet, origin).exchange(Method::OPTIONS, Bytes::new()).await.unwrap();
+        assert_eq!(reply.status(), 403, "{origin}");
+        for name in ["access-control-allow-origin", "access-control-allow-methods"] {
+            assert_eq!(reply.headers().get(name), None, "{origin}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowed_page_may_read_the_session_and_the_refusals_of_its_calls() {
     let upstream = Upstream::start().await;
     let fleet = shared(&upstream).await;
