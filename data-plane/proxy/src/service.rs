@@ -18,6 +18,9 @@ use crate::refuse;
 use crate::route::{self, Exchange, Refusal, Runtime, Shared};
 use crate::stream::{Account, GatewayBody};
 
+/// As many paths as a person who mistyped one wants to read.
+const ROUTES_SHOWN: usize = 5;
+
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Faces {
@@ -129,9 +132,11 @@ impl Gate {
             "/health/live" => Health::live(),
             "/metrics" if operators => self.metrics(runtime).await,
             path => {
-                let known = runtime.config.routes().iter().map(|route| &*route.matches.path).collect::<Vec<_>>();
-                let message =
-                    format!("no route serves {path:?} with this host and these headers; there is {}", known.join(", "));
+                let routes = runtime.config.routes().iter().take(ROUTES_SHOWN);
+                let shown = routes.map(|route| &*route.matches.path).collect::<Vec<_>>().join(", ");
+                let message = format!(
+                    "no route serves {path:?} with this host and these headers: call one that is, such as {shown}"
+                );
                 let error = GatewayError::new(ErrorKind::NoRoute, message);
                 refuse::answer(&error, None)
             }

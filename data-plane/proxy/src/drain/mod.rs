@@ -19,8 +19,9 @@ pub const GRACE: Duration = Duration::from_secs(25);
 /// turned away before a connection could be refused.
 pub const LAME_DUCK: Duration = Duration::from_secs(2);
 
-/// Clients of streams that end with the drain are told to come back after this: at once, but not in the same instant.
-pub(crate) const RECONNECT_AFTER: Duration = Duration::from_millis(500);
+/// Clients of streams that end with the drain are told to come back after a time in this range, in milliseconds: soon, but not
+/// all in the same instant.
+const RECONNECT_AFTER_MS: std::ops::RangeInclusive<u64> = 250..=1500;
 
 /// The state of a drain; clones share it.
 #[derive(Debug, Clone, Default)]
@@ -56,6 +57,11 @@ impl Drain {
     /// [`announced`](Self::announced) as a future that a stream can own.
     pub(crate) fn announcement(&self) -> Pin<Box<WaitForCancellationFutureOwned>> {
         Box::pin(self.announced.clone().cancelled_owned())
+    }
+
+    /// When a client whose stream ends with the drain is to come back.
+    pub(crate) fn reconnect_after() -> Duration {
+        Duration::from_millis(fastrand::u64(RECONNECT_AFTER_MS))
     }
 
     /// Resolves when no new connection is accepted any more.

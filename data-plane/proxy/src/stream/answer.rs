@@ -15,7 +15,7 @@ use shadowcat_upstream::{UpstreamBody, UpstreamError};
 
 use super::events::{Awaits, EventStream, EventStreamSettings};
 use super::{Account, EventLog, GatewayBody};
-use crate::drain::RECONNECT_AFTER;
+use crate::drain::Drain;
 use crate::observe::Outcome;
 use crate::refuse::{self, broke_protocol};
 use crate::route::{Exchange, Refusal};
@@ -137,7 +137,7 @@ impl Answer {
             Due::Response { id, .. } => Awaits::Answer(id.clone()),
             Due::Receipt | Due::Stream => Awaits::Nothing,
         };
-        let reconnect = self.endless.then(|| (shared.drain.announcement(), RECONNECT_AFTER));
+        let reconnect = self.endless.then(|| (shared.drain.announcement(), Drain::reconnect_after()));
         let settings = EventStreamSettings {
             awaits,
             log,

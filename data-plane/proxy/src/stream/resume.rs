@@ -21,7 +21,8 @@ use crate::route::{Exchange, Refusal, call_get};
 /// Events read from the log at once: what a client's buffer takes in one go.
 const PAGE_EVENTS: usize = 64;
 
-/// Pages that wait for the client; with the one being read, this bounds what a slow client makes us hold.
+/// Pages that wait for the client; with the one being read, this bounds what a slow client makes us hold. Beyond it the log is
+/// not read, so nothing is lost and nothing is counted.
 const PAGES_WAITING: usize = 2;
 
 /// Answers a GET that carries `Last-Event-ID`.
