@@ -1,15 +1,14 @@
 //! What a connection is doing, as its socket must know it to tell a slow client from an idle one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Shared by a connection's socket and the calls that run on it.
 #[derive(Debug, Default)]
 pub(crate) struct Activity {
     calls: AtomicU32,
-    /// Complete heads so far; it may wrap.
-    heads: AtomicU32,
-    seen_a_head: AtomicBool,
+    /// Complete heads so far.
+    heads: AtomicU64,
     multiplexed: AtomicBool,
 }
 
@@ -32,19 +31,18 @@ impl Activity {
         if version == http::Version::HTTP_2 {
             self.multiplexed.store(true, Ordering::Relaxed);
         }
-        self.seen_a_head.store(true, Ordering::Relaxed);
         self.heads.fetch_add(1, Ordering::Relaxed);
         self.calls.fetch_add(1, Ordering::Relaxed);
         CallOnConnection(Arc::clone(self))
     }
 
     /// Tells whether a head has been completed since the last look: a call may begin and end between two.
-    pub(crate) fn heads(&self) -> u32 {
+    pub(crate) fn heads(&self) -> u64 {
         self.heads.load(Ordering::Relaxed)
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        if !self.seen_a_head.load(Ordering::Relaxed) {
+        if self.heads() == 0 {
             Phase::Fresh
         } else if self.calls.load(Ordering::Relaxed) > 0 {
             Phase::Busy

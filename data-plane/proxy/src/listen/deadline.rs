@@ -32,7 +32,7 @@ pub(crate) struct DeadlineIo<S> {
     io: S,
     activity: Arc<Activity>,
     /// Heads that were complete when the phase below was entered.
-    heads: u32,
+    heads: u64,
     /// When that was.
     since: Instant,
     reading: Reading,

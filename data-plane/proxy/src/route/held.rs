@@ -31,7 +31,7 @@ const HELD_WAIT: Duration = Duration::from_secs(1);
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
-/// The held sessions of a route: at most [`HELD_MAX`].
+/// The held sessions of an upstream: at most [`HELD_MAX`].
 #[derive(Debug)]
 pub(crate) struct HeldSessions {
     permits: Arc<Semaphore>,

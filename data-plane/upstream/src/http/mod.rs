@@ -170,8 +170,8 @@ impl Upstream for HttpUpstream {
         }
     }
 
-    /// Refuses further calls. Exchanges under way go on until their bodies are dropped; idle connections close when the
-    /// upstream is dropped.
+    /// Refuses further calls. HTTP/1.1 exchanges under way go on until their bodies are dropped; connections at rest, and a shared
+    /// HTTP/2 one with what is on it, close when the upstream is dropped.
     async fn shutdown(&self) {
         self.slots.close();
     }
