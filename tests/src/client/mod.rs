@@ -87,8 +87,10 @@ impl Client {
             self.headers.insert(SESSION_HEADER, session);
         }
         let initialized = self.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await?;
-        assert_eq!(initialized.status(), StatusCode::ACCEPTED, "notifications/initialized");
-        Ok(self)
+        match initialized.status() {
+            StatusCode::ACCEPTED => Ok(self),
+            status => Err(Failure::unreadable(status, "notifications/initialized was not accepted")),
+        }
     }
 
     /// The same client, session included, at another URL.

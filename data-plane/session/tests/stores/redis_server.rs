@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisResult};
+use redis::{Client, InfoDict, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
@@ -44,12 +44,13 @@ impl RedisServer {
 
     /// False if the process ended instead.
     async fn answers(&mut self) -> bool {
-        let client = self.client();
+        let (client, process) = (self.client(), self.process.id());
         let mut ended = false;
         eventually("redis-server answers", START, || {
             ended = self.process.try_wait().unwrap().is_some();
             let client = client.clone();
-            async move { ended || ping(&client).await.is_ok() }
+            // Another test's Redis answers too, if it was quicker to take the port.
+            async move { ended || process_of(&client).await.is_ok_and(|answering| answering == process) }
         })
         .await;
         !ended
@@ -122,7 +123,8 @@ fn spawn(port: u16, directory: &TempDir) -> Child {
         .expect("redis-server must be installed to run these tests")
 }
 
-async fn ping(client: &Client) -> RedisResult<()> {
+async fn process_of(client: &Client) -> RedisResult<u32> {
     let mut connection = client.get_multiplexed_async_connection().await?;
-    redis::cmd("PING").query_async(&mut connection).await
+    let info: InfoDict = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+    Ok(info.get("process_id").unwrap_or_default())
 }
