@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admit::Door;
 use crate::drain::{Drain, GRACE, LAME_DUCK};
-use crate::listen::{Caps, Listener, TlsError, acceptor};
+use crate::listen::{CLIENTS_MAX, Caps, Listener, OPERATORS_MAX, TlsError, acceptor};
 use crate::observe::{Registry, UPKEEP_EVERY, store_metrics};
 use crate::route::{BuildError, Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
@@ -148,31 +148,33 @@ impl GatewayBuilder {
             tasks: TaskTracker::new(),
             registry: self.registry.clone(),
         });
-        let factory = Factory::new(self.registry.clone(), self.upstreams);
+        let factory = Factory::new(self.registry.clone(), shared.drain.clone(), self.upstreams);
         let runtime = Arc::new(ArcSwap::from_pointee(Runtime::build(self.config, None, &factory)?));
         let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
-        let caps = caps(&self.registry);
-        let clients = listen(self.bind, tls, &caps).await?;
+        let connections = TaskTracker::new();
+        let caps = |max, tasks| caps(max, &self.registry, tasks);
+        let clients = listen(self.bind, tls, caps(CLIENTS_MAX, &connections)).await?;
         let operators = match self.operations {
-            Some(address) => Some(listen(address, None, &caps).await?),
+            Some(address) => Some(listen(address, None, caps(OPERATORS_MAX, &shared.tasks)).await?),
             None => None,
         };
-        Ok(Gateway { control: Control { runtime, shared, factory: Arc::new(factory) }, clients, operators, caps })
+        let control = Control { runtime, shared, factory: Arc::new(factory) };
+        Ok(Gateway { control, clients, operators, connections })
     }
 }
 
-fn caps(registry: &Registry) -> Arc<Caps> {
+fn caps(max: u32, registry: &Registry, tasks: &TaskTracker) -> Arc<Caps> {
     let open = registry.gauge("shadowcat_connections", "Connections open.", vec![]);
     let refused = registry.counter("shadowcat_connections_refused_total", "Connections closed beyond a cap.", vec![]);
-    Caps::new(open, refused, TaskTracker::new())
+    Caps::new(max, open, refused, tasks.clone())
 }
 
 async fn listen(
     address: SocketAddr,
     tls: Option<tokio_rustls::TlsAcceptor>,
-    caps: &Arc<Caps>,
+    caps: Arc<Caps>,
 ) -> Result<Listener, StartError> {
-    Listener::bind(address, tls, Arc::clone(caps)).await.map_err(|source| StartError::Bind { address, source })
+    Listener::bind(address, tls, caps).await.map_err(|source| StartError::Bind { address, source })
 }
 
 /// A gateway whose sockets are open and which serves once it is told to.
@@ -180,7 +182,8 @@ pub struct Gateway {
     control: Control,
     clients: Listener,
     operators: Option<Listener>,
-    caps: Arc<Caps>,
+    /// The connections of clients, which a drain waits for; those of operators last as long as there is something to watch.
+    connections: TaskTracker,
 }
 
 /// Acts on a gateway while it serves.
@@ -220,7 +223,7 @@ impl Gateway {
 
     /// Serves until `stop` resolves, then drains as it says; true if no call was cut.
     pub async fn serve(self, stop: impl Future<Output = Stop>) -> bool {
-        let Self { control, clients, operators, caps } = self;
+        let Self { control, clients, operators, connections } = self;
         let Control { runtime, shared, .. } = control;
         let upkeep = CancellationToken::new();
         let kept_up = shared.tasks.spawn(keep_up(shared.registry.clone(), upkeep.clone()));
@@ -228,22 +231,23 @@ impl Gateway {
         let faces = if operators.is_some() { Faces::Clients } else { Faces::Everybody };
         let door = door(&clients);
         let serving = TaskTracker::new();
-        serving.spawn(clients.run(Arc::new(gate(door, faces)), shared.drain.clone()));
+        serving.spawn(clients.run(Arc::new(gate(door, faces)), shared.drain.door(), shared.drain.clone()));
         if let Some(operators) = operators {
-            serving.spawn(operators.run(Arc::new(gate(Door::Open, Faces::Operators)), shared.drain.clone()));
+            let gate = Arc::new(gate(Door::Open, Faces::Operators));
+            serving.spawn(operators.run(gate, shared.drain.end(), shared.drain.clone()));
         }
         let Stop { lame_duck, grace } = stop.await;
         tracing::info!(?grace, "draining");
-        let whole = shared.drain.run(lame_duck, grace, caps.tasks()).await;
+        let whole = shared.drain.run(lame_duck, grace, &connections).await;
         for tracker in [&serving, &shared.tasks] {
             tracker.close();
         }
         upkeep.cancel();
         let _ = kept_up.await;
-        let ended = async { tokio::join!(serving.wait(), caps.tasks().wait(), shared.tasks.wait()) };
+        let ended = async { tokio::join!(serving.wait(), connections.wait(), shared.tasks.wait()) };
         let _ = tokio::time::timeout(TASKS_GRACE, ended).await;
         let runtime = runtime.load_full();
-        join_all(runtime.upstreams().map(|upstream| upstream.upstream.shutdown())).await;
+        join_all(runtime.upstreams().map(|upstream| upstream.stop())).await;
         shared.store.shutdown().await;
         whole
     }

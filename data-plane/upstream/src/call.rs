@@ -32,6 +32,14 @@ pub struct Call {
     pub session: Option<HeaderValue>,
 }
 
+impl Call {
+    /// Ends an upstream session in the gateway's own name.
+    #[must_use]
+    pub fn delete(session: HeaderValue) -> Self {
+        Self { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) }
+    }
+}
+
 /// An MCP server, or a pool of interchangeable ones.
 ///
 /// The gateway takes any implementation. This one is a server in the same process, which answers `ping`:

@@ -43,6 +43,8 @@ async fn a_terminated_data_plane_refuses_no_connection_that_a_load_balancer_stil
     eventually("the door closes", SOON, async || Client::to(fleet.url(0)).open_session().await.is_err().then_some(()))
         .await;
     assert_eq!(held.under_way() + streamed.under_way(), 2);
+    let metrics = plane.metrics().await;
+    assert!(metrics.sum("shadowcat_requests_total", &[]).is_some(), "a drain can be watched to its end");
     held.release(1);
     streamed.release(1);
     assert_eq!(held_call.await.unwrap().unwrap(), "held");

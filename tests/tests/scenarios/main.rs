@@ -17,6 +17,7 @@ mod odd_json;
 mod redis_away;
 mod reload;
 mod replicas;
+mod retirement;
 mod routes;
 mod servers;
 mod sessionless;

@@ -3,11 +3,10 @@
 //! Three moments, each of which waits for the one before: *announced* (readiness says no, answers carry `Connection: close`, streams
 //! that belong to no call are told to reconnect), *door closed* (no new connection; the open ones finish what they have), *time is up*.
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
@@ -54,9 +53,9 @@ impl Drain {
         self.announced.cancelled().await;
     }
 
-    /// [`announced`](Self::announced) as a future that a stream can own.
-    pub(crate) fn announcement(&self) -> Pin<Box<WaitForCancellationFutureOwned>> {
-        Box::pin(self.announced.clone().cancelled_owned())
+    /// The announcement as a token that its owner may also cancel for itself.
+    pub(crate) fn announcement(&self) -> CancellationToken {
+        self.announced.child_token()
     }
 
     /// When a client whose stream ends with the drain is to come back.
@@ -64,15 +63,14 @@ impl Drain {
         Duration::from_millis(fastrand::u64(RECONNECT_AFTER_MS))
     }
 
-    /// Resolves when no new connection is accepted any more.
-    pub async fn door_closed(&self) {
-        self.closed.cancelled().await;
+    /// Cancelled when no client is let in any more.
+    pub(crate) fn door(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
-    /// The door as one connection sees it. A token of its own, because a connection looks at it each time it wakes, and a
-    /// shared one would be a lock that all of them take.
-    pub(crate) fn door(&self) -> CancellationToken {
-        self.closed.child_token()
+    /// Cancelled when what is left is cut.
+    pub(crate) fn end(&self) -> CancellationToken {
+        self.over.clone()
     }
 
     /// Resolves when what is left is cut.

@@ -8,17 +8,21 @@ use dashmap::DashMap;
 use metrics::{Counter, Gauge};
 use tokio_util::task::TaskTracker;
 
-/// Connections in all. One costs about 12 KiB idle, so this many cost 120 MB.
-pub(crate) const CONNECTIONS_MAX: u32 = 10_000;
+/// Connections of clients. One costs about 12 KiB idle, so this many cost 120 MB.
+pub(crate) const CLIENTS_MAX: u32 = 10_000;
+
+/// Connections of operators. They have their own, so that an overload can be watched while it lasts.
+pub(crate) const OPERATORS_MAX: u32 = 100;
 
 /// Connections of one remote address, so that one client cannot take them all. Loopback is exempt: there a reverse proxy or a
 /// load generator stands for many clients.
-pub(crate) const CONNECTIONS_PER_ADDRESS_MAX: u32 = 200;
+const CONNECTIONS_PER_ADDRESS_MAX: u32 = 200;
 
 /// Counts connections and refuses those beyond the caps: they are closed at once, and counted in
 /// `shadowcat_connections_refused_total`.
 #[derive(Debug)]
 pub(crate) struct Caps {
+    max: u32,
     open: AtomicU32,
     per_address: DashMap<IpAddr, u32>,
     tasks: TaskTracker,
@@ -27,8 +31,8 @@ pub(crate) struct Caps {
 }
 
 impl Caps {
-    pub(crate) fn new(gauge: Gauge, refused: Counter, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { open: AtomicU32::new(0), per_address: DashMap::new(), tasks, gauge, refused })
+    pub(crate) fn new(max: u32, gauge: Gauge, refused: Counter, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { max, open: AtomicU32::new(0), per_address: DashMap::new(), tasks, gauge, refused })
     }
 
     /// The tasks that serve connections.
@@ -38,6 +42,8 @@ impl Caps {
 
     /// A permit that is held as long as the connection; `None` beyond a cap.
     pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
+        // An IPv4 client of a socket for both comes as ::ffff:a.b.c.d.
+        let address = address.to_canonical();
         let permit = Permit { caps: Arc::clone(self), address: (!address.is_loopback()).then_some(address) };
         self.gauge.increment(1.0);
         let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
@@ -46,7 +52,7 @@ impl Caps {
             *count += 1;
             *count
         });
-        if open > CONNECTIONS_MAX || of_address > CONNECTIONS_PER_ADDRESS_MAX {
+        if open > self.max || of_address > CONNECTIONS_PER_ADDRESS_MAX {
             self.refused.increment(1);
             return None;
         }
@@ -82,7 +88,7 @@ mod tests {
         let registry = Registry::new();
         let open = registry.gauge("open", "", vec![]);
         let refused = registry.counter("refused_total", "", vec![]);
-        (Caps::new(open, refused, TaskTracker::new()), registry)
+        (Caps::new(CLIENTS_MAX, open, refused, TaskTracker::new()), registry)
     }
 
     #[test]
@@ -105,7 +111,7 @@ mod tests {
     fn beyond_the_cap_of_all_connections_even_loopback_is_refused() {
         let (caps, registry) = caps();
         let address = IpAddr::from([127, 0, 0, 1]);
-        let held: Vec<_> = (0..CONNECTIONS_MAX).map(|_| caps.admit(address)).collect();
+        let held: Vec<_> = (0..CLIENTS_MAX).map(|_| caps.admit(address)).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(caps.admit(address).is_none());
         assert!(registry.render().contains("refused_total 1"));

@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use super::Service;
 use super::activity::Activity;
@@ -44,20 +45,30 @@ const PREFACE: &[u8] = b"PRI";
 /// A client that has sent less than [`PREFACE`] is looked at again after this.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
+/// When a connection must go.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    /// It is asked to finish. A token of its own, because a connection looks at it each time it wakes, and a shared one would be
+    /// a lock that all of them take.
+    pub(super) door: CancellationToken,
+    /// It is cut when this drain's time is up.
+    pub(super) drain: Drain,
+}
+
 /// The answer to one request: boxed, so that a connection which waits for a request holds no room for one.
 type Answer = Pin<Box<dyn Future<Output = Result<http::Response<GatewayBody>, Infallible>> + Send>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Spoken {
+pub(super) enum Spoken {
     Http1,
     Http2,
 }
 
 /// Serves a connection without TLS.
-pub(super) async fn plain<S: Service>(socket: TcpStream, service: Arc<S>, drain: Drain) -> io::Result<()> {
+pub(super) async fn plain<S: Service>(socket: TcpStream, service: Arc<S>, leaving: Leaving) -> io::Result<()> {
     let since = Instant::now();
     let spoken = timeout_at(since + HEAD_DEADLINE, sniff(&socket)).await??;
-    serve(socket, spoken, since, service, drain).await
+    serve(socket, spoken, since, service, leaving).await
 }
 
 /// Serves a connection with TLS.
@@ -65,7 +76,7 @@ pub(super) async fn secured<S: Service>(
     socket: TcpStream,
     tls: &TlsAcceptor,
     service: Arc<S>,
-    drain: Drain,
+    leaving: Leaving,
 ) -> io::Result<()> {
     let since = Instant::now();
     let socket = timeout_at(since + HEAD_DEADLINE, tls.accept(socket)).await??;
@@ -73,7 +84,7 @@ pub(super) async fn secured<S: Service>(
         Some(b"h2") => Spoken::Http2,
         _ => Spoken::Http1,
     };
-    serve(socket, spoken, since, service, drain).await
+    serve(socket, spoken, since, service, leaving).await
 }
 
 /// Looks at the first bytes and leaves them where they are.
@@ -91,40 +102,39 @@ async fn sniff(socket: &TcpStream) -> io::Result<Spoken> {
     }
 }
 
-async fn serve<S, Io>(socket: Io, spoken: Spoken, since: Instant, service: Arc<S>, drain: Drain) -> io::Result<()>
+async fn serve<S, Io>(socket: Io, spoken: Spoken, since: Instant, service: Arc<S>, leaving: Leaving) -> io::Result<()>
 where
     S: Service,
     Io: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let activity = Arc::new(Activity::default());
-    let io = TokioIo::new(DeadlineIo::new(socket, Arc::clone(&activity), since));
+    let io = TokioIo::new(DeadlineIo::new(socket, spoken, Arc::clone(&activity), since));
     let answer = service_fn(move |request: http::Request<Incoming>| -> Answer {
         let call = activity.begin(request.version());
         let service = Arc::clone(&service);
         Box::pin(async move { Ok(service.call(call, request).await) })
     });
     match spoken {
-        Spoken::Http1 => to_the_end(http1_builder().serve_connection(io, answer), &drain).await,
+        Spoken::Http1 => to_the_end(http1_builder().serve_connection(io, answer), &leaving).await,
         // Boxed, so that HTTP/1 connections do not carry room for what HTTP/2 needs.
-        Spoken::Http2 => Box::pin(to_the_end(http2_builder().serve_connection(io, answer), &drain)).await,
+        Spoken::Http2 => Box::pin(to_the_end(http2_builder().serve_connection(io, answer), &leaving)).await,
     }
 }
 
 /// Until the connection has ended, or the drain has asked it to finish and its time is up.
-async fn to_the_end<C>(connection: C, drain: &Drain) -> io::Result<()>
+async fn to_the_end<C>(connection: C, leaving: &Leaving) -> io::Result<()>
 where
     C: GracefulConnection<Error = hyper::Error>,
 {
     tokio::pin!(connection);
-    let door = drain.door();
     let ended = tokio::select! {
         biased;
         ended = connection.as_mut() => ended,
-        () = door.cancelled() => {
+        () = leaving.door.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection.as_mut() => ended,
-                () = drain.time_is_up() => Ok(()),
+                () = leaving.drain.time_is_up() => Ok(()),
             }
         }
     };

@@ -11,6 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 use super::activity::{Activity, Phase};
+use super::connection::Spoken;
+use super::frames::Frames;
 
 /// A complete request head (or HTTP/2 preface and first head) arrives within this time of its first byte, and the first one
 /// within this time of the connection: what browsers and SDKs need, with room for a slow mobile link.
@@ -31,6 +33,8 @@ pub(crate) const WRITE_STALL: Duration = Duration::from_secs(30);
 pub(crate) struct DeadlineIo<S> {
     io: S,
     activity: Arc<Activity>,
+    /// What a client of HTTP/2 has begun to say.
+    frames: Option<Box<Frames>>,
     /// Heads that were complete when the phase below was entered.
     heads: u64,
     /// When that was.
@@ -57,9 +61,10 @@ enum Read {
 
 impl<S> DeadlineIo<S> {
     /// `since` is when the socket was accepted.
-    pub(crate) fn new(io: S, activity: Arc<Activity>, since: Instant) -> Self {
+    pub(super) fn new(io: S, spoken: Spoken, activity: Arc<Activity>, since: Instant) -> Self {
         let timer = Box::pin(tokio::time::sleep_until(since + HEAD_DEADLINE));
-        Self { io, activity, heads: 0, since, reading: Reading::Head, blocked_since: None, timer }
+        let frames = (spoken == Spoken::Http2).then(|| Box::new(Frames::new()));
+        Self { io, activity, frames, heads: 0, since, reading: Reading::Head, blocked_since: None, timer }
     }
 
     /// Follows the connection's phase after a read.
@@ -72,6 +77,9 @@ impl<S> DeadlineIo<S> {
             // Bytes between two HTTP/1 calls are a head, and stay one until its call begins.
             (Phase::Quiet, _) if read == Read::Bytes => Reading::Head,
             (Phase::Quiet, Reading::Head) if !head_done => Reading::Head,
+            (Phase::QuietMultiplexed, _) if self.frames.as_ref().is_some_and(|frames| frames.within_a_head()) => {
+                Reading::Head
+            }
             (Phase::Quiet | Phase::QuietMultiplexed, _) => Reading::Nothing,
         };
         if next != self.reading || head_done {
@@ -130,7 +138,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for DeadlineIo<S> {
         let before = buf.filled().len();
         match Pin::new(&mut self.io).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                self.follow(if buf.filled().len() > before { Read::Bytes } else { Read::Nothing });
+                let bytes = &buf.filled()[before..];
+                if let Some(frames) = &mut self.frames {
+                    frames.follow(bytes);
+                }
+                self.follow(if bytes.is_empty() { Read::Nothing } else { Read::Bytes });
                 Poll::Ready(result)
             }
             Poll::Pending => {
@@ -181,7 +193,7 @@ mod tests {
     fn socket() -> (DuplexStream, DeadlineIo<DuplexStream>, Arc<Activity>) {
         let (client, server) = duplex(16);
         let activity = Arc::new(Activity::default());
-        (client, DeadlineIo::new(server, Arc::clone(&activity), Instant::now()), activity)
+        (client, DeadlineIo::new(server, Spoken::Http1, Arc::clone(&activity), Instant::now()), activity)
     }
 
     async fn read_to_the_deadline(io: &mut DeadlineIo<DuplexStream>) -> Duration {
@@ -229,6 +241,21 @@ mod tests {
         let rest = tokio::time::timeout(KEEP_ALIVE - Duration::from_secs(1), io.read(&mut [0; 4])).await;
         assert!(rest.is_err(), "closed while it rested");
         client.write_all(b"ha").await.unwrap();
+        assert_eq!(read_to_the_deadline(&mut io).await, HEAD_DEADLINE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn half_a_head_of_http2_is_timed_after_the_first_call_too() {
+        let (mut client, server) = duplex(64);
+        let activity = Arc::new(Activity::default());
+        let mut io = DeadlineIo::new(server, Spoken::Http2, Arc::clone(&activity), Instant::now());
+        client.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        io.read_exact(&mut [0; 24]).await.unwrap();
+        drop(activity.begin(http::Version::HTTP_2));
+        let rest = tokio::time::timeout(HEAD_DEADLINE * 2, io.read(&mut [0; 4])).await;
+        assert!(rest.is_err(), "closed while it rested");
+        // A HEADERS frame that says it has 16 bytes, and has two.
+        client.write_all(&[0, 0, 16, 1, 4, 0, 0, 0, 1, 0x82, 0x84]).await.unwrap();
         assert_eq!(read_to_the_deadline(&mut io).await, HEAD_DEADLINE);
     }
 

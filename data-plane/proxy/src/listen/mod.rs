@@ -7,6 +7,7 @@ mod activity;
 mod caps;
 mod connection;
 mod deadline;
+mod frames;
 mod tls;
 
 use std::io;
@@ -17,9 +18,11 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use activity::CallOnConnection;
-pub(crate) use caps::Caps;
+pub(crate) use caps::{CLIENTS_MAX, Caps, OPERATORS_MAX};
+use connection::Leaving;
 pub use tls::TlsError;
 pub(crate) use tls::acceptor;
 
@@ -63,15 +66,18 @@ impl Listener {
         self.socket.local_addr()
     }
 
-    /// Accepts until the drain closes the door, then returns; connections go on in tasks that the drain counts.
-    pub(crate) async fn run<S: Service>(self, service: Arc<S>, drain: Drain) {
+    /// Accepts until the door is closed, then returns; connections finish what they have, in tasks that [`Caps::tasks`] counts.
+    pub(crate) async fn run<S: Service>(self, service: Arc<S>, door: CancellationToken, drain: Drain) {
         loop {
             let accepted = tokio::select! {
-                () = drain.door_closed() => return,
+                () = door.cancelled() => return,
                 accepted = self.socket.accept() => accepted,
             };
             match accepted {
-                Ok((socket, address)) => self.admit(socket, address, &service, &drain),
+                Ok((socket, address)) => {
+                    let leaving = Leaving { door: door.child_token(), drain: drain.clone() };
+                    self.admit(socket, address, &service, leaving);
+                }
                 Err(error) => {
                     tracing::warn!(%error, "accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -80,7 +86,7 @@ impl Listener {
         }
     }
 
-    fn admit<S: Service>(&self, socket: TcpStream, address: SocketAddr, service: &Arc<S>, drain: &Drain) {
+    fn admit<S: Service>(&self, socket: TcpStream, address: SocketAddr, service: &Arc<S>, leaving: Leaving) {
         let Some(permit) = self.caps.admit(address.ip()) else {
             tracing::debug!(%address, "connection refused: too many");
             return;
@@ -92,12 +98,12 @@ impl Listener {
         if let Err(error) = ask_whether_alive(&socket) {
             tracing::debug!(%error, "TCP keep-alive not set");
         }
-        let (service, drain, tls) = (Arc::clone(service), drain.clone(), self.tls.clone());
+        let (service, tls) = (Arc::clone(service), self.tls.clone());
         self.caps.tasks().spawn(async move {
             let ended = match tls {
-                None => connection::plain(socket, service, drain).await,
+                None => connection::plain(socket, service, leaving).await,
                 // Boxed: what a handshake holds must not be held by every connection without one.
-                Some(tls) => Box::pin(connection::secured(socket, &tls, service, drain)).await,
+                Some(tls) => Box::pin(connection::secured(socket, &tls, service, leaving)).await,
             };
             if let Err(error) = ended {
                 tracing::debug!(%address, %error, "connection ended");

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use shadowcat_mcp::header::SESSION_ID;
 
 /// The W3C Trace Context header.
@@ -58,8 +58,13 @@ impl CallIds {
                 |id| Request::Named(id.into()),
             ),
             trace: text(headers, &TRACEPARENT).and_then(trace_id),
-            session: text(headers, &SESSION_ID).and_then(|id| id.as_bytes().first_chunk().copied()),
+            session: headers.get(SESSION_ID).and_then(beginning),
         }
+    }
+
+    /// Notes the session that the call has opened.
+    pub(crate) fn opened(&mut self, session: &HeaderValue) {
+        self.session = beginning(session);
     }
 
     /// The request's name.
@@ -85,6 +90,10 @@ fn trace_id(traceparent: &str) -> Option<[u8; TRACE_CHARS]> {
     (hexadecimal && trace.iter().any(|byte| *byte != b'0')).then_some(trace)
 }
 
+fn beginning(session: &HeaderValue) -> Option<[u8; SESSION_CHARS]> {
+    session.to_str().ok()?.as_bytes().first_chunk().copied()
+}
+
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
@@ -94,7 +103,7 @@ mod tests {
     use super::*;
 
     fn trace(traceparent: &'static str) -> Option<String> {
-        let headers = HeaderMap::from_iter([(TRACEPARENT, http::HeaderValue::from_static(traceparent))]);
+        let headers = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_static(traceparent))]);
         CallIds::of(&headers).trace().map(str::to_owned)
     }
 

@@ -12,6 +12,7 @@ use shadowcat_upstream::Upstream;
 use shadowcat_upstream::reaper::Reaper;
 
 use super::runtime::{SessionsLive, UpstreamRuntime};
+use crate::drain::Drain;
 use crate::observe::{Registry, RouteCalls, upstream_metrics};
 
 /// Why a valid configuration cannot be put to use on this machine.
@@ -46,6 +47,7 @@ pub enum BuildError {
 /// Makes upstreams and what counts their calls.
 pub(crate) struct Factory {
     registry: Registry,
+    drain: Drain,
     reaper: Reaper,
     /// Upstreams that the program supplied, by the name of the configured one they stand in for.
     injected: HashMap<String, Arc<dyn Upstream>>,
@@ -54,8 +56,8 @@ pub(crate) struct Factory {
 }
 
 impl Factory {
-    pub(crate) fn new(registry: Registry, injected: HashMap<String, Arc<dyn Upstream>>) -> Self {
-        Self { registry, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
+    pub(crate) fn new(registry: Registry, drain: Drain, injected: HashMap<String, Arc<dyn Upstream>>) -> Self {
+        Self { registry, drain, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
     }
 
     pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {
@@ -66,17 +68,12 @@ impl Factory {
 
     pub(crate) fn upstream(&self, config: &Arc<shadowcat_config::Upstream>) -> Result<UpstreamRuntime, BuildError> {
         let name = config.name.as_str();
-        if let Some(injected) = self.injected.get(name) {
-            return Ok(UpstreamRuntime::new(config, Arc::clone(injected), SessionsLive::Anywhere));
-        }
-        match &config.transport {
-            Transport::Http(settings) => {
-                Ok(UpstreamRuntime::new(config, Arc::new(self.http(name, settings)?), SessionsLive::Anywhere))
-            }
-            Transport::Stdio(settings) => {
-                Ok(UpstreamRuntime::new(config, Arc::new(self.stdio(name, settings)?), SessionsLive::Here))
-            }
-        }
+        let (upstream, sessions): (Arc<dyn Upstream>, _) = match (self.injected.get(name), &config.transport) {
+            (Some(injected), _) => (Arc::clone(injected), SessionsLive::Anywhere),
+            (None, Transport::Http(settings)) => (Arc::new(self.http(name, settings)?), SessionsLive::Anywhere),
+            (None, Transport::Stdio(settings)) => (Arc::new(self.stdio(name, settings)?), SessionsLive::Here),
+        };
+        Ok(UpstreamRuntime::new(config, upstream, sessions, &self.drain))
     }
 
     fn http(&self, name: &str, config: &HttpUpstream) -> Result<upstream::HttpUpstream, BuildError> {

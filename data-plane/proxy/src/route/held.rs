@@ -8,11 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use shadowcat_mcp::header::{PROTOCOL_VERSION, SESSION_ID};
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, Limits, ProtocolVersion};
-use shadowcat_upstream::{Call, UpstreamBody, Verb};
+use shadowcat_upstream::{Call, Upstream, UpstreamBody, Verb};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
@@ -27,6 +28,9 @@ const HELD_MAX: usize = 16;
 
 /// A call waits this long for a held session before it is refused as overloaded.
 const HELD_WAIT: Duration = Duration::from_secs(1);
+
+/// Ending the sessions at rest takes no longer than this; what a server has not heard of by then it expires by itself.
+const END_WAIT: Duration = Duration::from_secs(1);
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const JSON_OR_EVENTS: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
@@ -103,6 +107,13 @@ impl HeldSessions {
         Ok((response, Some(lease)))
     }
 
+    /// Ends the sessions at rest: the upstream is not called any more.
+    pub(crate) async fn end(&self, upstream: &dyn Upstream) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        let ending = idle.into_iter().filter_map(|held| held.id).map(|id| upstream.call(Call::delete(id)));
+        let _ = tokio::time::timeout(END_WAIT, join_all(ending)).await;
+    }
+
     /// The version to speak with an upstream that was seen to keep no sessions: its calls need no turn.
     fn without_sessions(&self) -> Option<ProtocolVersion> {
         *self.sessionless.read().unwrap_or_else(PoisonError::into_inner)
@@ -149,13 +160,7 @@ impl Drop for HeldLease {
     /// A call that was left in the middle takes its session with it: its late answer could be taken for the next call's.
     fn drop(&mut self) {
         let Some(session) = self.held.take().and_then(|held| held.id) else { return };
-        let route = Arc::clone(&self.route);
-        self.tasks.spawn(async move {
-            let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) };
-            if let Err(error) = route.call(call).await {
-                tracing::debug!(route = %route.name, %error, "held session not ended");
-            }
-        });
+        self.route.abandon(session, &self.tasks);
     }
 }
 

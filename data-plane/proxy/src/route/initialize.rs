@@ -62,10 +62,13 @@ pub(super) async fn open(
         let opened = create(exchange, &initialized, client_capabilities, upstream_id.clone()).await;
         match opened {
             Ok(id) => {
+                account.opened(&id);
                 reply.headers_mut().insert(SESSION_ID, id);
             }
             Err(error) => {
-                abandon(exchange, upstream_id);
+                if let Some(session) = upstream_id {
+                    route.abandon(session, &exchange.shared.tasks);
+                }
                 return Err(answer.refusal(error));
             }
         }
@@ -99,18 +102,6 @@ async fn create(
     let session = shared.store.create(new).await.map_err(|error| refuse::store_failed(&route.name, &error))?;
     HeaderValue::from_str(&session.id.to_string())
         .map_err(|_| GatewayError::new(ErrorKind::Internal, "the session id is not a header value"))
-}
-
-/// Gives the upstream's session back when ours could not be opened. Nobody waits for it.
-fn abandon(exchange: &Exchange, upstream_id: Option<HeaderValue>) {
-    let Some(session) = upstream_id else { return };
-    let route = Arc::clone(&exchange.route);
-    exchange.shared.tasks.spawn(async move {
-        let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) };
-        if let Err(error) = route.call(call).await {
-            tracing::debug!(route = %route.name, %error, "upstream session not ended");
-        }
-    });
 }
 
 /// A server's answer to `initialize`.

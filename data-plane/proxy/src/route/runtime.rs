@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use http::Response;
+use http::{HeaderValue, Response};
 use shadowcat_config::{Config, Route, RouteTimeouts};
 use shadowcat_session::SessionStore;
 use shadowcat_upstream::{Call, Stage, Upstream, UpstreamBody, UpstreamError, Why};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::RouteTable;
@@ -52,6 +53,8 @@ pub(crate) struct UpstreamRuntime {
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) sessions: SessionsLive,
     pub(crate) held: HeldSessions,
+    /// Cancelled when streams that belong to no call are to be opened anew: the gateway drains, or the upstream retires.
+    pub(crate) leaving: CancellationToken,
 }
 
 /// Where an upstream keeps its sessions.
@@ -106,6 +109,8 @@ impl Runtime {
         if retiring.is_empty() {
             return;
         }
+        // A stream that waits for whatever the server says would wait here for as long as its client stays.
+        retiring.iter().for_each(|upstream| upstream.leaving.cancel());
         tasks.spawn(async move {
             let read_by_nobody = async {
                 while Arc::strong_count(&self) > 1 {
@@ -123,9 +128,17 @@ impl UpstreamRuntime {
         config: &Arc<shadowcat_config::Upstream>,
         upstream: Arc<dyn Upstream>,
         sessions: SessionsLive,
+        drain: &Drain,
     ) -> Self {
         let name = config.name.as_str().into();
-        Self { config: Arc::clone(config), name, upstream, sessions, held: HeldSessions::new() }
+        let (held, leaving) = (HeldSessions::new(), drain.announcement());
+        Self { config: Arc::clone(config), name, upstream, sessions, held, leaving }
+    }
+
+    /// Ends what the gateway keeps there in its own name, and then the upstream.
+    pub(crate) async fn stop(&self) {
+        self.held.end(&*self.upstream).await;
+        self.upstream.shutdown().await;
     }
 
     async fn stop_when_idle(&self) {
@@ -137,7 +150,7 @@ impl UpstreamRuntime {
         if tokio::time::timeout(RETIREMENT_MAX, idle).await.is_err() {
             tracing::warn!(upstream = %self.name, "retired upstream still had calls and was stopped");
         }
-        self.upstream.shutdown().await;
+        self.stop().await;
     }
 }
 
@@ -159,6 +172,16 @@ impl RouteRuntime {
                 detail: format!("no answer within the {request:?} that route {} allows (timeouts.request)", self.name),
             }),
         }
+    }
+
+    /// Ends an upstream session that nobody will use. Nobody waits for it.
+    pub(crate) fn abandon(self: &Arc<Self>, session: HeaderValue, tasks: &TaskTracker) {
+        let route = Arc::clone(self);
+        tasks.spawn(async move {
+            if let Err(error) = route.call(Call::delete(session)).await {
+                tracing::debug!(route = %route.name, %error, "upstream session not ended");
+            }
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use http::HeaderValue;
 use hyper::body::Incoming;
 use shadowcat_mcp::{Envelope, Fault, GatewayError, Severity};
 
@@ -52,6 +53,11 @@ impl Account {
         let method = message.method().unwrap_or_default();
         self.method = method.into();
         self.tool = message.name().filter(|_| method == "tools/call").map(Into::into);
+    }
+
+    /// Names the session that the call has opened.
+    pub(crate) fn opened(&mut self, session: &HeaderValue) {
+        self.ids.opened(session);
     }
 
     /// The trace the call belongs to, if its client named one.

@@ -137,7 +137,8 @@ impl Answer {
             Due::Response { id, .. } => Awaits::Answer(id.clone()),
             Due::Receipt | Due::Stream => Awaits::Nothing,
         };
-        let reconnect = self.endless.then(|| (shared.drain.announcement(), Drain::reconnect_after()));
+        let leaving = || Box::pin(route.target.leaving.clone().cancelled_owned());
+        let reconnect = self.endless.then(|| (leaving(), Drain::reconnect_after()));
         let settings = EventStreamSettings {
             awaits,
             log,

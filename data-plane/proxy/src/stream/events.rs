@@ -53,7 +53,7 @@ pub(crate) struct EventStreamSettings {
     pub(crate) route: Arc<str>,
     pub(crate) upstream: Arc<str>,
     pub(crate) trace: Option<Box<str>>,
-    /// Ends a stream that belongs to no call when the gateway drains.
+    /// Ends a stream that belongs to no call when the gateway drains, or its upstream retires.
     pub(crate) reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     /// Where the stream is finished when its client has left.
     pub(crate) tasks: TaskTracker,
