@@ -11,6 +11,7 @@ mod replicas;
 mod suite;
 mod support;
 mod tails;
+mod uses;
 
 use shadowcat_session::{MemoryStore, RedisStore, StoreOptions};
 
