@@ -1,5 +1,6 @@
 //! Event logs.
 
+use std::pin::pin;
 use std::slice::from_ref;
 use std::time::Duration;
 
@@ -7,12 +8,15 @@ use shadowcat_session::limits::{EVENT_OVERHEAD, MAX_ENDED_STREAMS, MAX_STREAM_BY
 use shadowcat_session::{
     Event, Session, SessionId, SessionStore, StoreError, StreamHead, StreamId, StreamPage, StreamState,
 };
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::support::{events, head_by, idle_after, large_event, on, stream_of};
 
-/// A wait that was woken returns long before this.
+/// What does not wait returns long before this.
 const SOON: Duration = Duration::from_millis(500);
+
+/// A reader is watched for this long before what wakes it: many times what a wait without a reason takes.
+const UNDISTURBED: Duration = Duration::from_millis(100);
 
 async fn read(store: &dyn SessionStore, session: &SessionId, stream: &StreamId, after: u64) -> StreamPage {
     store.read(session, stream, after, usize::MAX >> 1).await.unwrap().expect("the stream is there")
@@ -202,39 +206,35 @@ pub(crate) async fn a_reader_that_is_behind_does_not_wait(store: &dyn SessionSto
 
 pub(crate) async fn a_waiting_reader_wakes_on_an_append(store: &dyn SessionStore) {
     let (session, stream) = stream_of(store, "node-a", 1).await;
-    let write = async {
-        sleep(Duration::from_millis(50)).await;
-        store.append(&session.id, &stream, &events([2])).await.unwrap();
-    };
-    assert!(woken_by(store, &session, stream, write).await < SOON);
+    let write = async { store.append(&session.id, &stream, &events([2])).await.unwrap() };
+    let woken = waits_until(store, &session, stream, write).await;
+    assert!(woken < WAIT, "after {woken:?} it had only given up");
 }
 
 pub(crate) async fn a_waiting_reader_wakes_on_the_end(store: &dyn SessionStore) {
     let (session, stream) = stream_of(store, "node-a", 1).await;
-    let end = async {
-        sleep(Duration::from_millis(50)).await;
-        store.end_stream(&session.id, &stream, StreamState::Complete).await.unwrap();
-    };
-    assert!(woken_by(store, &session, stream, end).await < SOON);
+    let end = async { store.end_stream(&session.id, &stream, StreamState::Complete).await.unwrap() };
+    let woken = waits_until(store, &session, stream, end).await;
+    assert!(woken < WAIT, "after {woken:?} it had only given up");
 }
 
 pub(crate) async fn a_waiting_reader_gives_up_after_a_second(store: &dyn SessionStore) {
     let (session, stream) = stream_of(store, "node-a", 1).await;
-    let waited = woken_by(store, &session, stream, async {}).await;
-    assert!((WAIT - Duration::from_millis(50)..WAIT + SOON).contains(&waited), "{waited:?}");
+    let waited = waits_until(store, &session, stream, async {}).await;
+    assert!((WAIT..WAIT * 2).contains(&waited), "{waited:?}");
 }
 
-/// How long a reader that has read event 1 waits while something is `done`.
-async fn woken_by(
+/// How long a reader that has read event 1 waits if, after a while in which it must not return, something is `done`.
+async fn waits_until(
     store: &dyn SessionStore,
     session: &Session,
     stream: StreamId,
     done: impl Future<Output = ()>,
 ) -> Duration {
-    let started = Instant::now();
-    let waited = async {
-        store.wait(&session.id, &stream, 1).await;
-        started.elapsed()
-    };
-    tokio::join!(waited, done).0
+    let began = Instant::now();
+    let mut waiting = pin!(store.wait(&session.id, &stream, 1));
+    let returned = timeout(UNDISTURBED, waiting.as_mut()).await;
+    assert!(returned.is_err(), "a reader that has read everything returned though nothing had happened");
+    tokio::join!(done, waiting);
+    began.elapsed()
 }
