@@ -12,7 +12,7 @@ use std::time::Duration;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::Service;
 use super::activity::Activity;
 use super::deadline::{DeadlineIo, HEAD_DEADLINE};
+use super::stall::Streams;
 use crate::drain::Drain;
 use crate::stream::GatewayBody;
 
@@ -35,6 +36,9 @@ const HEAD_BYTES_MAX: u32 = 16 * 1024;
 
 /// As many streams as Envoy's edge guide allows on one connection.
 const HTTP2_STREAMS_MAX: u32 = 100;
+
+/// What a stream of HTTP/2 holds for a client that does not read; its upstream waits when it is full.
+const SEND_BYTES_MAX: usize = 256 * 1024;
 
 /// An HTTP/2 peer that is gone without a word is noticed within twice this.
 const HTTP2_PING: Duration = Duration::from_secs(20);
@@ -151,13 +155,75 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder() -> http2::Builder<TokioExecutor> {
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+fn http2_builder() -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams);
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(HTTP2_PING)
         .keep_alive_timeout(HTTP2_PING)
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
+        .max_send_buf_size(SEND_BYTES_MAX)
         .max_header_list_size(HEAD_BYTES_MAX);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+
+    use super::*;
+    use crate::listen::CallOnConnection;
+    use crate::listen::deadline::WRITE_STALL;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, Empty};
+    use hyper::client::conn::http2::handshake;
+    use hyper::rt::Executor;
+    use hyper_util::rt::TokioExecutor;
+    use tokio::io::duplex;
+    use tokio::sync::mpsc;
+
+    /// Answers `/endless` without end, and anything else at once.
+    struct Endless;
+
+    impl Service for Endless {
+        async fn call(&self, _: CallOnConnection, request: http::Request<Incoming>) -> http::Response<GatewayBody> {
+            if request.uri().path() != "/endless" {
+                return http::Response::new(GatewayBody::full(Bytes::from_static(b"short")));
+            }
+            let (sender, receiver) = mpsc::channel(1);
+            TokioExecutor::new()
+                .execute(async move { while sender.send(Bytes::from_static(&[b'x'; 16 * 1024])).await.is_ok() {} });
+            http::Response::new(GatewayBody::sent(receiver))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_http2_that_its_client_does_not_read_is_reset_and_the_others_go_on() {
+        let (client, server) = duplex(64 * 1024);
+        let leaving = Leaving { door: CancellationToken::new(), drain: Drain::default() };
+        TokioExecutor::new().execute(async move {
+            serve(server, Spoken::Http2, Instant::now(), Arc::new(Endless), leaving).await.unwrap();
+        });
+        let (mut sender, driver) = handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
+        TokioExecutor::new().execute(async move { driver.await.unwrap() });
+        let mut ask = |path: &str| {
+            let request = http::Request::get(format!("http://gateway{path}")).body(Empty::<Bytes>::new()).unwrap();
+            sender.send_request(request)
+        };
+
+        let mut unread = ask("/endless").await.unwrap().into_body();
+        for _ in 0..4 {
+            tokio::time::sleep(WRITE_STALL / 3).await;
+            assert_eq!(ask("/short").await.unwrap().collect().await.unwrap().to_bytes(), "short");
+        }
+        // What had arrived before is still there to be read, a window's worth; then comes the reset.
+        for _ in 0..1_000 {
+            if let Err(reset) = unread.frame().await.expect("the stream does not end well") {
+                let reset = reset.source().expect("a cause").to_string();
+                assert!(reset.contains("stream no longer needed"), "{reset}");
+                return;
+            }
+        }
+        panic!("the stream went on");
+    }
 }

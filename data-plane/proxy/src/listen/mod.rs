@@ -8,6 +8,7 @@ mod caps;
 mod connection;
 mod deadline;
 mod frames;
+mod stall;
 mod tls;
 
 use std::io;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use activity::CallOnConnection;
 pub(crate) use caps::{CLIENTS_MAX, Caps, OPERATORS_MAX};
+pub(crate) use stall::note as note_frame;
+
 use connection::Leaving;
 pub use tls::TlsError;
 pub(crate) use tls::acceptor;
