@@ -15,8 +15,9 @@ use shadowcat_upstream::{HttpSettings, HttpUpstream, Stage, Upstream, UpstreamMe
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-use crate::support::{body, get, post, post_text, request, until};
+use crate::support::{PATIENCE, at_rest, body, get, post, post_text, request, until};
 
 const EMPTY_RESULT: &str = r#"{"jsonrpc":"2.0","id":1,"result":{}}"#;
 
@@ -305,28 +306,36 @@ async fn broken_chunks_are_a_breach_of_protocol() {
 
 #[tokio::test]
 async fn a_server_that_never_ends_is_held_back_and_ended_with_the_body() {
-    let sent = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&sent);
+    let (sent, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (count, end) = (Arc::clone(&sent), Arc::clone(&ended));
     let server = Server::start(move |mut connection| {
-        let count = Arc::clone(&count);
+        let (count, end) = (Arc::clone(&count), Arc::clone(&end));
         async move {
             read_request(&mut connection).await?;
             connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
-            loop {
-                connection.write_all(&[b'x'; 64 * 1024]).await?;
+            while connection.write_all(&[b'x'; 64 * 1024]).await.is_ok() {
                 count.fetch_add(64 * 1024, Ordering::Relaxed);
             }
+            end.fetch_add(1, Ordering::Relaxed);
+            Ok(())
         }
     })
     .await;
     let upstream = server.upstream();
-    let unread = upstream.call(call()).await.expect("a head");
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let held_back = sent.load(Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(sent.load(Ordering::Relaxed), held_back);
-    drop(unread);
+    let mut body = upstream.call(call()).await.expect("a head").into_body();
+    let unread = at_rest("what the server sends", || Some(sent.load(Ordering::Relaxed))).await;
+    assert!(unread > 0, "the server was held back before it began");
+
+    let reading = async {
+        while sent.load(Ordering::Relaxed) == unread {
+            body.frame().await.expect("a frame").expect("no failure");
+        }
+    };
+    assert!(timeout(PATIENCE, reading).await.is_ok(), "the server does not send on though it is read");
+    assert_eq!(ended.load(Ordering::Relaxed), 0);
+    drop(body);
     until("the share is back", || upstream.status().in_flight == 0).await;
+    until("the server is ended", || ended.load(Ordering::Relaxed) == 1).await;
 }
 
 #[tokio::test]

@@ -23,6 +23,12 @@ const MAX_EVENT: usize = 1024 * 1024;
 /// How long a test waits for what must come. Generous: the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Between two looks. On the tests' one thread every task that can go on has done so by the next.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// So many equal looks are rest: longer than TCP delays an acknowledgement or asks again whether its peer has room.
+const STILL_LOOKS: u32 = 50;
+
 pub(crate) fn post(message: &Value, session: Option<&HeaderValue>) -> Call {
     post_text(message.to_string(), session)
 }
@@ -175,6 +181,43 @@ pub(crate) async fn until(what: &str, mut seen: impl FnMut() -> bool) {
         }
     };
     assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "never seen: {what}");
+}
+
+/// What `look` sees once it sees the same [`STILL_LOOKS`] times in a row; `None` is something in motion.
+pub(crate) async fn at_rest<T: PartialEq + Copy>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let (mut seen, mut same) = (None, 0);
+    let waiting = async {
+        loop {
+            let now = look();
+            same = if now.is_some() && now == seen { same + 1 } else { 0 };
+            seen = now;
+            match seen {
+                Some(seen) if same >= STILL_LOOKS => return seen,
+                _ => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never at rest: {what}"))
+}
+
+/// A process, seen from outside.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Process(pub(crate) i32);
+
+impl Process {
+    /// Bytes it has written, to wherever.
+    pub(crate) fn written(self) -> u64 {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.0)).expect("a living process");
+        let written = io.lines().find_map(|line| line.strip_prefix("wchar: ")).expect("a count of bytes");
+        written.parse().expect("a number")
+    }
+
+    /// Whether it waits for something, rather than runs or wants to.
+    pub(crate) fn waits(self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0)).expect("a living process");
+        // Behind the name, which stands in parentheses and may hold others.
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+    }
 }
 
 /// True while a process of the group is left.
