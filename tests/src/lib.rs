@@ -29,7 +29,7 @@ mod redis;
 mod upstream;
 mod wait;
 
-pub use client::{Client, Event, Events, Failure, Reply, message};
+pub use client::{Client, Event, Events, Failure, Reply, message, secured};
 pub use fleet::{Fleet, FleetBuilder, fleet, reverse};
 pub use lab::Lab;
 pub use metrics::Metrics;

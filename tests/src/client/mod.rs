@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 pub use events::{Event, Events};
 pub use failure::Failure;
 pub use reply::Reply;
+pub use trust::secured;
 
 use trust::Connector;
 
