@@ -8,6 +8,12 @@ use shadowcat_tests::{Client, Fleet, Program, Upstream, binary, eventually, flee
 /// A change of the file is at work within this.
 const AT_WORK: Duration = Duration::from_secs(1);
 
+/// What a machine busy with other tests may add to some changes, though not to most.
+const BUSY: Duration = Duration::from_secs(3);
+
+/// How often a route comes and goes.
+const ROUNDS: u32 = 4;
+
 const SOON: Duration = Duration::from_secs(10);
 
 fn with_second_route(fleet: &Fleet) -> Value {
@@ -30,20 +36,25 @@ async fn a_changed_file_is_at_work_within_a_second_and_sessions_stay() {
     let client = fleet.client(0).await;
     assert!(!opens(&fleet, "/second").await);
 
-    // The quickest of a few: a machine busy with other tests adds its own delays to some.
-    let mut quickest = SOON;
-    for round in 0..3 {
+    let mut took = Vec::new();
+    for round in 0..ROUNDS {
         fleet.write(&with_second_route(&fleet).to_string());
-        let written = Instant::now();
-        eventually("the new route is served", SOON, async || opens(&fleet, "/second").await.then_some(())).await;
-        quickest = quickest.min(written.elapsed());
+        took.push(at_work_after("the new route is served", async || opens(&fleet, "/second").await).await);
         client.call("echo", json!({ "token": format!("two routes, {round}") })).await.unwrap();
         fleet.write(&fleet.configuration().to_string());
-        eventually("it is gone again", SOON, async || (!opens(&fleet, "/second").await).then_some(())).await;
+        took.push(at_work_after("it is gone again", async || !opens(&fleet, "/second").await).await);
         client.call("echo", json!({ "token": format!("one route, {round}") })).await.unwrap();
     }
-    assert!(quickest < AT_WORK, "{quickest:?}");
+    took.sort();
+    assert!(took[took.len() / 2] < AT_WORK, "half of the changes took longer: {took:?}");
+    assert!(*took.last().unwrap() < AT_WORK + BUSY, "one was not simply delayed: {took:?}");
     assert_eq!(upstream.repeated(), Vec::<String>::new());
+}
+
+async fn at_work_after(what: &str, is_at_work: impl AsyncFn() -> bool) -> Duration {
+    let written = Instant::now();
+    eventually(what, SOON, async || is_at_work().await.then_some(())).await;
+    written.elapsed()
 }
 
 /// Five mistakes of meaning, each in its own place.
