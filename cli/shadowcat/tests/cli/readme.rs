@@ -1,9 +1,10 @@
 //! README.md is run as it is printed, so that it stays true.
 //!
 //! Of its fenced blocks, `sh serve` is what a person starts in one terminal and `sh run` what they then type in another; the block of
-//! another kind that follows a `sh run` is what that prints, where `…` stands for anything. All run in one scratch directory and share
-//! their variables. Only ports and the way to start the program are replaced, so that tests run side by side.
+//! another kind that follows one of them is what that prints, where `…` stands for anything. All run in one scratch directory and share
+//! their variables. Only ports and the way to start the programs are replaced, so that tests run side by side.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Output, Stdio};
@@ -18,7 +19,17 @@ use crate::support::{SHADOWCAT, soon};
 const README: &str = include_str!("../../../../README.md");
 
 /// The ports README names; each becomes a free one.
-const PORTS: [&str; 4] = ["8080", "8081", "3001", "6379"];
+const PORTS: [&str; 5] = ["8080", "8081", "9090", "3001", "6379"];
+
+/// How README starts each program, and the program.
+const PROGRAMS: [(&str, &str); 3] = [
+    ("cargo run --release -p shadowcat-proxy --bin shadowcat-data-plane --", "shadowcat-data-plane"),
+    ("cargo run --release --", "shadowcat"),
+    ("target/release/shadowcat", "shadowcat"),
+];
+
+/// Where README says that the test begins, and what it excepts.
+const CLAIM: &str = "runs what follows as it is printed, the line with `npx` excepted";
 
 /// Fewer than this, and the markers have changed rather than the tour.
 const RUNS_MIN: usize = 10;
@@ -29,27 +40,47 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[tokio::test]
 async fn the_tour_of_the_readme_prints_what_the_readme_says() {
     let steps = steps(README);
-    let runs = steps.iter().filter(|step| matches!(step.kind, Kind::Run { .. })).count();
+    let runs = steps.iter().filter(|step| step.kind == Kind::Run).count();
     assert!(runs >= RUNS_MIN, "only {runs} blocks of README.md are marked `sh run`");
     let mut tour = Tour::new();
     for step in &steps {
-        match &step.kind {
+        match step.kind {
             Kind::Serve => tour.serve(step).await,
-            Kind::Run { prints } => tour.run(step, prints.as_deref()).await,
+            Kind::Run => tour.run(step).await,
         }
     }
     tour.stop().await;
+}
+
+#[test]
+fn whatever_is_to_be_typed_is_run_and_whatever_is_shown_is_compared() {
+    let (_, tour) = README.split_once(CLAIM).expect("README says what is run");
+    let (mut not_run, mut shown) = (Vec::new(), 0);
+    let mut blocks = tour.split("\n```");
+    // Between two fences there is a block, then prose.
+    while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
+        match block.split_once('\n').expect("a block of some lines") {
+            ("sh", commands) => not_run.push(commands),
+            ("sh serve" | "sh run", _) => {}
+            _ => shown += 1,
+        }
+    }
+    assert!(matches!(&not_run[..], [command] if command.contains("npx")), "not run: {not_run:?}");
+    let compared = steps(tour).iter().filter(|step| step.prints.is_some()).count();
+    assert_eq!(compared, shown, "a block that is shown must follow the block that prints it");
 }
 
 struct Step {
     line: usize,
     script: String,
     kind: Kind,
+    prints: Option<String>,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Serve,
-    Run { prints: Option<String> },
+    Run,
 }
 
 /// The marked blocks of `markdown`, in order.
@@ -64,14 +95,17 @@ fn steps(markdown: &str) -> Vec<Step> {
         };
         let block: Vec<_> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
         let block = block.join("\n");
-        let previous = steps.last_mut().map(|step| &mut step.kind);
-        match (info, previous) {
-            ("sh serve", _) => steps.push(Step { line: number + 1, script: block, kind: Kind::Serve }),
-            ("sh run", _) => steps.push(Step { line: number + 1, script: block, kind: Kind::Run { prints: None } }),
-            (_, Some(Kind::Run { prints })) if expects_output => *prints = Some(block),
-            _ => {}
+        let kind = match info {
+            "sh serve" => Some(Kind::Serve),
+            "sh run" => Some(Kind::Run),
+            _ => None,
+        };
+        match (kind, steps.last_mut()) {
+            (Some(kind), _) => steps.push(Step { line: number + 1, script: block, kind, prints: None }),
+            (None, Some(step)) if expects_output => step.prints = Some(block),
+            (None, _) => {}
         }
-        expects_output = info == "sh run";
+        expects_output = kind.is_some();
     }
     steps
 }
@@ -88,19 +122,28 @@ struct Tour {
 
 impl Tour {
     fn new() -> Self {
-        let free = PORTS.map(|port| (port, TcpListener::bind("127.0.0.1:0").expect("a free port")));
-        let ports = free.map(|(port, socket)| (port, socket.local_addr().expect("bound").port().to_string()));
-        Self { directory: TempDir::new().expect("a directory"), ports: ports.into(), servers: Vec::new(), used: false }
+        let (mut ports, mut held) = (Vec::new(), Vec::new());
+        while let Some(port) = PORTS.get(ports.len()) {
+            let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+            let free = socket.local_addr().expect("bound").port().to_string();
+            // Such as 48080, which would be replaced in its turn.
+            if !PORTS.iter().any(|named| free.contains(named)) {
+                ports.push((*port, free));
+            }
+            held.push(socket);
+        }
+        Self { directory: TempDir::new().expect("a directory"), ports, servers: Vec::new(), used: false }
     }
 
-    /// Starts what the block says and waits until its port is open.
+    /// Starts what the block says, waits until its port is open, and compares what it prints.
     async fn serve(&mut self, step: &Step) {
         if std::mem::take(&mut self.used) {
             self.stop().await;
         }
         let mut command = self.shell(&format!("exec {}", step.script));
+        let printed = self.directory.path().join(format!("printed-{}", step.line));
         // What a server logs belongs to the report of a test that failed.
-        command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        command.stdout(File::create(&printed).expect("a file")).stderr(Stdio::inherit());
         self.servers.push(command.kill_on_drop(true).spawn().expect("a shell"));
         let port = self.port_of(step);
         soon(&format!("README.md:{}: port {port}", step.line), async {
@@ -109,10 +152,18 @@ impl Tour {
             }
         })
         .await;
+        let Some(prints) = &step.prints else { return };
+        let prints = self.localized(prints);
+        soon(&format!("README.md:{}: what it prints, which is not\n{prints}\n", step.line), async {
+            while !std::fs::read_to_string(&printed).is_ok_and(|printed| agrees(&prints, &printed)) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await;
     }
 
     /// Runs the block and compares what it prints.
-    async fn run(&mut self, step: &Step, prints: Option<&str>) {
+    async fn run(&mut self, step: &Step) {
         self.used = true;
         let script =
             format!("set -eua; [ ! -f .variables ] || . ./.variables\n{}\nexport -p > .variables", step.script);
@@ -122,7 +173,7 @@ impl Tour {
         let Output { status, stdout, stderr } = output;
         let (stdout, stderr) = (String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         assert!(status.success(), "README.md:{}: {status}\n{stdout}\n{stderr}", step.line);
-        if let Some(prints) = prints {
+        if let Some(prints) = &step.prints {
             let prints = self.localized(prints);
             assert!(agrees(&prints, &stdout), "README.md:{} says\n{prints}\n\nbut it printed\n{stdout}", step.line);
         }
@@ -141,13 +192,15 @@ impl Tour {
         let mut command = Command::new("sh");
         command.arg("-c").arg(self.localized(script)).current_dir(self.directory.path());
         command.stdin(Stdio::null()).env("SHADOWCAT_BIND", self.localized("127.0.0.1:8080"));
+        command.env("SHADOWCAT_OPS_BIND", self.localized("127.0.0.1:9090"));
         command
     }
 
-    /// `text` with this machine's ports and program.
+    /// `text` with this machine's ports and programs.
     fn localized(&self, text: &str) -> String {
-        let program = Path::new(SHADOWCAT).display().to_string();
-        let text = text.replace("cargo run --release --", &program).replace("target/release/shadowcat", &program);
+        let text = PROGRAMS.iter().fold(text.to_owned(), |text, (printed, name)| {
+            if text.contains(printed) { text.replace(printed, &program(name)) } else { text }
+        });
         self.ports.iter().fold(text, |text, (port, free)| text.replace(port, free))
     }
 
@@ -157,6 +210,13 @@ impl Tour {
         let port = named.map_or("8080", |(_, port)| port);
         self.localized(port).parse().expect("a port")
     }
+}
+
+/// A program of the workspace, which lies beside the one under test.
+fn program(name: &str) -> String {
+    let path = Path::new(SHADOWCAT).with_file_name(name);
+    assert!(path.exists(), "{} is not built: run tests/run, or cargo build --workspace --bins", path.display());
+    path.display().to_string()
 }
 
 /// Whether `printed` is `pattern`, where `…` stands for anything; space at the ends does not count.
