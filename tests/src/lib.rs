@@ -35,7 +35,7 @@ pub use lab::Lab;
 pub use metrics::Metrics;
 pub use plane::DataPlane;
 pub use ports::free_port;
-pub use program::{Process, Program, Signal, binary};
+pub use program::{Process, Program, Signal, binary, command};
 pub use redis::Redis;
 pub use upstream::{Gate, Seen, Upstream};
 pub use wait::{eventually, within};

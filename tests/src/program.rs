@@ -182,7 +182,7 @@ fn all_processes() -> impl Iterator<Item = Process> {
 }
 
 /// A command of `program` whose environment has none of our own settings in it.
-pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SHADOWCAT_")) {
         command.env_remove(name);

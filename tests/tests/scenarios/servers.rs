@@ -1,10 +1,11 @@
 //! MCP servers that nobody here wrote, behind the gateway.
 
+use std::path::Path;
 use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use shadowcat_tests::{Client, Fleet, Lab, eventually, fleet};
+use shadowcat_tests::{Client, Lab, Program, binary, command, eventually, fleet};
 use tempfile::TempDir;
 
 /// An interpreter starts, on a machine busy with other tests.
@@ -23,9 +24,8 @@ async fn tools(client: &Client) -> Vec<String> {
     listed["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// What server-everything does, over any transport.
-async fn assert_everything_works(fleet: &Fleet) {
-    let client = fleet.client(0).await;
+/// What server-everything does, over any transport, for a client with a session.
+async fn assert_everything_works(client: Client) {
     let tools = tools(&client).await;
     assert!(tools.len() >= 8 && tools.contains(&"echo".to_owned()), "{tools:?}");
     let echoed = client.call_text("echo", json!({ "message": "ü世界😀" })).await.unwrap();
@@ -52,7 +52,7 @@ async fn assert_everything_works(fleet: &Fleet) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn server_everything_over_stdio() {
     let fleet = fleet().stdio(&Lab::open().everything()).start().await;
-    assert_everything_works(&fleet).await;
+    assert_everything_works(fleet.client(0).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,7 +61,40 @@ async fn server_everything_over_http() {
     let (_server, url) = Lab::open().start_everything(dir.path());
     listening(&url).await;
     let fleet = fleet().data_planes(2).redis().http(&url).start().await;
-    assert_everything_works(&fleet).await;
+    assert_everything_works(fleet.client(0).await).await;
+}
+
+/// `shadowcat up` in front of `upstream`, and where its banner says it is.
+async fn up(dir: &Path, upstream: &str) -> (Program, String) {
+    let mut command = command(binary("shadowcat"));
+    let mut gateway = Program::start("up", dir, command.args(["up", "--bind", "127.0.0.1:0", "--upstream", upstream]));
+    let url = eventually("the banner", STARTED, async || {
+        assert_eq!(gateway.ended(), None, "{}", gateway.log());
+        let banner = gateway.log();
+        let (url, rest) = banner.split_once("Shadowcat listens on ")?.1.split_once(" in front of ")?;
+        assert!(rest.starts_with(&format!("{upstream}.\n")), "{banner}");
+        Some(url.to_owned())
+    });
+    let url = url.await;
+    (gateway, url)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_everything_behind_up_by_its_url() {
+    let dir = TempDir::new().unwrap();
+    let (_server, upstream) = Lab::open().start_everything(dir.path());
+    listening(&upstream).await;
+    let (_gateway, url) = up(dir.path(), &upstream).await;
+    assert_everything_works(Client::connect(url).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn server_everything_behind_up_by_its_command() {
+    let dir = TempDir::new().unwrap();
+    // As a person writes it in a shell: a path may hold spaces.
+    let words = Lab::open().everything().into_iter().map(|word| format!("'{word}'"));
+    let (_gateway, url) = up(dir.path(), &words.collect::<Vec<_>>().join(" ")).await;
+    assert_everything_works(Client::connect(url).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
