@@ -16,6 +16,9 @@ const ROUNDS: u32 = 4;
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Quicker than a file is taken to be at rest.
+const NEIGHBOUR_WRITES_EVERY: Duration = Duration::from_millis(20);
+
 fn with_second_route(fleet: &Fleet) -> Value {
     let mut configuration = fleet.configuration().clone();
     let mut route = configuration["routes"][0].clone();
@@ -126,4 +129,20 @@ async fn values_come_from_the_environment() {
     let fleet = fleet().configuration(configuration).environment("ORIGIN", &upstream.url()).start().await;
     fleet.client(0).await.call("echo", json!({ "token": "there" })).await.unwrap();
     assert_eq!(upstream.calls("there"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_neighbour_that_never_rests_does_not_keep_a_change_from_being_seen() {
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).start().await;
+    let neighbour = fleet.dir().join("neighbour.log");
+    let writing = tokio::spawn(async move {
+        loop {
+            std::fs::write(&neighbour, "a line\n").unwrap();
+            tokio::time::sleep(NEIGHBOUR_WRITES_EVERY).await;
+        }
+    });
+    fleet.write(&with_second_route(&fleet).to_string());
+    eventually("the new route is served", SOON, async || opens(&fleet, "/second").await.then_some(())).await;
+    writing.abort();
 }

@@ -12,8 +12,11 @@ use tokio::sync::watch;
 
 use crate::gateway::Control;
 
-/// Writes that follow each other within this time are one change: an editor saves in several steps.
+/// The file is read once it has said the same for this long: an editor saves in several steps.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// A file that has not come to rest after so many looks is read as it is.
+const LOOKS_MAX: usize = 10;
 
 /// The file is looked at this often even if the system reports nothing, as on network file systems.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -33,13 +36,12 @@ pub async fn watch_file(path: PathBuf, running: LocalConfig, control: Control) {
     let mut seen = None;
     loop {
         // The first look comes at once: the file may have changed between its first reading and the watch.
-        let now = text(&path).await;
+        let now = settled(&path).await;
         if now != seen {
             seen = now;
             apply(&path, &node, &control).await;
         }
         let _ = tokio::time::timeout(LOOK_EVERY, changes.changed()).await;
-        while let Ok(Ok(())) = tokio::time::timeout(QUIET, changes.changed()).await {}
     }
 }
 
@@ -56,6 +58,20 @@ async fn apply(path: &Path, node: &Node, control: &Control) {
         },
         Err(errors) => tracing::error!("the running configuration stays:\n{errors}"),
     }
+}
+
+/// What the file says once it is at rest. It is the file that must rest, not its directory, where a log may be written.
+async fn settled(path: &Path) -> Option<Vec<u8>> {
+    let mut before = text(path).await;
+    for _ in 0..LOOKS_MAX {
+        tokio::time::sleep(QUIET).await;
+        let now = text(path).await;
+        if now == before {
+            break;
+        }
+        before = now;
+    }
+    before
 }
 
 /// What the file says, as far as it can be read. It is only compared, so that a neighbour that changes (a log, most of all)

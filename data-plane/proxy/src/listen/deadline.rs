@@ -15,7 +15,8 @@ use super::connection::Spoken;
 use super::frames::Frames;
 
 /// A complete request head (or HTTP/2 preface and first head) arrives within this time of its first byte, and the first one
-/// within this time of the connection: what browsers and SDKs need, with room for a slow mobile link.
+/// within this time of the connection: what browsers and SDKs need, with room for a slow mobile link. (The beginning of a head
+/// that came in one piece with the call before it is hidden in hyper's buffer: it has [`KEEP_ALIVE`] unless more of it comes.)
 pub(crate) const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 
 /// An HTTP/1 connection without a call is kept this long: longer than the keep-alive of the common clients, so that it is they
