@@ -55,14 +55,15 @@ pub struct UpstreamError {
     pub stage: Stage,
     /// Why it failed.
     pub why: Why,
-    /// True unless it is certain that no byte of the message left the gateway: such a call must never be repeated.
+    /// True unless it is certain that the call did not run, because no byte of the message left the gateway, or because the
+    /// server said so (HTTP/2: RFC 9113, section 8.7). While it is true the call must never be repeated.
     pub sent: bool,
     /// One sentence for a person, with the hint; for a dead child the tail of its stderr.
     pub detail: String,
 }
 
 impl UpstreamError {
-    /// A failure before any byte of the message left the gateway: the call may be repeated.
+    /// A failure after which it is certain that the call did not run: it may be repeated.
     pub(crate) fn unsent(upstream: &str, stage: Stage, why: Why, detail: impl Into<String>) -> Self {
         Self { upstream: upstream.into(), stage, why, sent: false, detail: detail.into() }
     }

@@ -8,7 +8,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::failure;
-use super::pool::Lent;
+use super::pool::Held;
 use crate::UpstreamError;
 use crate::body::Idle;
 use crate::slots::Slot;
@@ -16,15 +16,15 @@ use crate::slots::Slot;
 /// A body with its connection and its share of the pool, both of which it gives back with its last frame.
 pub(crate) struct Answer {
     incoming: Incoming,
-    link: Option<Lent>,
+    held: Option<Held>,
     idle: Idle,
     /// Absent once the answer has ended, well or not.
     slot: Option<Slot>,
 }
 
 impl Answer {
-    pub(super) fn new(incoming: Incoming, link: Option<Lent>, idle: Idle, slot: Slot) -> Self {
-        let mut answer = Self { incoming, link, idle, slot: Some(slot) };
+    pub(super) fn new(incoming: Incoming, held: Held, idle: Idle, slot: Slot) -> Self {
+        let mut answer = Self { incoming, held: Some(held), idle, slot: Some(slot) };
         if answer.incoming.is_end_stream() {
             answer.end();
         }
@@ -35,9 +35,9 @@ impl Answer {
         let Some(slot) = &self.slot else {
             return Poll::Ready(None);
         };
-        let frame = match &mut self.link {
-            Some(lent) => lent.link.poll_frame(&mut self.incoming, cx),
-            None => Pin::new(&mut self.incoming).poll_frame(cx),
+        let frame = match &mut self.held {
+            Some(Held::Whole(lent)) => lent.link.poll_frame(&mut self.incoming, cx),
+            Some(Held::Share(_)) | None => Pin::new(&mut self.incoming).poll_frame(cx),
         };
         let failure = match frame {
             Poll::Ready(Some(Ok(frame))) => {
@@ -57,17 +57,17 @@ impl Answer {
                 Poll::Pending => return Poll::Pending,
             },
         };
+        self.held = None;
         self.slot = None;
-        self.link = None;
         Poll::Ready(Some(Err(failure)))
     }
 
-    /// The last byte is here.
+    /// The last byte is here. The slot goes last: who waits for it finds the connection free.
     fn end(&mut self) {
-        self.slot = None;
-        if let Some(lent) = self.link.take() {
+        if let Some(Held::Whole(lent)) = self.held.take() {
             lent.give_back();
         }
+        self.slot = None;
     }
 
     pub(crate) fn idle_mut(&mut self) -> &mut Idle {
@@ -76,7 +76,7 @@ impl Answer {
 
     /// True if a poll brings all that has arrived, because no other task stands between this one and the socket.
     pub(crate) fn drives_its_connection(&self) -> bool {
-        self.link.is_some()
+        matches!(self.held, Some(Held::Whole(_)))
     }
 
     pub(crate) fn is_end_stream(&self) -> bool {

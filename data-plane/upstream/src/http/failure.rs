@@ -11,9 +11,17 @@ use crate::{Stage, UpstreamError, Why};
 #[error("connecting took too long")]
 pub(super) struct ConnectTimedOut;
 
-/// A request that got no answer.
+/// True if the server says that it has not acted on the request: it refused the stream (RFC 9113, section 8.7), or went away
+/// with a stream below this one as its last (section 6.8).
 ///
-/// Only a failure to connect is certain to have sent nothing. Whatever else happens, a connection has had the request.
+/// hyper fails a request with the latter also if it learns that the server goes while it is about to send the body. Then the
+/// message has not left; and what has no body, GET and DELETE, is idempotent.
+pub(super) fn is_not_taken(error: &hyper::Error) -> bool {
+    let told = find::<h2::Error>(error).filter(|error| error.is_remote());
+    told.is_some_and(|error| error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+}
+
+/// A request that got no answer, and may have been acted on: a connection has had it, and that is all that is known.
 pub(super) fn of_request(upstream: &str, error: &hyper::Error) -> UpstreamError {
     if error.is_parse() || error.is_parse_too_large() {
         let detail = format!("answered with something other than HTTP ({}): is the url right?", root(error));
@@ -24,8 +32,9 @@ pub(super) fn of_request(upstream: &str, error: &hyper::Error) -> UpstreamError 
 }
 
 /// A connection that was new and yet would not take a request.
-pub(super) fn of_refusal(upstream: &str) -> UpstreamError {
-    let detail = "closed a connection it had just accepted: see the server's log";
+pub(super) fn of_refusal(upstream: &str, error: &hyper::Error) -> UpstreamError {
+    let detail =
+        format!("took no request on a connection it had just accepted ({}): see the server's log", root(error));
     UpstreamError::unsent(upstream, Stage::Connect, Why::Unreachable, detail)
 }
 

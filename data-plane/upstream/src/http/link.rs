@@ -34,8 +34,8 @@ pub(super) struct Link {
 
 /// A request that got no answer.
 pub(super) enum Unanswered {
-    /// The connection had ended before it took the request, which is given back untouched.
-    NotTaken(Box<Request<Full<Bytes>>>),
+    /// Nobody has acted on the request, which is given back: the connection had ended before, or the server has refused it.
+    NotTaken(Box<Request<Full<Bytes>>>, hyper::Error),
     /// The connection failed with the request, or after it.
     Failed(hyper::Error),
 }
@@ -56,7 +56,7 @@ impl Link {
             answering.as_mut().poll(cx)
         });
         answered.await.map_err(|mut error| match error.take_message() {
-            Some(request) => Unanswered::NotTaken(Box::new(request)),
+            Some(request) => Unanswered::NotTaken(Box::new(request), error.into_error()),
             None => Unanswered::Failed(error.into_error()),
         })
     }

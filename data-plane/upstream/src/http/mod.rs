@@ -1,16 +1,19 @@
 //! Servers that speak Streamable HTTP (MCP 2025-03-26 and later).
 //!
-//! An exchange is one request on one pooled connection. What the client sent goes on as it is: the headers are moved, not
-//! copied, and the body is the bytes of the message. Nothing is repeated here.
+//! An exchange is one request on one pooled connection. What the client sent goes on as it is, and the body is the bytes of
+//! the message. Nothing that may have run is repeated here.
 
 mod answer;
 mod connect;
 mod failure;
 mod link;
 mod pool;
+mod resting;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trunk;
+mod trunks;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -143,10 +146,10 @@ impl HttpUpstream {
 
 /// The server's answer as ours: no hop-by-hop headers, and a body with its bound and its slot.
 fn wrap(answered: Answered, idle: Idle, slot: Slot) -> Response<UpstreamBody> {
-    let Answered { response, link } = answered;
+    let Answered { response, held } = answered;
     let (mut head, incoming) = response.into_parts();
     strip_hop_by_hop(&mut head.headers);
-    Response::from_parts(head, UpstreamBody::http(Answer::new(incoming, link, idle, slot)))
+    Response::from_parts(head, UpstreamBody::http(Answer::new(incoming, held, idle, slot)))
 }
 
 #[async_trait]
@@ -170,8 +173,8 @@ impl Upstream for HttpUpstream {
         }
     }
 
-    /// Refuses further calls. HTTP/1.1 exchanges under way go on until their bodies are dropped; connections at rest, and a shared
-    /// HTTP/2 one with what is on it, close when the upstream is dropped.
+    /// Refuses further calls. Exchanges under way go on until their bodies are dropped, and their connections with them; the
+    /// others close when the upstream is dropped.
     async fn shutdown(&self) {
         self.slots.close();
     }

@@ -1,52 +1,64 @@
-//! The connections to one endpoint: HTTP/1.1 ones rest here between calls, an HTTP/2 one is shared.
+//! The connections to one endpoint: HTTP/1.1 ones rest here between calls, HTTP/2 ones are shared.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::connect::{Connector, KEEP_ALIVE, Socket, Spoken};
-use super::failure;
+use super::connect::{Connector, Spoken};
+use super::failure::{self, ConnectTimedOut};
 use super::link::{Link, Unanswered};
+use super::resting::{Lent, Resting};
 use super::settings::{HttpSettings, Security};
+use super::trunk::Share;
+use super::trunks::Trunks;
 use crate::UpstreamError;
-
-/// The window of one HTTP/2 stream: the same backpressure as a read buffer gives on HTTP/1.1, with room for the round trip
-/// of the window update.
-const STREAM_WINDOW: u32 = 256 * 1024;
-
-/// A connection that has been idle too long is closed within this time of its due.
-const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// A pool of connections to one endpoint.
 ///
-/// A request goes to another connection in one case only: the resting one it was given to had been closed by the server, and
-/// handed the request back untouched. No byte of it has left then, so a call still runs at most once.
+/// A request goes to another connection in two cases only, in both of which the call still runs at most once. A connection
+/// had been closed and handed the request back untouched: no byte of it has left. Or the server says that it has not acted
+/// on it, as HTTP/2 lets it.
 pub(super) struct Pool {
     connector: Connector,
     url: Uri,
     path: Uri,
     resting: Arc<Resting>,
-    /// The HTTP/2 connection, with a server that speaks it.
-    shared: Mutex<Option<SendRequest<Full<Bytes>>>>,
+    trunks: Arc<Trunks>,
+    /// The server may speak HTTP/2: it did the last time, or it has not been asked.
+    may_share: AtomicBool,
+    /// Held while a connection is made that many may share; inside, how that failed the last time, and when.
+    connecting: Mutex<Option<(Instant, UpstreamError)>>,
     tasks: TaskTracker,
     _stop: DropGuard,
 }
 
-/// An answer's head, what its body is read from, and where that goes afterwards.
+/// An answer's head, and what its body is read through.
 pub(super) struct Answered {
     pub(super) response: Response<Incoming>,
-    /// The connection, if it is this call's alone.
-    pub(super) link: Option<Lent>,
+    pub(super) held: Held,
+}
+
+/// What an exchange has of a connection, until the last byte of its answer.
+pub(super) enum Held {
+    /// An HTTP/1.1 connection, which is this exchange's alone.
+    Whole(Lent),
+    /// Its share of an HTTP/2 connection.
+    Share(#[expect(dead_code, reason = "held for its drop")] Share),
+}
+
+/// A connection that can be given a request.
+enum Ready {
+    Alone(Box<Link>),
+    Shared(Share),
 }
 
 impl Pool {
@@ -55,28 +67,25 @@ impl Pool {
     }
 
     pub(super) fn through(connector: Connector, settings: &HttpSettings) -> Self {
-        let stop = CancellationToken::new();
-        let resting = Arc::new(Resting {
-            links: Mutex::default(),
-            max: usize::try_from(settings.max_connections).unwrap_or(usize::MAX),
-            idle_timeout: settings.idle_timeout,
-            swept: AtomicBool::new(false),
-            stop: stop.clone(),
-        });
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let max = usize::try_from(settings.max_connections).unwrap_or(usize::MAX);
         let url = settings.url.clone();
         let path = url.path_and_query().cloned().map_or_else(|| Uri::from_static("/"), Uri::from);
         Self {
-            connector,
             url,
             path,
-            resting,
-            shared: Mutex::default(),
-            tasks: TaskTracker::new(),
+            resting: Resting::new(max, settings.idle_timeout, stop.clone()),
+            trunks: Trunks::new(max, settings.idle_timeout, tasks.clone(), stop.clone()),
+            // HTTP/2 is agreed on in the TLS handshake (ALPN) or not at all.
+            may_share: AtomicBool::new(matches!(connector, Connector::Tls(_))),
+            connector,
+            connecting: Mutex::default(),
+            tasks,
             _stop: stop.drop_guard(),
         }
     }
 
-    /// Sends a request on a resting connection, else on a new one, and returns when the answer begins.
+    /// Sends a request on a resting connection, else on a shared or new one, and returns when the answer begins.
     pub(super) async fn request(
         &self,
         settings: &HttpSettings,
@@ -86,7 +95,7 @@ impl Pool {
         while let Some(link) = self.resting.take() {
             match self.send(link, request).await {
                 Ok(answered) => return Ok(answered),
-                Err(Unanswered::NotTaken(untouched)) => request = *untouched,
+                Err(Unanswered::NotTaken(untouched, _)) => request = *untouched,
                 Err(Unanswered::Failed(error)) => return Err(failure::of_request(name, &error)),
             }
         }
@@ -94,133 +103,90 @@ impl Pool {
         Box::pin(self.request_anew(settings, request)).await
     }
 
-    /// Sends a request on the shared connection, or on a new one.
+    /// Sends a request on a shared connection, or on a new one. If it is not taken there, it is sent once more, on a
+    /// connection that did not exist at the first try: the others may be as far gone.
     async fn request_anew(
         &self,
         settings: &HttpSettings,
-        request: Request<Full<Bytes>>,
+        mut request: Request<Full<Bytes>>,
     ) -> Result<Answered, UpstreamError> {
         let name = &settings.name;
-        if let Some(sender) = self.shared() {
-            return self.multiplex(sender, request).await.map_err(|error| failure::of_request(name, &error));
+        let mut first_try = None;
+        loop {
+            let ready = self.ready(settings, first_try).await?;
+            let tried = Instant::now();
+            let outcome = match ready {
+                Ready::Alone(link) => self.send(link, request).await,
+                Ready::Shared(share) => self.multiplex(share, request).await,
+            };
+            match outcome {
+                Ok(answered) => return Ok(answered),
+                Err(Unanswered::Failed(error)) => return Err(failure::of_request(name, &error)),
+                Err(Unanswered::NotTaken(_, error)) if first_try.is_some() => {
+                    return Err(failure::of_refusal(name, &error));
+                }
+                Err(Unanswered::NotTaken(untouched, _)) => request = *untouched,
+            }
+            first_try = Some(tried);
         }
-        let (socket, spoken) = self.connector.connect(settings).await?;
-        if spoken == Spoken::Http2 {
-            let sender = self.share(socket).await.map_err(|error| failure::of_request(name, &error))?;
-            return self.multiplex(sender, request).await.map_err(|error| failure::of_request(name, &error));
-        }
-        let link = Link::over(socket).await.map_err(|error| failure::of_request(name, &error))?;
-        self.send(link, request).await.map_err(|unanswered| match unanswered {
-            Unanswered::Failed(error) => failure::of_request(name, &error),
-            Unanswered::NotTaken(_) => failure::of_refusal(name),
-        })
     }
 
     async fn send(&self, mut link: Box<Link>, mut request: Request<Full<Bytes>>) -> Result<Answered, Unanswered> {
         // To the server itself HTTP/1.1 names the path alone (RFC 9112, section 3.2.1).
         *request.uri_mut() = self.path.clone();
         let response = link.send(request).await?;
-        let link = Some(Lent { link, resting: Arc::clone(&self.resting), tasks: self.tasks.clone() });
-        Ok(Answered { response, link })
+        let lent = Lent { link, resting: Arc::clone(&self.resting), tasks: self.tasks.clone() };
+        Ok(Answered { response, held: Held::Whole(lent) })
     }
 
-    async fn multiplex(
-        &self,
-        mut sender: SendRequest<Full<Bytes>>,
-        mut request: Request<Full<Bytes>>,
-    ) -> hyper::Result<Answered> {
+    async fn multiplex(&self, share: Share, mut request: Request<Full<Bytes>>) -> Result<Answered, Unanswered> {
         *request.uri_mut() = self.url.clone();
-        sender.ready().await?;
-        Ok(Answered { response: sender.send_request(request).await?, link: None })
+        let response = share.send(request).await?;
+        Ok(Answered { response, held: Held::Share(share) })
     }
 
-    fn shared(&self) -> Option<SendRequest<Full<Bytes>>> {
-        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        shared.as_ref().filter(|sender| !sender.is_closed()).cloned()
+    /// Room on a connection that was made after `newer_than`, or a new connection.
+    ///
+    /// One at a time makes a connection that many may share, so that a burst of calls to an idle server ends up on one
+    /// connection. Who waits for it shares its failure too, and does not go on to fail in turn.
+    async fn ready(&self, settings: &HttpSettings, newer_than: Option<Instant>) -> Result<Ready, UpstreamError> {
+        let may_share = || self.may_share.load(Ordering::Relaxed);
+        if !may_share() {
+            return self.connect(settings).await;
+        }
+        if let Some(share) = self.trunks.share(newer_than) {
+            return Ok(Ready::Shared(share));
+        }
+        let since = Instant::now();
+        let waited = timeout(settings.connect, self.connecting.lock()).await;
+        let mut connecting = waited.map_err(|_elapsed| failure::of_connect(&settings.name, &ConnectTimedOut))?;
+        if let Some(share) = self.trunks.share(newer_than) {
+            return Ok(Ready::Shared(share));
+        }
+        if !may_share() {
+            drop(connecting);
+            return self.connect(settings).await;
+        }
+        if let Some((_, error)) = connecting.as_ref().filter(|(failed, _)| *failed > since) {
+            return Err(error.clone());
+        }
+        let made = self.connect(settings).await;
+        *connecting = made.as_ref().err().map(|error| (Instant::now(), error.clone()));
+        made
     }
 
-    /// Makes an HTTP/2 connection everybody's; it is driven by a task of the pool.
-    async fn share(&self, socket: Socket) -> hyper::Result<SendRequest<Full<Bytes>>> {
-        let mut builder = http2::Builder::new(TokioExecutor::new());
-        builder.timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).initial_stream_window_size(STREAM_WINDOW);
-        let (sender, driver) = builder.handshake(socket).await?;
-        let stop = self.resting.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                ended = driver => if let Err(error) = ended {
-                    tracing::debug!(%error, "HTTP/2 connection ended");
-                },
+    async fn connect(&self, settings: &HttpSettings) -> Result<Ready, UpstreamError> {
+        let (socket, spoken) = self.connector.connect(settings).await?;
+        let ready = match spoken {
+            Spoken::Http1 => {
+                self.may_share.store(false, Ordering::Relaxed);
+                Link::over(socket).await.map(Ready::Alone)
             }
-        });
-        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender.clone());
-        Ok(sender)
-    }
-}
-
-/// Connections without a call, the one that rested least last: at most as many as may be in use.
-struct Resting {
-    links: Mutex<VecDeque<Box<Link>>>,
-    max: usize,
-    idle_timeout: Duration,
-    /// A sweeper is at work.
-    swept: AtomicBool,
-    stop: CancellationToken,
-}
-
-impl Resting {
-    /// The connection that rested least, if it is still good.
-    fn take(&self) -> Option<Box<Link>> {
-        loop {
-            let mut link = self.links.lock().unwrap_or_else(PoisonError::into_inner).pop_back()?;
-            if link.resting_since.elapsed() < self.idle_timeout && link.is_usable() {
-                return Some(link);
+            Spoken::Http2 => {
+                self.may_share.store(true, Ordering::Relaxed);
+                self.trunks.add(socket).await.map(Ready::Shared)
             }
-        }
-    }
-
-    fn put(self: &Arc<Self>, mut link: Box<Link>, tasks: &TaskTracker) {
-        if !link.is_usable() {
-            return;
-        }
-        link.resting_since = Instant::now();
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        if links.len() < self.max {
-            links.push_back(link);
-        }
-        drop(links);
-        if !self.swept.swap(true, Ordering::AcqRel) {
-            tasks.spawn(Arc::clone(self).sweep());
-        }
-    }
-
-    /// Closes what has rested too long, as long as anything rests.
-    async fn sweep(self: Arc<Self>) {
-        loop {
-            tokio::select! {
-                () = self.stop.cancelled() => return,
-                () = tokio::time::sleep(SWEEP_EVERY.min(self.idle_timeout)) => {}
-            }
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-            links.retain_mut(|link| link.resting_since.elapsed() < self.idle_timeout && link.is_usable());
-            if links.is_empty() {
-                self.swept.store(false, Ordering::Release);
-                return;
-            }
-        }
-    }
-}
-
-/// A connection while an answer is read from it. Dropped before the end it is closed, which is how HTTP/1.1 leaves an exchange.
-pub(super) struct Lent {
-    pub(super) link: Box<Link>,
-    resting: Arc<Resting>,
-    tasks: TaskTracker,
-}
-
-impl Lent {
-    /// Gives the connection back after the answer's last byte.
-    pub(super) fn give_back(self) {
-        self.resting.put(self.link, &self.tasks);
+        };
+        ready.map_err(|error| failure::of_refusal(&settings.name, &error))
     }
 }

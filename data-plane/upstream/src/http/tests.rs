@@ -1,5 +1,7 @@
 //! TLS, with a server whose certificate the system does not know.
 
+mod multiplexing;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,14 +17,17 @@ use hyper_util::server::conn::auto;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::connect::Connector;
 use super::pool::Pool;
 use super::{HttpSettings, HttpUpstream};
 use crate::{Call, Stage, Upstream, UpstreamMetrics, Verb, Why};
+
+type Secured = TlsStream<TcpStream>;
 
 struct TlsServer {
     address: SocketAddr,
@@ -34,6 +39,18 @@ struct TlsServer {
 impl TlsServer {
     /// A server that offers `protocols`, and answers with the length of the body it was sent.
     async fn offering(protocols: &[&[u8]]) -> Self {
+        Self::serving(protocols, |secured, _nth| async {
+            let builder = auto::Builder::new(TokioExecutor::new());
+            _ = builder.serve_connection(TokioIo::new(secured), service_fn(length)).await;
+        })
+        .await
+    }
+
+    /// A server that offers `protocols`, and treats its nth connection, from 1 on, as `serve` says.
+    async fn serving<F>(protocols: &[&[u8]], serve: impl Fn(Secured, usize) -> F + Clone + Send + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = cert.der().clone();
@@ -46,12 +63,11 @@ impl TlsServer {
         tasks.spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((socket, _peer)) = listener.accept().await {
-                count.fetch_add(1, Ordering::Relaxed);
-                let acceptor = acceptor.clone();
+                let nth = count.fetch_add(1, Ordering::Relaxed) + 1;
+                let (acceptor, serve) = (acceptor.clone(), serve.clone());
                 serving.spawn(async move {
                     let Ok(secured) = acceptor.accept(socket).await else { return };
-                    let builder = auto::Builder::new(TokioExecutor::new());
-                    _ = builder.serve_connection(TokioIo::new(secured), service_fn(length)).await;
+                    serve(secured, nth).await;
                 });
             }
         });
@@ -72,6 +88,10 @@ impl TlsServer {
     }
 
     fn trusted_upstream(&self) -> HttpUpstream {
+        self.trusted_upstream_with(self.settings())
+    }
+
+    fn trusted_upstream_with(&self, settings: HttpSettings) -> HttpUpstream {
         let mut roots = RootCertStore::empty();
         roots.add(self.certificate.clone()).expect("a root");
         let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -80,13 +100,19 @@ impl TlsServer {
             .expect("versions")
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let mut upstream = self.upstream();
+        let mut upstream = HttpUpstream::new(settings, &UpstreamMetrics::default()).expect("a good url");
         upstream.pool = Pool::through(Connector::trusting(&upstream.settings, trust), &upstream.settings);
         upstream
     }
 
+    /// An upstream that trusts the system's roots.
     fn upstream(&self) -> HttpUpstream {
         HttpUpstream::new(self.settings(), &UpstreamMetrics::default()).expect("a good url")
+    }
+
+    /// Connections so far.
+    fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 }
 
@@ -121,7 +147,7 @@ async fn calls_share_one_http_2_connection_where_the_server_offers_it() {
     for answer in [first, second.expect("an answer"), third.expect("an answer")] {
         assert_eq!(answer.into_body().collect().await.expect("a body").to_bytes(), "0");
     }
-    assert_eq!(server.connections.load(Ordering::Relaxed), 1);
+    assert_eq!(server.connections(), 1);
     assert_eq!(upstream.status().in_flight, 0);
 }
 
