@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admit::Door;
 use crate::drain::{Drain, GRACE, LAME_DUCK};
-use crate::listen::{CLIENTS_MAX, Caps, Listener, OPERATORS_MAX, TlsError, acceptor};
+use crate::listen::{CLIENTS, Caps, Limits, Listener, OPERATORS, TlsError, acceptor};
 use crate::observe::{Registry, UPKEEP_EVERY, store_metrics};
 use crate::route::{BuildError, Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
@@ -146,16 +146,17 @@ impl GatewayBuilder {
             instance: self.instance,
             drain: Drain::default(),
             tasks: TaskTracker::new(),
+            retiring: TaskTracker::new(),
             registry: self.registry.clone(),
         });
         let factory = Factory::new(self.registry.clone(), shared.drain.clone(), self.upstreams);
         let runtime = Arc::new(ArcSwap::from_pointee(Runtime::build(self.config, None, &factory)?));
         let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
         let connections = TaskTracker::new();
-        let caps = |max, tasks| caps(max, &self.registry, tasks);
-        let clients = listen(self.bind, tls, caps(CLIENTS_MAX, &connections)).await?;
+        let caps = |limits, tasks| caps(limits, &self.registry, tasks);
+        let clients = listen(self.bind, tls, caps(CLIENTS, &connections)).await?;
         let operators = match self.operations {
-            Some(address) => Some(listen(address, None, caps(OPERATORS_MAX, &shared.tasks)).await?),
+            Some(address) => Some(listen(address, None, caps(OPERATORS, &shared.tasks)).await?),
             None => None,
         };
         let control = Control { runtime, shared, factory: Arc::new(factory) };
@@ -163,10 +164,10 @@ impl GatewayBuilder {
     }
 }
 
-fn caps(max: u32, registry: &Registry, tasks: &TaskTracker) -> Arc<Caps> {
+fn caps(limits: Limits, registry: &Registry, tasks: &TaskTracker) -> Arc<Caps> {
     let open = registry.gauge("shadowcat_connections", "Connections open.", vec![]);
     let refused = registry.counter("shadowcat_connections_refused_total", "Connections closed beyond a cap.", vec![]);
-    Caps::new(max, open, refused, tasks.clone())
+    Caps::new(limits, open, refused, tasks.clone())
 }
 
 async fn listen(
@@ -239,15 +240,19 @@ impl Gateway {
         let Stop { lame_duck, grace } = stop.await;
         tracing::info!(?grace, "draining");
         let whole = shared.drain.run(lame_duck, grace, &connections).await;
-        for tracker in [&serving, &shared.tasks] {
+        for tracker in [&serving, &shared.tasks, &shared.retiring] {
             tracker.close();
         }
         upkeep.cancel();
         let _ = kept_up.await;
-        let ended = async { tokio::join!(serving.wait(), connections.wait(), shared.tasks.wait()) };
+        let ended = async {
+            tokio::join!(serving.wait(), connections.wait());
+            // Now that no connection is left, none leaves a task behind any more.
+            shared.tasks.wait().await;
+        };
         let _ = tokio::time::timeout(TASKS_GRACE, ended).await;
         let runtime = runtime.load_full();
-        join_all(runtime.upstreams().map(|upstream| upstream.stop())).await;
+        tokio::join!(join_all(runtime.upstreams().map(|upstream| upstream.stop())), shared.retiring.wait());
         shared.store.shutdown().await;
         whole
     }
@@ -262,7 +267,7 @@ impl Control {
         let old = self.runtime.load_full();
         let new = Arc::new(Runtime::build(config, Some(&old), &self.factory)?);
         self.runtime.store(Arc::clone(&new));
-        old.retire(&new, &self.shared.tasks);
+        old.retire(&new, &self.shared);
         Ok(())
     }
 

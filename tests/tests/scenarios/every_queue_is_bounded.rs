@@ -1,12 +1,15 @@
 //! The invariant of this name: each queue, map and pool that can be filled from outside is filled, and its metric asserted.
-//! The others (ten thousand connections, the caches and queues towards Redis, one child's calls) are driven in the unit tests
-//! beside them.
+//! The others (ten thousand connections of clients, the caches and queues towards Redis, one child's calls) are driven in the unit
+//! tests beside them.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
 use shadowcat_tests::{Client, Failure, Upstream, binary, eventually, fleet, within};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -201,4 +204,54 @@ async fn tools_in_metrics() {
     assert!(tools.len() <= TOOLS_APART + 1, "{} tools", tools.len());
     let rest = metrics.sum(REQUESTS, &["tool=\"other\""]).unwrap();
     assert!(rest >= (TOOLS - TOOLS_APART) as f64, "{rest} calls of other tools");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn streams_that_go_on_without_a_client() {
+    const PLACES: usize = 1024;
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).start().await;
+    // A session keeps the logs of few streams that ended: the one that comes back has a session to itself.
+    let (first, others) = (fleet.client(0).await, fleet.client(0).await);
+    let mut left = Vec::new();
+    for number in 0..=PLACES {
+        let token = format!("left-{number}");
+        let gate = upstream.gate(&token);
+        gate.release(1);
+        let client = if number == 0 { &first } else { &others };
+        let mut events = client.start("stream", json!({ "token": token, "events": 2 })).await.unwrap().events();
+        left.push((gate, events.next_message().await.unwrap().unwrap().id.unwrap()));
+    }
+    let plane = fleet.plane(0);
+    plane.metric_is("shadowcat_streams_given_up_total", 1.0, SOON).await;
+    plane.metric_is("shadowcat_streams_detached", PLACES as f64, SOON).await;
+    // The others end as if their clients were there, and are told to whoever comes back.
+    left.iter().for_each(|(gate, _)| gate.release(1));
+    plane.metric_is("shadowcat_streams_detached", 0.0, SOON).await;
+    let rest = first.resume(&left[0].1).await.unwrap().result().await.unwrap();
+    assert_eq!(rest["content"][0]["text"], "done");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_of_operators() {
+    const PLACES: usize = 100;
+    let upstream = Upstream::start().await;
+    let fleet = fleet().upstream(&upstream).start().await;
+    let plane = fleet.plane(0);
+    let operations = plane.listeners()[1];
+    let connect = async || TcpStream::connect((Ipv4Addr::LOCALHOST, operations)).await.unwrap();
+    let held = join_all((0..PLACES).map(|_| connect())).await;
+    let mut refused = join_all((0..10).map(|_| connect())).await;
+    for socket in &mut refused {
+        within("it is closed at once", SOON, socket.read(&mut [0; 1])).await.unwrap_or(0);
+    }
+    // Clients have connections of their own.
+    fleet.client(0).await.call("echo", json!({ "token": "not concerned" })).await.unwrap();
+    drop(held);
+    let counted = async || plane.health("/metrics").await.and_then(|(_, text)| counter(&text));
+    assert!(eventually("operators are served again", SOON, counted).await >= 10.0);
+}
+
+fn counter(metrics: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix("shadowcat_connections_refused_total ")?.parse().ok())
 }

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use shadowcat_tests::{Upstream, eventually, fleet, secured, within};
+use shadowcat_tests::{Program, Upstream, binary, command, eventually, fleet, free_port, secured, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -152,6 +152,19 @@ async fn a_connection_that_is_held_is_closed_on_every_listener_within_six_second
 }
 
 /// The status by which a body over HTTP/2 that comes byte by byte, with this pause before each, is answered, and after how long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_the_demo_server_that_is_held_is_closed_within_six_seconds() {
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let mut command = command(binary("shadowcat"));
+    command.args(["demo-server", "--http", "--bind", &format!("127.0.0.1:{port}")]);
+    let _server = Program::start("demo-server", dir.path(), &mut command);
+    let open = async || TcpStream::connect(("127.0.0.1", port)).await.ok();
+    eventually("it listens", CLOSED_WITHIN, open).await;
+    let wrong = hold_all(port, HEADS.iter().chain(BODIES), HELD_FOR).await;
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
 async fn drip_over_http2(port: u16, pause: Duration) -> (StatusCode, Duration) {
     let socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     let (mut sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(socket)).await.unwrap();

@@ -1,7 +1,7 @@
 //! The demo server over Streamable HTTP.
 //!
-//! Protocol and sessions are the SDK's; the listener is a plain hyper loop, HTTP/1.1 only, with a bound on connections and on the
-//! time a request head may take.
+//! Protocol and sessions are the SDK's; the listener is a plain hyper loop, HTTP/1.1 only, with a bound on connections, on the size
+//! of a request and on the time it may take to arrive.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use http::{Request, Response, StatusCode};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -31,8 +32,11 @@ const PATH: &str = "/mcp";
 /// A demonstration is tried by one person; this leaves room for a small load test. Beyond it connections wait in the listener's backlog.
 const CONNECTIONS_MAX: usize = 512;
 
-/// A request head that takes longer than this, or a connection that rests longer, is closed.
+/// A request head that takes longer than this, or a connection that rests longer, is closed; and so is a body.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Larger messages are refused, as the gateway does.
+const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// What is under way when the server is told to stop gets this long to finish.
 const GRACE: Duration = Duration::from_secs(5);
@@ -142,10 +146,21 @@ async fn answer(
     service: McpService,
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
-    if request.uri().path() == PATH {
-        return Ok(service.handle(request).await);
+    if request.uri().path() != PATH {
+        return Ok(refuse(StatusCode::NOT_FOUND, format!("nothing here: the MCP endpoint is {PATH}\n")));
     }
-    let mut elsewhere = Response::new(Full::from(format!("nothing here: the MCP endpoint is {PATH}\n")).boxed());
-    *elsewhere.status_mut() = StatusCode::NOT_FOUND;
-    Ok(elsewhere)
+    let (head, body) = request.into_parts();
+    Ok(match tokio::time::timeout(HEAD_DEADLINE, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(body)) => service.handle(Request::from_parts(head, Full::new(body.to_bytes()))).await,
+        Ok(Err(error)) => refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the message was not read: {error}\n")),
+        Err(_elapsed) => refuse(StatusCode::REQUEST_TIMEOUT, format!("no whole message within {HEAD_DEADLINE:?}\n")),
+    })
+}
+
+/// A refusal after which the connection is closed: the rest of the request may still be on its way.
+fn refuse(status: StatusCode, text: String) -> Response<BoxBody<Bytes, Infallible>> {
+    let mut refusal = Response::new(Full::from(text).boxed());
+    *refusal.status_mut() = status;
+    refusal.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    refusal
 }

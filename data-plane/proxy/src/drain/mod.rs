@@ -11,8 +11,9 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// How long a drain may take, from its announcement to the moment at which what is left is cut: what the default termination
-/// grace of Kubernetes (30 s) leaves when children and leases have had their time.
-pub const GRACE: Duration = Duration::from_secs(25);
+/// grace of Kubernetes (30 s) leaves when what the calls left behind (2 s), held sessions (1 s) and children (at most 7 s) have had
+/// their time.
+pub const GRACE: Duration = Duration::from_secs(20);
 
 /// The door stays open this long after the announcement, so that load balancers that poll readiness each second have
 /// turned away before a connection could be refused.

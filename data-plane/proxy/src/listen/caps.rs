@@ -8,21 +8,27 @@ use dashmap::DashMap;
 use metrics::{Counter, Gauge};
 use tokio_util::task::TaskTracker;
 
-/// Connections of clients. One costs about 12 KiB idle, so this many cost 120 MB.
-pub(crate) const CLIENTS_MAX: u32 = 10_000;
+/// How many connections a listener has at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From everywhere.
+    pub(crate) all: u32,
+    /// From one remote address, so that one peer cannot take them all. Loopback is exempt: there a reverse proxy or a load
+    /// generator stands for many clients.
+    pub(crate) per_address: u32,
+}
+
+/// Connections of clients. One costs about 12 KiB idle, so all of them cost 120 MB.
+pub(crate) const CLIENTS: Limits = Limits { all: 10_000, per_address: 200 };
 
 /// Connections of operators. They have their own, so that an overload can be watched while it lasts.
-pub(crate) const OPERATORS_MAX: u32 = 100;
-
-/// Connections of one remote address, so that one client cannot take them all. Loopback is exempt: there a reverse proxy or a
-/// load generator stands for many clients.
-const CONNECTIONS_PER_ADDRESS_MAX: u32 = 200;
+pub(crate) const OPERATORS: Limits = Limits { all: 100, per_address: 20 };
 
 /// Counts connections and refuses those beyond the caps: they are closed at once, and counted in
 /// `shadowcat_connections_refused_total`.
 #[derive(Debug)]
 pub(crate) struct Caps {
-    max: u32,
+    limits: Limits,
     open: AtomicU32,
     per_address: DashMap<IpAddr, u32>,
     tasks: TaskTracker,
@@ -31,8 +37,8 @@ pub(crate) struct Caps {
 }
 
 impl Caps {
-    pub(crate) fn new(max: u32, gauge: Gauge, refused: Counter, tasks: TaskTracker) -> Arc<Self> {
-        Arc::new(Self { max, open: AtomicU32::new(0), per_address: DashMap::new(), tasks, gauge, refused })
+    pub(crate) fn new(limits: Limits, gauge: Gauge, refused: Counter, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self { limits, open: AtomicU32::new(0), per_address: DashMap::new(), tasks, gauge, refused })
     }
 
     /// The tasks that serve connections.
@@ -52,7 +58,7 @@ impl Caps {
             *count += 1;
             *count
         });
-        if open > self.max || of_address > CONNECTIONS_PER_ADDRESS_MAX {
+        if open > self.limits.all || of_address > self.limits.per_address {
             self.refused.increment(1);
             return None;
         }
@@ -88,14 +94,14 @@ mod tests {
         let registry = Registry::new();
         let open = registry.gauge("open", "", vec![]);
         let refused = registry.counter("refused_total", "", vec![]);
-        (Caps::new(CLIENTS_MAX, open, refused, TaskTracker::new()), registry)
+        (Caps::new(CLIENTS, open, refused, TaskTracker::new()), registry)
     }
 
     #[test]
     fn one_address_cannot_take_every_connection() {
         let (caps, registry) = caps();
         let address = IpAddr::from([192, 0, 2, 1]);
-        let mut held: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| caps.admit(address)).collect();
+        let mut held: Vec<_> = (0..CLIENTS.per_address).map(|_| caps.admit(address)).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(caps.admit(address).is_none());
         assert!(caps.admit(IpAddr::from([192, 0, 2, 2])).is_some(), "another address is not concerned");
@@ -111,7 +117,7 @@ mod tests {
     fn beyond_the_cap_of_all_connections_even_loopback_is_refused() {
         let (caps, registry) = caps();
         let address = IpAddr::from([127, 0, 0, 1]);
-        let held: Vec<_> = (0..CLIENTS_MAX).map(|_| caps.admit(address)).collect();
+        let held: Vec<_> = (0..CLIENTS.all).map(|_| caps.admit(address)).collect();
         assert!(held.iter().all(Option::is_some));
         assert!(caps.admit(address).is_none());
         assert!(registry.render().contains("refused_total 1"));

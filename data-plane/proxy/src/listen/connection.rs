@@ -19,11 +19,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::Service;
 use super::activity::Activity;
 use super::deadline::{DeadlineIo, HEAD_DEADLINE};
-use super::stall::Streams;
+use super::stall::{Pieces, Streams};
 use crate::drain::Drain;
 use crate::stream::GatewayBody;
 
@@ -36,9 +37,6 @@ const HEAD_BYTES_MAX: u32 = 16 * 1024;
 
 /// As many streams as Envoy's edge guide allows on one connection.
 const HTTP2_STREAMS_MAX: u32 = 100;
-
-/// What a stream of HTTP/2 holds for a client that does not read; its upstream waits when it is full.
-const SEND_BYTES_MAX: usize = 256 * 1024;
 
 /// An HTTP/2 peer that is gone without a word is noticed within twice this.
 const HTTP2_PING: Duration = Duration::from_secs(20);
@@ -57,10 +55,12 @@ pub(super) struct Leaving {
     pub(super) door: CancellationToken,
     /// It is cut when this drain's time is up.
     pub(super) drain: Drain,
+    /// Where its streams run, on HTTP/2: they see the cut, and end a moment after it.
+    pub(super) streams: TaskTracker,
 }
 
 /// The answer to one request: boxed, so that a connection which waits for a request holds no room for one.
-type Answer = Pin<Box<dyn Future<Output = Result<http::Response<GatewayBody>, Infallible>> + Send>>;
+type Answer<B> = Pin<Box<dyn Future<Output = Result<http::Response<B>, Infallible>> + Send>>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Spoken {
@@ -113,15 +113,24 @@ where
 {
     let activity = Arc::new(Activity::default());
     let io = TokioIo::new(DeadlineIo::new(socket, spoken, Arc::clone(&activity), since));
-    let answer = service_fn(move |request: http::Request<Incoming>| -> Answer {
-        let call = activity.begin(request.version());
-        let service = Arc::clone(&service);
-        Box::pin(async move { Ok(service.call(call, request).await) })
-    });
+    let begin = move |request: &http::Request<Incoming>| (activity.begin(request.version()), Arc::clone(&service));
     match spoken {
-        Spoken::Http1 => to_the_end(http1_builder().serve_connection(io, answer), &leaving).await,
-        // Boxed, so that HTTP/1 connections do not carry room for what HTTP/2 needs.
-        Spoken::Http2 => Box::pin(to_the_end(http2_builder().serve_connection(io, answer), &leaving)).await,
+        Spoken::Http1 => {
+            let answer = service_fn(move |request| -> Answer<GatewayBody> {
+                let (call, service) = begin(&request);
+                Box::pin(async move { Ok(service.call(call, request).await) })
+            });
+            to_the_end(http1_builder().serve_connection(io, answer), &leaving).await
+        }
+        Spoken::Http2 => {
+            let answer = service_fn(move |request| -> Answer<Pieces> {
+                let (call, service) = begin(&request);
+                Box::pin(async move { Ok(service.call(call, request).await.map(Pieces::of)) })
+            });
+            let connection = http2_builder(leaving.streams.clone()).serve_connection(io, answer);
+            // Boxed, so that HTTP/1 connections do not carry room for what HTTP/2 needs.
+            Box::pin(to_the_end(connection, &leaving)).await
+        }
     }
 }
 
@@ -155,75 +164,16 @@ fn http1_builder() -> http1::Builder {
     builder
 }
 
-fn http2_builder() -> http2::Builder<Streams> {
-    let mut builder = http2::Builder::new(Streams);
+fn http2_builder(streams: TaskTracker) -> http2::Builder<Streams> {
+    let mut builder = http2::Builder::new(Streams(streams));
     builder
         .timer(TokioTimer::new())
         .keep_alive_interval(HTTP2_PING)
         .keep_alive_timeout(HTTP2_PING)
         .max_concurrent_streams(HTTP2_STREAMS_MAX)
-        .max_send_buf_size(SEND_BYTES_MAX)
         .max_header_list_size(HEAD_BYTES_MAX);
     builder
 }
 
 #[cfg(test)]
-mod tests {
-    use std::error::Error;
-
-    use super::*;
-    use crate::listen::CallOnConnection;
-    use crate::listen::deadline::WRITE_STALL;
-    use bytes::Bytes;
-    use http_body_util::{BodyExt, Empty};
-    use hyper::client::conn::http2::handshake;
-    use hyper::rt::Executor;
-    use hyper_util::rt::TokioExecutor;
-    use tokio::io::duplex;
-    use tokio::sync::mpsc;
-
-    /// Answers `/endless` without end, and anything else at once.
-    struct Endless;
-
-    impl Service for Endless {
-        async fn call(&self, _: CallOnConnection, request: http::Request<Incoming>) -> http::Response<GatewayBody> {
-            if request.uri().path() != "/endless" {
-                return http::Response::new(GatewayBody::full(Bytes::from_static(b"short")));
-            }
-            let (sender, receiver) = mpsc::channel(1);
-            TokioExecutor::new()
-                .execute(async move { while sender.send(Bytes::from_static(&[b'x'; 16 * 1024])).await.is_ok() {} });
-            http::Response::new(GatewayBody::sent(receiver))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_of_http2_that_its_client_does_not_read_is_reset_and_the_others_go_on() {
-        let (client, server) = duplex(64 * 1024);
-        let leaving = Leaving { door: CancellationToken::new(), drain: Drain::default() };
-        TokioExecutor::new().execute(async move {
-            serve(server, Spoken::Http2, Instant::now(), Arc::new(Endless), leaving).await.unwrap();
-        });
-        let (mut sender, driver) = handshake(TokioExecutor::new(), TokioIo::new(client)).await.unwrap();
-        TokioExecutor::new().execute(async move { driver.await.unwrap() });
-        let mut ask = |path: &str| {
-            let request = http::Request::get(format!("http://gateway{path}")).body(Empty::<Bytes>::new()).unwrap();
-            sender.send_request(request)
-        };
-
-        let mut unread = ask("/endless").await.unwrap().into_body();
-        for _ in 0..4 {
-            tokio::time::sleep(WRITE_STALL / 3).await;
-            assert_eq!(ask("/short").await.unwrap().collect().await.unwrap().to_bytes(), "short");
-        }
-        // What had arrived before is still there to be read, a window's worth; then comes the reset.
-        for _ in 0..1_000 {
-            if let Err(reset) = unread.frame().await.expect("the stream does not end well") {
-                let reset = reset.source().expect("a cause").to_string();
-                assert!(reset.contains("stream no longer needed"), "{reset}");
-                return;
-            }
-        }
-        panic!("the stream went on");
-    }
-}
+mod tests;

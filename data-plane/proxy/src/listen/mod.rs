@@ -22,9 +22,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use activity::CallOnConnection;
-pub(crate) use caps::{CLIENTS_MAX, Caps, OPERATORS_MAX};
-pub(crate) use stall::note as note_frame;
-
+pub(crate) use caps::{CLIENTS, Caps, Limits, OPERATORS};
 use connection::Leaving;
 pub use tls::TlsError;
 pub(crate) use tls::acceptor;
@@ -78,7 +76,8 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, address)) => {
-                    let leaving = Leaving { door: door.child_token(), drain: drain.clone() };
+                    let streams = self.caps.tasks().clone();
+                    let leaving = Leaving { door: door.child_token(), drain: drain.clone(), streams };
                     self.admit(socket, address, &service, leaving);
                 }
                 Err(error) => {

@@ -107,6 +107,11 @@ impl HeldSessions {
         Ok((response, Some(lease)))
     }
 
+    /// True if no call has a session.
+    pub(crate) fn are_at_rest(&self) -> bool {
+        self.permits.available_permits() == HELD_MAX
+    }
+
     /// Ends the sessions at rest: the upstream is not called any more.
     pub(crate) async fn end(&self, upstream: &dyn Upstream) {
         let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));

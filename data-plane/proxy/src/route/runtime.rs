@@ -32,8 +32,10 @@ pub(crate) struct Shared {
     /// This boot of this node.
     pub(crate) instance: Arc<str>,
     pub(crate) drain: Drain,
-    /// Tasks that outlive a call: detached streams, replays, retiring upstreams.
+    /// Tasks that outlive a call: detached streams, replays.
     pub(crate) tasks: TaskTracker,
+    /// Upstreams on their way out. They are waited for after all else, as those that serve to the end are.
+    pub(crate) retiring: TaskTracker,
     pub(crate) registry: Registry,
     pub(crate) detached: Arc<Detached>,
 }
@@ -102,23 +104,25 @@ impl Runtime {
     }
 
     /// Stops what the next configuration does not take over: first whoever has read this one must be done with it, then each
-    /// upstream's last call must have ended.
-    pub(crate) fn retire(self: Arc<Self>, next: &Self, tasks: &TaskTracker) {
-        let kept = |old: &UpstreamRuntime| next.upstreams().any(|new| Arc::ptr_eq(&new.upstream, &old.upstream));
+    /// upstream's last call must have ended. A drain whose time is up ends the wait.
+    pub(crate) fn retire(self: Arc<Self>, next: &Self, shared: &Shared) {
+        let kept = |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(new, old));
         let retiring: Vec<_> = self.upstreams().filter(|old| !kept(old)).map(Arc::clone).collect();
         if retiring.is_empty() {
             return;
         }
+        // A program's own upstream serves on under settings that changed.
+        let serves_on =
+            |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(&new.upstream, &old.upstream));
+        let (serving, ending): (Vec<_>, Vec<_>) = retiring.into_iter().partition(serves_on);
         // A stream that waits for whatever the server says would wait here for as long as its client stays.
-        retiring.iter().for_each(|upstream| upstream.leaving.cancel());
-        tasks.spawn(async move {
-            let read_by_nobody = async {
-                while Arc::strong_count(&self) > 1 {
-                    tokio::time::sleep(RETIREMENT_LOOK).await;
-                }
-            };
-            let _ = tokio::time::timeout(RETIREMENT_MAX, read_by_nobody).await;
-            join_all(retiring.iter().map(|upstream| upstream.stop_when_idle())).await;
+        serving.iter().chain(&ending).for_each(|upstream| upstream.leaving.cancel());
+        let drain = shared.drain.clone();
+        shared.retiring.spawn(async move {
+            settled(&drain, || Arc::strong_count(&self) == 1).await;
+            let ending = ending.iter().map(|upstream| upstream.stop_when_idle(&drain));
+            let serving = serving.iter().map(|upstream| upstream.end_held_when_idle(&drain));
+            tokio::join!(join_all(ending), join_all(serving));
         });
     }
 }
@@ -141,16 +145,29 @@ impl UpstreamRuntime {
         self.upstream.shutdown().await;
     }
 
-    async fn stop_when_idle(&self) {
-        let idle = async {
-            while self.upstream.status().in_flight > 0 {
-                tokio::time::sleep(RETIREMENT_LOOK).await;
-            }
-        };
-        if tokio::time::timeout(RETIREMENT_MAX, idle).await.is_err() {
+    async fn stop_when_idle(&self, drain: &Drain) {
+        if !settled(drain, || self.upstream.status().in_flight == 0 && self.held.are_at_rest()).await {
             tracing::warn!(upstream = %self.name, "retired upstream still had calls and was stopped");
         }
         self.stop().await;
+    }
+
+    async fn end_held_when_idle(&self, drain: &Drain) {
+        settled(drain, || self.held.are_at_rest()).await;
+        self.held.end(&*self.upstream).await;
+    }
+}
+
+/// Looks until `done` for at most [`RETIREMENT_MAX`], and until a drain's time is up; false if it was not.
+async fn settled(drain: &Drain, done: impl Fn() -> bool) -> bool {
+    let looking = async {
+        while !done() {
+            tokio::time::sleep(RETIREMENT_LOOK).await;
+        }
+    };
+    tokio::select! {
+        looked = tokio::time::timeout(RETIREMENT_MAX, looking) => looked.is_ok(),
+        () = drain.time_is_up() => done(),
     }
 }
 

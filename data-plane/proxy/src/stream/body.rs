@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 
 use super::account::Account;
 use super::events::EventStream;
-use crate::listen::note_frame;
 use crate::observe::Outcome;
 
 /// An answer's body, with the account of its call.
@@ -64,30 +63,6 @@ impl GatewayBody {
             account.settle(outcome);
         }
     }
-
-    fn poll_kind(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
-        match &mut self.kind {
-            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Sent(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
-            Kind::Relayed(begin, _) if !begin.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(begin))))),
-            Kind::Relayed(_, body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
-                match &frame {
-                    None => self.settle(Outcome::Ok),
-                    Some(Err(_)) => self.settle(Outcome::Failed),
-                    Some(Ok(_)) => {}
-                }
-                Poll::Ready(frame)
-            }
-            Kind::Events(stream) => {
-                let bytes = ready!(stream.poll_bytes(cx));
-                if let Some(outcome) = stream.outcome() {
-                    self.settle(outcome);
-                }
-                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
-            }
-        }
-    }
 }
 
 impl Body for GatewayBody {
@@ -95,9 +70,28 @@ impl Body for GatewayBody {
     type Error = UpstreamError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
-        let frame = self.poll_kind(cx);
-        note_frame(&frame);
-        frame
+        let this = &mut *self;
+        match &mut this.kind {
+            Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Sent(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Kind::Relayed(begin, _) if !begin.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(begin))))),
+            Kind::Relayed(_, body) => {
+                let frame = ready!(Pin::new(body).poll_frame(cx));
+                match &frame {
+                    None => this.settle(Outcome::Ok),
+                    Some(Err(_)) => this.settle(Outcome::Failed),
+                    Some(Ok(_)) => {}
+                }
+                Poll::Ready(frame)
+            }
+            Kind::Events(stream) => {
+                let bytes = ready!(stream.poll_bytes(cx));
+                if let Some(outcome) = stream.outcome() {
+                    this.settle(outcome);
+                }
+                Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -55,9 +55,18 @@ impl Pump {
     async fn finish_alone(mut self: Box<Self>) {
         let now = self.detached.now.clone();
         now.increment(1.0);
+        let drain = self.drain.clone();
         let to_the_end = async { while poll_fn(|cx| self.poll_bytes(cx)).await.is_some() {} };
-        if tokio::time::timeout(DETACHED_MAX, to_the_end).await.is_err() {
-            self.give_up(ErrorKind::UpstreamTimedOut, &format!("had not answered after {DETACHED_MAX:?}"));
+        let given_up = tokio::select! {
+            ended = tokio::time::timeout(DETACHED_MAX, to_the_end) => {
+                ended.err().map(|_| (ErrorKind::UpstreamTimedOut, format!("had not answered after {DETACHED_MAX:?}")))
+            }
+            () = drain.time_is_up() => {
+                Some((ErrorKind::OutcomeUnknown, "had not answered when the gateway stopped".to_owned()))
+            }
+        };
+        if let Some((kind, what)) = given_up {
+            self.give_up(kind, &what);
         }
         let (log, state) = self.into_log();
         if let Some(log) = log {
