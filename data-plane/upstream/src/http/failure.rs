@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use super::link::Untaken;
 use crate::{Stage, UpstreamError, Why};
 
 /// Connecting took longer than it may.
@@ -11,14 +12,18 @@ use crate::{Stage, UpstreamError, Why};
 #[error("connecting took too long")]
 pub(super) struct ConnectTimedOut;
 
-/// True if the server says that it has not acted on the request: it refused the stream (RFC 9113, section 8.7), or went away
-/// with a stream below this one as its last (section 6.8).
+/// Why the server has not acted on the request, if it says that it has not: it went away with a stream below this one as its
+/// last (RFC 9113, section 6.8), or refused the stream (section 8.7).
 ///
-/// hyper fails a request with the latter also if it learns that the server goes while it is about to send the body. Then the
+/// hyper fails a request with the former also if it learns that the server goes while it is about to send the body. Then the
 /// message has not left; and what has no body, GET and DELETE, is idempotent.
-pub(super) fn is_not_taken(error: &hyper::Error) -> bool {
-    let told = find::<h2::Error>(error).filter(|error| error.is_remote());
-    told.is_some_and(|error| error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM))
+pub(super) fn untaken(error: &hyper::Error) -> Option<Untaken> {
+    let told = find::<h2::Error>(error).filter(|error| error.is_remote())?;
+    match told.reason() {
+        _ if told.is_go_away() => Some(Untaken::Gone),
+        Some(h2::Reason::REFUSED_STREAM) => Some(Untaken::Refused),
+        _ => None,
+    }
 }
 
 /// A request that got no answer, and may have been acted on: a connection has had it, and that is all that is known.
@@ -31,10 +36,9 @@ pub(super) fn of_request(upstream: &str, error: &hyper::Error) -> UpstreamError 
     UpstreamError::sent(upstream, Stage::FirstByte, Why::Unreachable, detail)
 }
 
-/// A connection that was new and yet would not take a request.
+/// A request that no connection would take, or a connection that was new and yet of no use.
 pub(super) fn of_refusal(upstream: &str, error: &hyper::Error) -> UpstreamError {
-    let detail =
-        format!("took no request on a connection it had just accepted ({}): see the server's log", root(error));
+    let detail = format!("takes connections but not the request ({}): see the server's log", root(error));
     UpstreamError::unsent(upstream, Stage::Connect, Why::Unreachable, detail)
 }
 

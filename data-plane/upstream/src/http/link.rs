@@ -34,10 +34,19 @@ pub(super) struct Link {
 
 /// A request that got no answer.
 pub(super) enum Unanswered {
-    /// Nobody has acted on the request, which is given back: the connection had ended before, or the server has refused it.
-    NotTaken(Box<Request<Full<Bytes>>>, hyper::Error),
+    /// Nobody has acted on the request, which is given back.
+    Untaken(Box<Request<Full<Bytes>>>, Untaken, hyper::Error),
     /// The connection failed with the request, or after it.
     Failed(hyper::Error),
+}
+
+/// Why a request was not acted on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Untaken {
+    /// The connection had ended before, or the server is about to end it.
+    Gone,
+    /// The server had no room for it (HTTP/2). The connection goes on.
+    Refused,
 }
 
 impl Link {
@@ -56,7 +65,7 @@ impl Link {
             answering.as_mut().poll(cx)
         });
         answered.await.map_err(|mut error| match error.take_message() {
-            Some(request) => Unanswered::NotTaken(Box::new(request), error.into_error()),
+            Some(request) => Unanswered::Untaken(Box::new(request), Untaken::Gone, error.into_error()),
             None => Unanswered::Failed(error.into_error()),
         })
     }

@@ -5,6 +5,7 @@
 
 mod answer;
 mod connect;
+mod dials;
 mod failure;
 mod link;
 mod pool;
@@ -24,7 +25,6 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use shadowcat_mcp::header::{SESSION_ID, strip_hop_by_hop};
-use tokio::time::timeout;
 
 pub(crate) use self::answer::Answer;
 pub use self::settings::{HttpSettings, InvalidUrl};
@@ -81,16 +81,8 @@ impl HttpUpstream {
             Verb::Post(message) if message.method() == Some("subscriptions/listen") => Idle::never(),
             Verb::Post(_) | Verb::Delete => Idle::after(self.settings.idle),
         };
-        let answered = self.send(self.request(call)).await?;
+        let answered = self.pool.request(&self.settings, self.request(call)).await?;
         Ok(wrap(answered, idle, slot))
-    }
-
-    async fn send(&self, request: Request<Full<Bytes>>) -> Result<Answered, UpstreamError> {
-        let answering = self.pool.request(&self.settings, request);
-        match timeout(self.settings.first_byte, answering).await {
-            Ok(answered) => answered,
-            Err(_elapsed) => Err(failure::of_silence(&self.settings.name, self.settings.first_byte)),
-        }
     }
 
     fn request(&self, call: Call) -> Request<Full<Bytes>> {

@@ -1,5 +1,6 @@
 //! The connections to one endpoint: HTTP/1.1 ones rest here between calls, HTTP/2 ones are shared.
 
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -8,25 +9,25 @@ use bytes::Bytes;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use tokio::sync::Mutex;
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use super::connect::{Connector, Spoken};
-use super::failure::{self, ConnectTimedOut};
-use super::link::{Link, Unanswered};
+use super::dials::Dials;
+use super::failure;
+use super::link::{Link, Unanswered, Untaken};
 use super::resting::{Lent, Resting};
 use super::settings::{HttpSettings, Security};
 use super::trunk::Share;
-use super::trunks::Trunks;
+use super::trunks::{Avoid, Trunks};
 use crate::UpstreamError;
 
 /// A pool of connections to one endpoint.
 ///
 /// A request goes to another connection in two cases only, in both of which the call still runs at most once. A connection
 /// had been closed and handed the request back untouched: no byte of it has left. Or the server says that it has not acted
-/// on it, as HTTP/2 lets it.
+/// on it, as HTTP/2 lets it: because it goes away, or because it has no room for it on that connection.
 pub(super) struct Pool {
     connector: Connector,
     url: Uri,
@@ -35,8 +36,7 @@ pub(super) struct Pool {
     trunks: Arc<Trunks>,
     /// The server may speak HTTP/2: it did the last time, or it has not been asked.
     may_share: AtomicBool,
-    /// Held while a connection is made that many may share; inside, how that failed the last time, and when.
-    connecting: Mutex<Option<(Instant, UpstreamError)>>,
+    dials: Dials,
     tasks: TaskTracker,
     _stop: DropGuard,
 }
@@ -79,55 +79,79 @@ impl Pool {
             // HTTP/2 is agreed on in the TLS handshake (ALPN) or not at all.
             may_share: AtomicBool::new(matches!(connector, Connector::Tls(_))),
             connector,
-            connecting: Mutex::default(),
+            dials: Dials::default(),
             tasks,
             _stop: stop.drop_guard(),
         }
     }
 
-    /// Sends a request on a resting connection, else on a shared or new one, and returns when the answer begins.
+    /// Sends a request and returns when the answer begins, which may take `settings.first_byte`.
     pub(super) async fn request(
         &self,
         settings: &HttpSettings,
-        mut request: Request<Full<Bytes>>,
+        request: Request<Full<Bytes>>,
     ) -> Result<Answered, UpstreamError> {
-        let name = &settings.name;
-        while let Some(link) = self.resting.take() {
-            match self.send(link, request).await {
-                Ok(answered) => return Ok(answered),
-                Err(Unanswered::NotTaken(untouched, _)) => request = *untouched,
-                Err(Unanswered::Failed(error)) => return Err(failure::of_request(name, &error)),
-            }
+        let mut sent = None;
+        let outcome = timeout(settings.first_byte, self.answer(settings, request, &mut sent)).await;
+        if let (Err(_elapsed), Some(sent)) = (&outcome, sent) {
+            self.trunks.retire_silent(sent);
         }
-        // Boxed: a call on a resting connection carries no room for making one.
-        Box::pin(self.request_anew(settings, request)).await
+        outcome.unwrap_or_else(|_elapsed| Err(failure::of_silence(&settings.name, settings.first_byte)))
     }
 
-    /// Sends a request on a shared connection, or on a new one. If it is not taken there, it is sent once more, on a
-    /// connection that did not exist at the first try: the others may be as far gone.
-    async fn request_anew(
+    /// Sends a request on a resting connection, else on a shared or new one; `sent` tells when on one of those.
+    async fn answer(
         &self,
         settings: &HttpSettings,
         mut request: Request<Full<Bytes>>,
+        sent: &mut Option<Instant>,
     ) -> Result<Answered, UpstreamError> {
-        let name = &settings.name;
-        let mut first_try = None;
-        loop {
-            let ready = self.ready(settings, first_try).await?;
-            let tried = Instant::now();
-            let outcome = match ready {
-                Ready::Alone(link) => self.send(link, request).await,
-                Ready::Shared(share) => self.multiplex(share, request).await,
-            };
-            match outcome {
+        while let Some(link) = self.resting.take() {
+            match self.send(link, request).await {
                 Ok(answered) => return Ok(answered),
-                Err(Unanswered::Failed(error)) => return Err(failure::of_request(name, &error)),
-                Err(Unanswered::NotTaken(_, error)) if first_try.is_some() => {
-                    return Err(failure::of_refusal(name, &error));
-                }
-                Err(Unanswered::NotTaken(untouched, _)) => request = *untouched,
+                Err(Unanswered::Untaken(untouched, ..)) => request = *untouched,
+                Err(Unanswered::Failed(error)) => return Err(failure::of_request(&settings.name, &error)),
             }
-            first_try = Some(tried);
+        }
+        // Boxed: a call on a resting connection carries no room for making one.
+        Box::pin(self.answer_anew(settings, request, sent)).await
+    }
+
+    /// Sends a request on a shared connection, or on a new one. If it is not taken there, it is sent again on another: once
+    /// because the server had no room, and once because the connection was gone.
+    async fn answer_anew(
+        &self,
+        settings: &HttpSettings,
+        mut request: Request<Full<Bytes>>,
+        sent: &mut Option<Instant>,
+    ) -> Result<Answered, UpstreamError> {
+        let mut avoid = Avoid::default();
+        loop {
+            let ready = self.ready(settings, &avoid).await?;
+            let now = Instant::now();
+            *sent = Some(now);
+            let (on, outcome) = match ready {
+                Ready::Alone(link) => (None, self.send(link, request).await),
+                Ready::Shared(share) => (Some(Arc::clone(share.trunk())), self.multiplex(share, request).await),
+            };
+            let (untouched, why, error) = match outcome {
+                Ok(answered) => return Ok(answered),
+                Err(Unanswered::Failed(error)) => return Err(failure::of_request(&settings.name, &error)),
+                Err(Unanswered::Untaken(untouched, why, error)) => (untouched, why, error),
+            };
+            let again = match why {
+                Untaken::Gone => {
+                    if let Some(gone) = on {
+                        self.trunks.retire(&gone);
+                    }
+                    avoid.opened_before.replace(now).is_some()
+                }
+                Untaken::Refused => mem::replace(&mut avoid.refused_by, on).is_some(),
+            };
+            if again {
+                return Err(failure::of_refusal(&settings.name, &error));
+            }
+            request = *untouched;
         }
     }
 
@@ -139,40 +163,22 @@ impl Pool {
         Ok(Answered { response, held: Held::Whole(lent) })
     }
 
-    async fn multiplex(&self, share: Share, mut request: Request<Full<Bytes>>) -> Result<Answered, Unanswered> {
-        *request.uri_mut() = self.url.clone();
-        let response = share.send(request).await?;
+    async fn multiplex(&self, share: Share, request: Request<Full<Bytes>>) -> Result<Answered, Unanswered> {
+        let response = share.send(&self.url, request).await?;
         Ok(Answered { response, held: Held::Share(share) })
     }
 
-    /// Room on a connection that was made after `newer_than`, or a new connection.
-    ///
-    /// One at a time makes a connection that many may share, so that a burst of calls to an idle server ends up on one
-    /// connection. Who waits for it shares its failure too, and does not go on to fail in turn.
-    async fn ready(&self, settings: &HttpSettings, newer_than: Option<Instant>) -> Result<Ready, UpstreamError> {
-        let may_share = || self.may_share.load(Ordering::Relaxed);
-        if !may_share() {
-            return self.connect(settings).await;
+    /// Room on a connection that is not to be avoided, or a new connection.
+    async fn ready(&self, settings: &HttpSettings, avoid: &Avoid) -> Result<Ready, UpstreamError> {
+        while self.may_share.load(Ordering::Relaxed) {
+            if let Some(share) = self.trunks.share(avoid) {
+                return Ok(Ready::Shared(share));
+            }
+            if let Some(ready) = self.dials.join(self.trunks.likely_limit(), || self.connect(settings)).await? {
+                return Ok(ready);
+            }
         }
-        if let Some(share) = self.trunks.share(newer_than) {
-            return Ok(Ready::Shared(share));
-        }
-        let since = Instant::now();
-        let waited = timeout(settings.connect, self.connecting.lock()).await;
-        let mut connecting = waited.map_err(|_elapsed| failure::of_connect(&settings.name, &ConnectTimedOut))?;
-        if let Some(share) = self.trunks.share(newer_than) {
-            return Ok(Ready::Shared(share));
-        }
-        if !may_share() {
-            drop(connecting);
-            return self.connect(settings).await;
-        }
-        if let Some((_, error)) = connecting.as_ref().filter(|(failed, _)| *failed > since) {
-            return Err(error.clone());
-        }
-        let made = self.connect(settings).await;
-        *connecting = made.as_ref().err().map(|error| (Instant::now(), error.clone()));
-        made
+        self.connect(settings).await
     }
 
     async fn connect(&self, settings: &HttpSettings) -> Result<Ready, UpstreamError> {

@@ -1,6 +1,8 @@
 //! TLS, with a server whose certificate the system does not know.
 
 mod multiplexing;
+mod speech;
+mod untaken;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,6 +20,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -51,6 +54,18 @@ impl TlsServer {
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        Self::serving_by(1, protocols, serve).await
+    }
+
+    /// The same, but its handshakes go on only when so many, `together`, have begun.
+    async fn serving_by<F>(
+        together: usize,
+        protocols: &[&[u8]],
+        serve: impl Fn(Secured, usize) -> F + Clone + Send + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
         let CertifiedKey { cert, signing_key } =
             generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = cert.der().clone();
@@ -59,13 +74,15 @@ impl TlsServer {
         let address = listener.local_addr().expect("bound");
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let begun = Arc::new(Barrier::new(together));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((socket, _peer)) = listener.accept().await {
                 let nth = count.fetch_add(1, Ordering::Relaxed) + 1;
-                let (acceptor, serve) = (acceptor.clone(), serve.clone());
+                let (acceptor, serve, begun) = (acceptor.clone(), serve.clone(), Arc::clone(&begun));
                 serving.spawn(async move {
+                    begun.wait().await;
                     let Ok(secured) = acceptor.accept(socket).await else { return };
                     serve(secured, nth).await;
                 });

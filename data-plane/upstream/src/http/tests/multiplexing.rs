@@ -1,200 +1,20 @@
-//! HTTP/2 connections: how many there are, and what becomes of calls that a server does not take.
+//! HTTP/2 connections: how many there are, and which of them a call goes to.
 
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
-use h2::server::SendResponse;
-use h2::{Reason, SendStream};
-use http::{HeaderMap, Request, Response};
-use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use hyper::server::conn::http2;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use shadowcat_mcp::{Envelope, Limits};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use metrics::Gauge;
+use tokio::join;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 
-use super::{Secured, TlsServer, call, length};
-use crate::{Call, Stage, Upstream, UpstreamBody, UpstreamError, Verb, Why};
-
-const H2: &[&[u8]] = &[b"h2"];
-/// How long a test waits for what must come. Generous: the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
-
-fn post() -> Call {
-    let message = Envelope::read(PING.into(), Limits::default()).expect("a message");
-    Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: None }
-}
-
-/// The whole body of an answer.
-async fn text(answer: Result<Response<UpstreamBody>, UpstreamError>) -> String {
-    let body = answer.expect("an answer").into_body().collect().await.expect("a body");
-    String::from_utf8(body.to_bytes().into()).expect("text")
-}
-
-/// The next piece of a body.
-async fn piece(body: &mut UpstreamBody) -> Bytes {
-    body.frame().await.expect("a frame").expect("no failure").into_data().expect("data")
-}
-
-/// What the server tells next.
-async fn told<T>(tell: &mut mpsc::Receiver<T>) -> T {
-    timeout(PATIENCE, tell.recv()).await.expect("never told").expect("a server")
-}
-
-/// Allows `max` exchanges at once and does with each what `answer` says, until the client has gone.
-async fn serve(secured: Secured, max: u32, mut answer: impl FnMut(SendResponse<Bytes>)) {
-    let connecting = h2::server::Builder::new().max_concurrent_streams(max).handshake(secured).await;
-    let mut connection = connecting.expect("a client");
-    while let Some(Ok((_request, respond))) = connection.accept().await {
-        answer(respond);
-    }
-}
-
-fn head(mut respond: SendResponse<Bytes>) -> SendStream<Bytes> {
-    respond.send_response(Response::new(()), false).expect("a client")
-}
-
-fn answer(respond: SendResponse<Bytes>, text: &'static str) {
-    head(respond).send_data(text.into(), true).expect("a client");
-}
-
-/// Answers with the length of the message, or refuses the stream, as `takes` says; `runs` counts what it takes.
-async fn serve_or_refuse(secured: Secured, runs: Arc<AtomicUsize>, takes: impl Fn(usize) -> bool + 'static) {
-    let asked = AtomicUsize::new(0);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let taken = takes(asked.fetch_add(1, Ordering::Relaxed) + 1);
-        let runs = Arc::clone(&runs);
-        async move {
-            if !taken {
-                return Err(h2::Error::from(Reason::REFUSED_STREAM));
-            }
-            runs.fetch_add(1, Ordering::Relaxed);
-            Ok(length(request).await.expect("infallible"))
-        }
-    });
-    _ = http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(secured), service).await;
-}
-
-#[tokio::test]
-async fn a_call_that_the_server_refuses_runs_once_on_a_new_connection() {
-    let runs = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&runs);
-    let serve = move |secured, nth| serve_or_refuse(secured, Arc::clone(&count), move |asked| nth > 1 || asked == 1);
-    let server = TlsServer::serving(H2, serve).await;
-    let upstream = server.trusted_upstream();
-    for run in 1..=2 {
-        assert_eq!(text(upstream.call(post()).await).await, PING.len().to_string());
-        assert_eq!((runs.load(Ordering::Relaxed), server.connections()), (run, run));
-    }
-}
-
-#[tokio::test]
-async fn a_call_that_is_refused_on_a_new_connection_too_has_not_run() {
-    let runs = Arc::new(AtomicUsize::new(0));
-    let count = Arc::clone(&runs);
-    let serve = move |secured, _nth| serve_or_refuse(secured, Arc::clone(&count), |_asked| false);
-    let server = TlsServer::serving(H2, serve).await;
-    let error = server.trusted_upstream().call(post()).await.expect_err("refused");
-    assert_eq!((error.stage, error.why, error.sent), (Stage::Connect, Why::Unreachable, false));
-    assert!(error.detail.contains("refused"), "{}", error.detail);
-    assert_eq!((runs.load(Ordering::Relaxed), server.connections()), (0, 2));
-}
-
-/// Sends each word in answer to its first call, goes away with the first one, and ends the answer with the last.
-async fn depart(secured: Secured, words: &mut mpsc::Receiver<&'static str>) {
-    let mut connection = h2::server::handshake(secured).await.expect("a client");
-    let (_request, respond) = connection.accept().await.expect("a call").expect("no failure");
-    let mut answer = head(respond);
-    loop {
-        tokio::select! {
-            word = words.recv() => {
-                connection.graceful_shutdown();
-                answer.send_data(word.unwrap_or_default().into(), word.is_none()).expect("a client");
-                if word.is_none() {
-                    break;
-                }
-            }
-            accepted = connection.accept() => assert!(accepted.is_none(), "a call after the goodbye"),
-        }
-    }
-    assert!(connection.accept().await.is_none(), "a call after the goodbye");
-}
-
-#[tokio::test]
-async fn a_server_that_goes_away_is_left_with_what_it_has_and_called_anew() {
-    let (speak, words) = mpsc::channel(1);
-    let words = Arc::new(tokio::sync::Mutex::new(words));
-    let server = TlsServer::serving(H2, move |secured, nth| {
-        let words = Arc::clone(&words);
-        async move {
-            match nth {
-                1 => depart(secured, &mut *words.lock().await).await,
-                _ => serve(secured, 100, |respond| answer(respond, "anew")).await,
-            }
-        }
-    })
-    .await;
-    let upstream = server.trusted_upstream();
-    let mut first = upstream.call(call()).await.expect("an answer").into_body();
-    speak.send("leaving").await.expect("a server");
-    // Sent after the goodbye, so that has been read too.
-    assert_eq!(piece(&mut first).await, "leaving");
-    assert_eq!(text(upstream.call(post()).await).await, "anew");
-    speak.send("left").await.expect("a server");
-    drop(speak);
-    assert_eq!(first.collect().await.expect("the rest").to_bytes(), "left");
-    assert_eq!(server.connections(), 2);
-}
-
-/// Answers stream 1, and goes away at stream 3 with 1 as the last one that it acted on (RFC 9113, section 6.8). By hand: h2
-/// takes every stream that it has seen for one that was acted on.
-async fn overlook_the_second(mut secured: Secured) -> std::io::Result<()> {
-    const DATA: u8 = 0;
-    const HEADERS: u8 = 1;
-    const SETTINGS: u8 = 4;
-    const ACKNOWLEDGE: u8 = 1;
-    secured.read_exact(&mut [0; 24]).await?;
-    secured.write_all(&[0, 0, 0, SETTINGS, 0, 0, 0, 0, 0]).await?;
-    loop {
-        let mut frame = [0; 9];
-        secured.read_exact(&mut frame).await?;
-        let [high, mid, low, kind, flags, _, _, _, stream] = frame;
-        let mut payload = vec![0; u32::from_be_bytes([0, high, mid, low]) as usize];
-        secured.read_exact(&mut payload).await?;
-        let reply: &[u8] = match (kind, stream) {
-            (SETTINGS, _) if flags & ACKNOWLEDGE == 0 => &[0, 0, 0, SETTINGS, ACKNOWLEDGE, 0, 0, 0, 0],
-            // `:status: 200` of the static table, and the ends of the head and of the stream.
-            (HEADERS, 1) => &[0, 0, 1, HEADERS, 0x5, 0, 0, 0, 1, 0x88],
-            // With the whole call here; the last stream is 1, the reason NO_ERROR.
-            (DATA, 3) => &[0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0],
-            _ => continue,
-        };
-        secured.write_all(reply).await?;
-    }
-}
-
-#[tokio::test]
-async fn a_call_that_a_departing_server_overlooked_runs_on_a_new_connection() {
-    let server = TlsServer::serving(H2, |secured, nth| async move {
-        match nth {
-            1 => _ = overlook_the_second(secured).await,
-            _ => serve(secured, 100, |respond| answer(respond, "anew")).await,
-        }
-    })
-    .await;
-    let upstream = server.trusted_upstream();
-    assert_eq!(text(upstream.call(post()).await).await, "");
-    assert_eq!(text(upstream.call(post()).await).await, "anew");
-    assert_eq!(server.connections(), 2);
-}
+use super::speech::{H2, PING, answer, head, obeying, post, serve, text, told};
+use super::{TlsServer, call};
+use crate::slots::Slots;
+use crate::{Stage, Upstream, UpstreamMetrics, Why};
 
 /// A server that takes two calls on a connection, and answers those after the first `at_once` only when it has `together`.
 async fn answering_together(at_once: usize, together: usize) -> TlsServer {
@@ -236,6 +56,120 @@ async fn a_burst_of_first_calls_finds_out_what_a_connection_takes() {
         assert_eq!(text(answer).await, "together");
     }
     assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn connections_that_a_burst_needs_are_made_at_the_same_time() {
+    // No handshake gets on until three have begun, and no connection takes more than a hundred calls.
+    const CALLS: u32 = 250;
+    let server = TlsServer::serving_by(3, H2, |secured, _nth| async {
+        serve(secured, 100, |respond| answer(respond, "taken")).await;
+    })
+    .await;
+    let mut settings = server.settings();
+    settings.max_connections = CALLS;
+    let upstream = server.trusted_upstream_with(settings);
+    for answer in join_all((0..CALLS).map(|_| upstream.call(post()))).await {
+        assert_eq!(text(answer).await, "taken");
+    }
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
+async fn when_the_call_that_makes_a_connection_is_given_up_one_that_waits_makes_it() {
+    let server = TlsServer::serving_by(2, H2, |secured, _nth| async {
+        serve(secured, 100, |respond| answer(respond, "taken")).await;
+    })
+    .await;
+    let upstream = server.trusted_upstream();
+    let mut first = Box::pin(upstream.call(post()));
+    let mut second = Box::pin(upstream.call(post()));
+    assert!(first.as_mut().now_or_never().is_none());
+    assert!(second.as_mut().now_or_never().is_none());
+    while server.connections() == 0 {
+        assert!(first.as_mut().now_or_never().is_none());
+        tokio::task::yield_now().await;
+    }
+    drop(first);
+    assert_eq!(text(second.await).await, "taken");
+}
+
+#[tokio::test]
+async fn a_call_beyond_all_room_waits_on_a_connection_and_ends_none() {
+    let (server, mut got) = obeying(1).await;
+    let mut settings = server.settings();
+    settings.max_connections = 1;
+    let mut upstream = server.trusted_upstream_with(settings);
+    // More calls at once than connections, whose number bounds both elsewhere.
+    upstream.slots = Slots::new("vault".into(), "connections", 2, Gauge::noop(), &UpstreamMetrics::default());
+    let (busy, mut stream) = join!(upstream.call(post()), async { head(told(&mut got).await.1) });
+    let mut next = Box::pin(upstream.call(post()));
+    assert!(next.as_mut().now_or_never().is_none());
+    stream.send_data("ended".into(), true).expect("a client");
+    assert_eq!(text(busy).await, "ended");
+    let (next, nth) = join!(next, async {
+        let (nth, respond) = told(&mut got).await;
+        answer(respond, "taken");
+        nth
+    });
+    assert_eq!((text(next).await.as_str(), nth), ("taken", 1));
+    assert_eq!(server.connections(), 1);
+}
+
+#[tokio::test]
+async fn connections_on_which_a_server_falls_silent_get_no_further_calls() {
+    let (tell, mut got) = mpsc::channel(4);
+    let (end, mut ended) = mpsc::channel(3);
+    let server = TlsServer::serving(H2, move |secured, nth| {
+        let (tell, end) = (tell.clone(), end.clone());
+        async move {
+            serve(secured, 1, move |respond| tell.try_send((nth, respond)).expect("a test")).await;
+            end.send(nth).await.expect("a test");
+        }
+    })
+    .await;
+    let mut upstream = server.trusted_upstream();
+    let (before, mut stream) = join!(upstream.call(post()), async { head(told(&mut got).await.1) });
+    let (second, ()) = join!(upstream.call(post()), async { answer(told(&mut got).await.1, "taken") });
+    assert_eq!(text(second).await, "taken");
+    let patience = mem::replace(&mut upstream.settings.first_byte, Duration::from_millis(50));
+    let error = upstream.call(post()).await.expect_err("no answer");
+    assert_eq!((error.stage, error.why, error.sent), (Stage::FirstByte, Why::TimedOut, true));
+    assert_eq!(told(&mut got).await.0, 2);
+    assert_eq!(told(&mut ended).await, 2);
+    // What is on the other goes on, and then it is closed too.
+    stream.send_data("to the end".into(), true).expect("a client");
+    assert_eq!(text(before).await, "to the end");
+    assert_eq!(told(&mut ended).await, 1);
+    upstream.settings.first_byte = patience;
+    let (after, nth) = join!(upstream.call(post()), async {
+        let (nth, respond) = told(&mut got).await;
+        answer(respond, "anew");
+        nth
+    });
+    assert_eq!((text(after).await.as_str(), nth), ("anew", 3));
+}
+
+#[tokio::test]
+async fn a_slow_call_does_not_cost_a_connection_on_which_others_are_answered() {
+    let (server, mut got) = obeying(2).await;
+    let upstream = server.trusted_upstream();
+    let mut slow = Box::pin(upstream.call(post()));
+    let unanswered = async {
+        tokio::select! {
+            _ = &mut slow => panic!("an answer"),
+            got = told(&mut got) => got,
+        }
+    };
+    let (_nth, _unanswered) = unanswered.await;
+    let (quick, ()) = join!(upstream.call(post()), async { answer(told(&mut got).await.1, "quick") });
+    assert_eq!(text(quick).await, "quick");
+    tokio::time::pause();
+    assert_eq!(slow.await.expect_err("no answer").why, Why::TimedOut);
+    tokio::time::resume();
+    let (next, ()) = join!(upstream.call(post()), async { answer(told(&mut got).await.1, "next") });
+    assert_eq!(text(next).await, "next");
+    assert_eq!(server.connections(), 1);
 }
 
 #[tokio::test]
