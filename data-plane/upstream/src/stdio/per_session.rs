@@ -121,7 +121,7 @@ impl PerSession {
                 body.hold(lease);
                 Ok(reply::stream(body))
             }
-            Ok(head) => Ok(reply::response(head)),
+            Ok(head) => Ok(reply::response_alone(message, head)),
             Err(unanswered) => unanswered.settle(),
         }
     }

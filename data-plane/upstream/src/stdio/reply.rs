@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
-use shadowcat_mcp::{Kind, sse};
+use shadowcat_mcp::{Envelope, Kind, sse};
 use tokio::sync::oneshot;
 
 use super::context::{Context, Ticket};
@@ -20,6 +20,13 @@ pub(super) const STREAM_CAPACITY: usize = 64;
 
 /// What `data: ` and the line ends add to a message.
 const EVENT_FRAME: usize = 8;
+
+/// JSON-RPC 2.0, section 5.1.
+const METHOD_NOT_FOUND: i64 = -32601;
+
+/// Of 2026-07-28: a version the server does not speak, a capability the client lacks, a header that says something else than the body.
+const UNSUPPORTED_VERSION: i64 = -32022;
+const HEADER_MISMATCH: i64 = -32020;
 
 /// How an answer begins.
 pub(super) enum Head {
@@ -105,6 +112,25 @@ pub(super) fn event(message: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(message.len() + EVENT_FRAME);
     sse::encode(&mut out, None, None, None, message);
     out.freeze()
+}
+
+/// The response to a message that stands alone. Since 2026-07-28 its status says which error the body holds ("Transports", "Error
+/// responses"); a child knows nothing of statuses.
+pub(super) fn response_alone(message: &Envelope, head: Head) -> Response<UpstreamBody> {
+    let modern = message.meta_protocol_version().is_some();
+    match head {
+        Head::Error(error) if modern => json(status_of(&error), error),
+        head => response(head),
+    }
+}
+
+fn status_of(error: &[u8]) -> StatusCode {
+    let error: serde_json::Value = serde_json::from_slice(error).unwrap_or_default();
+    match error["error"]["code"].as_i64() {
+        Some(METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
+        Some(UNSUPPORTED_VERSION..=HEADER_MISMATCH) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    }
 }
 
 /// The response that begins with `head`.

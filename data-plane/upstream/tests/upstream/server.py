@@ -79,6 +79,8 @@ def serve(request):
         answer(request, {"heard": heard})
     elif method == "environment":
         answer(request, dict(os.environ))
+    elif method == "unheard/of":
+        send({"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32601, "message": "Method not found"}})
     else:
         answer(request, {"pid": os.getpid(), "params": params, "id": request["id"]})
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shadowcat_upstream::{Stage, StdioUpstream, Upstream, Why};
 
@@ -95,4 +96,16 @@ async fn a_notification_without_a_session_is_accepted_and_starts_nothing() {
     let notification = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     assert_eq!(upstream.call(post(&notification, None)).await.expect("accepted").status(), StatusCode::ACCEPTED);
     assert_eq!(upstream.status().children, 0);
+}
+
+#[tokio::test]
+async fn an_unknown_method_of_the_era_without_sessions_is_not_found() {
+    let upstream = upstream(settings(python()));
+    let meta = json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": "2026-07-28" } });
+    for (params, status) in [(meta, StatusCode::NOT_FOUND), (json!({}), StatusCode::OK)] {
+        let answer = upstream.call(post(&request(1, "unheard/of", &params), None)).await.expect("an answer");
+        assert_eq!(answer.status(), status, "{params}");
+        let body = answer.into_body().collect().await.expect("a whole answer").to_bytes();
+        assert_eq!(serde_json::from_slice::<Value>(&body).expect("JSON")["error"]["code"], -32601);
+    }
 }

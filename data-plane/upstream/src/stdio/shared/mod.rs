@@ -75,7 +75,8 @@ impl Shared {
         if message.method() == Some(INITIALIZE) {
             return self.open(&multiplex, id, message).await;
         }
-        multiplex.ask(None, id, message).await.map_or_else(Unanswered::settle, |head| Ok(reply::response(head)))
+        let answered = multiplex.ask(None, id, message).await;
+        answered.map_or_else(Unanswered::settle, |head| Ok(reply::response_alone(message, head)))
     }
 
     async fn open(
