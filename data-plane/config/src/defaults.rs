@@ -58,6 +58,10 @@ pub const DEFAULT_CHILD_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 pub(crate) const CHILD_IDLE_TIMEOUT: Bounds =
     Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: DEFAULT_CHILD_IDLE_TIMEOUT };
 
+/// What nothing acts on yet has no bounds of its own: ten years stand for "any", and the default is never used.
+pub(crate) const ANY_DURATION: Bounds =
+    Bounds { min: Duration::ZERO, max: Duration::from_hours(87_600), default: Duration::ZERO };
+
 /// Waits for work: below 10 ms a scheduler's hiccup would count as a failure, and no call is worth a second day.
 const fn to_a_day(default: Duration) -> Bounds {
     Bounds { min: Duration::from_millis(10), max: Duration::from_hours(24), default }

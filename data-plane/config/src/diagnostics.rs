@@ -1,6 +1,7 @@
 //! What is wrong with a configuration: every mistake at once, each where it is and with what to do about it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::FieldPath;
 
@@ -25,8 +26,21 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// The file it is in, when the configuration came from one.
+    pub origin: Option<Arc<str>>,
     /// Where the field is, when the configuration came as text.
     pub position: Option<Position>,
+    /// What of the field is at the position.
+    pub(crate) told_at: ToldAt,
+}
+
+/// What a person is pointed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ToldAt {
+    /// The value, because it is wrong.
+    Value,
+    /// The name, because the whole field is.
+    Name,
 }
 
 impl Diagnostic {
@@ -36,11 +50,16 @@ impl Diagnostic {
             message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
             message.push('…');
         }
-        Self { path, message, hint: None, position: None }
+        Self { path, message, hint: None, origin: None, position: None, told_at: ToldAt::Value }
     }
 
     pub(crate) fn at(mut self, position: Position) -> Self {
         self.position = Some(position);
+        self
+    }
+
+    pub(crate) fn of_the_whole_field(mut self) -> Self {
+        self.told_at = ToldAt::Name;
         self
     }
 
@@ -63,20 +82,29 @@ impl fmt::Display for Diagnostic {
     }
 }
 
-/// Every mistake of one configuration, in the order of the file. Never empty.
+/// Every mistake of one configuration, in the order of its files. Never empty.
 ///
 /// Printed, it is one line each: `fleet.yaml:12:7: routes[0].targets[0].upstream: no upstream named "filez" (did you
 /// mean "files"?)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostics {
-    origin: String,
     entries: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
+    /// Mistakes of one text, which is called `origin`.
     pub(crate) fn new(origin: &str, mut entries: Vec<Diagnostic>) -> Self {
         entries.sort_by_key(|diagnostic| diagnostic.position);
-        Self { origin: origin.to_owned(), entries }
+        let origin = (!origin.is_empty()).then(|| Arc::from(origin));
+        for entry in &mut entries {
+            entry.origin.clone_from(&origin);
+        }
+        Self { entries }
+    }
+
+    /// Mistakes as they are: those of a message have no origin, those of several files know theirs.
+    pub(crate) fn as_told(entries: Vec<Diagnostic>) -> Self {
+        Self { entries }
     }
 
     /// The mistakes.
@@ -92,8 +120,8 @@ impl fmt::Display for Diagnostics {
             if index > 0 {
                 f.write_str("\n")?;
             }
-            if !self.origin.is_empty() {
-                f.write_str(&self.origin)?;
+            if let Some(origin) = &diagnostic.origin {
+                f.write_str(origin)?;
                 if let Some(Position { line, column }) = diagnostic.position {
                     write!(f, ":{line}:{column}")?;
                 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
 /// One step down.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -40,5 +41,49 @@ impl fmt::Display for FieldPath {
             }
         }
         Ok(())
+    }
+}
+
+/// Why a text is no [`FieldPath`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a path: write it as in routes[0].targets[1].upstream")]
+pub struct InvalidFieldPath;
+
+impl FromStr for FieldPath {
+    type Err = InvalidFieldPath;
+
+    /// Reads what `Display` prints of a path of the schema. Nothing is the document itself.
+    fn from_str(text: &str) -> Result<Self, InvalidFieldPath> {
+        let mut steps = Vec::new();
+        for part in text.split('.').filter(|_| !text.is_empty()) {
+            let (name, items) = part.find('[').map_or((part, ""), |bracket| part.split_at(bracket));
+            if name.is_empty() {
+                return Err(InvalidFieldPath);
+            }
+            steps.push(Step::Field(name.to_owned().into()));
+            let mut rest = items;
+            while !rest.is_empty() {
+                let item = rest.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+                let (index, after) = item.ok_or(InvalidFieldPath)?;
+                steps.push(Step::Item(index.parse().map_err(|_| InvalidFieldPath)?));
+                rest = after;
+            }
+        }
+        Ok(Self(steps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_read_as_it_is_printed() {
+        for text in ["", "routes", "routes[0]", "routes[12].targets[1].upstream", "a[0][1].b"] {
+            assert_eq!(text.parse::<FieldPath>().expect(text).to_string(), text);
+        }
+        for text in [".", "a.", "[0]", "a[", "a[]", "a[x]", "a[0]b", "a[-1]"] {
+            assert_eq!(text.parse::<FieldPath>(), Err(InvalidFieldPath), "{text:?}");
+        }
     }
 }

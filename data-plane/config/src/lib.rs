@@ -39,25 +39,33 @@ pub mod limits;
 mod name;
 mod node;
 mod origin;
+mod print;
 #[cfg(test)]
 mod properties;
+mod quantity;
 mod route;
 mod secret;
 mod source;
 mod suggest;
 mod upstream;
 mod validate;
+pub mod version;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
-pub use field_path::{FieldPath, Step};
+pub use field_path::{FieldPath, InvalidFieldPath, Step};
 pub use fleet::{Config, DEFAULT_PATH, LocalConfig};
 pub use name::Name;
 pub use node::{InvalidRedisUrl, Node, RedisUrl, Tls};
 pub use origin::{AllowedOrigin, Origin};
+pub use print::{mask, print_yaml};
 pub use route::{Cors, HostPattern, Route, RouteMatch, RouteTimeouts, SessionMode, Sessions};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use source::fleet::{FleetSource, parse_fleet, parse_fleet_in};
 pub use source::{load_local, parse_local, parse_local_in};
 pub use upstream::{
     Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, Upstream, UpstreamHeader,
     UpstreamTimeouts, ValueSource,
+};
+pub use version::{
+    Change, Digest, FieldChange, InvalidDigest, ResourceKey, Verb, canonical, diff, digest, resource_digests,
 };

@@ -4,13 +4,19 @@
 /// Bytes of a configuration file: 10 000 routes of some 400 bytes fit four times.
 pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Bytes that `${NAME}` may bring in, over the whole file, so that a small file does not become a large one.
+/// Files of one fleet's configuration: one per upstream. Together they are bounded as a single file is.
+pub const MAX_FILES: usize = 1_000;
+
+/// Documents of all the files together: one per route.
+pub const MAX_DOCUMENTS: usize = 10_000;
+
+/// Bytes that `${NAME}` may bring in, over all that is read at once, so that a small file does not become a large one.
 pub const MAX_SUBSTITUTED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Levels of nesting; the schema itself has seven.
 pub const MAX_DEPTH: usize = 32;
 
-/// Values, lists and mappings of a file; 10 000 routes have some 150 000.
+/// Values, lists and mappings of all that is read at once; 10 000 routes have some 150 000.
 pub const MAX_NODES: usize = 1_000_000;
 
 /// Routes of one configuration.
@@ -18,6 +24,18 @@ pub const MAX_ROUTES: usize = 10_000;
 
 /// Upstreams of one configuration.
 pub const MAX_UPSTREAMS: usize = 1_000;
+
+/// Identity providers, policies, rate limits, rule sets and recordings of one configuration, of each; and rules of one
+/// policy. Routes share them, so a tenth of the routes' own bound is generous.
+pub const MAX_SHARED: usize = 1_000;
+
+/// Targets of a route, endpoints of an upstream, and policies, rate limits or rule sets that one route names: each is
+/// looked at while a call waits.
+pub const MAX_REFERENCES: usize = 256;
+
+/// Mistakes that are told of one configuration; what is beyond is counted. Nobody reads more, and an answer of them
+/// must fit a message.
+pub const MAX_DIAGNOSTICS: usize = 1_000;
 
 /// Headers one match may demand, and headers one upstream may add: what fits a request head beside the client's own.
 pub const MAX_HEADERS: usize = 64;

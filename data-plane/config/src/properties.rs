@@ -70,10 +70,11 @@ fn route(index: usize) -> impl Strategy<Value = raw::Route> {
         move |(matches, sessions, cors, timeouts)| raw::Route {
             name: format!("route-{index}"),
             r#match: Some(matches),
-            targets: vec![raw::route::Target { upstream: format!("upstream-{index}") }],
+            targets: vec![raw::route::Target { upstream: format!("upstream-{index}"), ..Default::default() }],
             sessions,
             cors,
             timeouts,
+            ..Default::default()
         },
     )
 }
@@ -102,7 +103,7 @@ fn http() -> impl Strategy<Value = raw::upstream::Http> {
         option::of(timeouts),
     )
         .prop_map(|(url, values, connections, timeouts)| raw::upstream::Http {
-            endpoints: vec![Endpoint { url }],
+            endpoints: vec![Endpoint { url, weight: None }],
             headers: values
                 .into_iter()
                 .enumerate()
@@ -125,6 +126,7 @@ fn stdio() -> impl Strategy<Value = raw::upstream::Stdio> {
                 .collect(),
             sharing,
             stop_when_idle_for,
+            memory_limit: None,
         },
     )
 }
@@ -132,12 +134,17 @@ fn stdio() -> impl Strategy<Value = raw::upstream::Stdio> {
 fn upstream(index: usize) -> impl Strategy<Value = raw::Upstream> {
     let transport =
         prop_oneof![http().prop_map(|http| (Some(http), None)), stdio().prop_map(|stdio| (None, Some(stdio)))];
-    transport.prop_map(move |(http, stdio)| raw::Upstream { name: format!("upstream-{index}"), http, stdio })
+    transport.prop_map(move |(http, stdio)| raw::Upstream {
+        name: format!("upstream-{index}"),
+        http,
+        stdio,
+        ..Default::default()
+    })
 }
 
 fn local() -> impl Strategy<Value = raw::LocalConfig> {
     let node = option::of(option::of(sample::select(vec!["127.0.0.1:0", "[::1]:8080"])))
-        .prop_map(|bind| bind.map(|bind| raw::Node { bind: bind.map(str::to_owned), tls: None, redis: None }));
+        .prop_map(|bind| bind.map(|bind| raw::Node { bind: bind.map(str::to_owned), ..Default::default() }));
     (node, 1usize..4).prop_flat_map(|(node, count)| {
         let routes: Vec<_> = (0..count).map(route).collect();
         let upstreams: Vec<_> = (0..count).map(upstream).collect();
@@ -145,6 +152,7 @@ fn local() -> impl Strategy<Value = raw::LocalConfig> {
             node,
             routes,
             upstreams,
+            ..Default::default()
         })
     })
 }

@@ -1,16 +1,18 @@
 //! A YAML or JSON document as a tree that knows where everything was written.
 //!
 //! Scalars are text: the schema says what each means, so that `value: 8080`, `value: "8080"` and `value: no` are all
-//! the strings one sees. There are no anchors, aliases, tags, merges, or second documents: nothing that makes one place
-//! of the file mean another, and nothing that grows.
+//! the strings one sees. There are no anchors, aliases, tags or merges: nothing that makes one place of the file mean
+//! another, and nothing that grows.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput, Tag};
 
 use super::Environment;
-use super::substitute::{Substitution, mask, unmask};
-use crate::limits::{MAX_DEPTH, MAX_FILE_BYTES, MAX_NODES};
+use super::substitute::{MASK_IN_TEXT, MASK_IN_TEXT_HINT, Substitution, mask, unmask};
+use crate::diagnostics::ToldAt;
+use crate::limits::{MAX_DEPTH, MAX_DOCUMENTS, MAX_FILE_BYTES, MAX_NODES};
 use crate::{Diagnostic, FieldPath, Position, Step};
 
 /// A value and where it begins.
@@ -50,6 +52,22 @@ impl Node {
         here.position
     }
 
+    /// Where a mistake at `path` is told: at the value there, or at its name.
+    pub(crate) fn position_told(&self, path: &FieldPath, told_at: ToldAt) -> Position {
+        if let (ToldAt::Name, Some((Step::Field(name), above))) = (told_at, path.steps().split_last())
+            && let Some(Content::Map(entries)) = self.descend(above).map(|node| &node.content)
+            && let Some(entry) = entries.iter().find(|entry| entry.key == *name)
+        {
+            return entry.key_position;
+        }
+        self.position_of(path)
+    }
+
+    /// What is exactly there.
+    fn descend(&self, steps: &[Step]) -> Option<&Self> {
+        steps.iter().try_fold(self, |here, step| here.child(step))
+    }
+
     pub(crate) fn child(&self, step: &Step) -> Option<&Self> {
         match (&self.content, step) {
             (Content::Map(entries), Step::Field(name)) => {
@@ -61,60 +79,108 @@ impl Node {
     }
 }
 
+/// What all that is read at once may bring in together.
+pub(crate) struct Reading<'e> {
+    variables: Substitution<'e>,
+    nodes: usize,
+    documents: usize,
+}
+
+impl<'e> Reading<'e> {
+    pub(crate) fn new(environment: Environment<'e>) -> Self {
+        Self { variables: Substitution::new(environment), nodes: 0, documents: 0 }
+    }
+}
+
 /// Reads the one document in `text`. Variables that cannot be replaced go to `found`, and reading goes on.
 pub(crate) fn read(text: &str, environment: Environment<'_>, found: &mut Vec<Diagnostic>) -> Result<Node, Diagnostic> {
+    let text = prepare(text)?;
+    let mut reading = Reading::new(environment);
+    let mut reader = Reader::new(&text, &mut reading, found);
+    let root = match reader.start()? {
+        Some(_) => Some(reader.root()?),
+        None => None,
+    };
+    if let Some(second) = reader.start()? {
+        return Err(reader.error("a second document begins here", &second).hint("a file holds one configuration"));
+    }
+    root.filter(is_something).ok_or_else(empty)
+}
+
+/// One of several documents, and what is wrong with its variables.
+pub(crate) struct Document {
+    pub(crate) root: Node,
+    pub(crate) found: Vec<Diagnostic>,
+}
+
+/// Reads every document in `text` that says something, and tells what is wrong with the first that cannot be read;
+/// there is at least one of the two.
+pub(crate) fn read_all(text: &str, reading: &mut Reading<'_>) -> (Vec<Document>, Vec<Diagnostic>) {
+    let mut documents = Vec::new();
+    let mut found = Vec::new();
+    let ended = prepare(text).and_then(|text| {
+        let mut reader = Reader::new(&text, reading, &mut found);
+        while let Some(start) = reader.start()? {
+            reader.reading.documents += 1;
+            if reader.reading.documents > MAX_DOCUMENTS {
+                return Err(reader.error(format!("more than {MAX_DOCUMENTS} documents"), &start));
+            }
+            let root = reader.root()?;
+            let found = std::mem::take(reader.found);
+            documents.extend(is_something(&root).then_some(Document { root, found }));
+        }
+        if documents.is_empty() { Err(empty()) } else { Ok(()) }
+    });
+    found.extend(ended.err());
+    (documents, found)
+}
+
+fn is_something(root: &Node) -> bool {
+    !matches!(root.content, Content::Nothing)
+}
+
+fn empty() -> Diagnostic {
+    Diagnostic::new(FieldPath::default(), "the file is empty").hint("a configuration has routes and upstreams")
+}
+
+/// The text as the parser takes it.
+fn prepare(text: &str) -> Result<Cow<'_, str>, Diagnostic> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(Diagnostic::new(FieldPath::default(), format!("the text is longer than {MAX_FILE_BYTES} bytes")));
     }
-    let Some(text) = mask(text.strip_prefix('\u{feff}').unwrap_or(text)) else {
-        let message = "the text has characters from U+100000 to U+10007F";
-        return Err(Diagnostic::new(FieldPath::default(), message).hint("they are for private use, and used here"));
-    };
-    let options = granit_parser::options! { emit_comments: false };
-    Reader {
-        events: Parser::new_from_str_with_options(&text, options),
-        variables: Substitution::new(environment),
-        path: Vec::new(),
-        nodes: 0,
-        found,
-    }
-    .document()
+    mask(text.strip_prefix('\u{feff}').unwrap_or(text))
+        .ok_or_else(|| Diagnostic::new(FieldPath::default(), MASK_IN_TEXT).hint(MASK_IN_TEXT_HINT))
 }
 
-struct Reader<'t, 'e> {
+struct Reader<'t, 'r, 'e> {
     events: Parser<'t, StrInput<'t>>,
-    variables: Substitution<'e>,
+    reading: &'r mut Reading<'e>,
     path: Vec<Step>,
-    nodes: usize,
-    found: &'e mut Vec<Diagnostic>,
+    found: &'r mut Vec<Diagnostic>,
 }
 
-impl<'t> Reader<'t, '_> {
-    fn document(mut self) -> Result<Node, Diagnostic> {
-        let mut root = None;
+impl<'t, 'r, 'e> Reader<'t, 'r, 'e> {
+    fn new(text: &'t str, reading: &'r mut Reading<'e>, found: &'r mut Vec<Diagnostic>) -> Self {
+        let options = granit_parser::options! { emit_comments: false };
+        let events = Parser::new_from_str_with_options(text, options);
+        Self { events, reading, path: Vec::new(), found }
+    }
+
+    /// Goes on to the next document; `None` after the last.
+    fn start(&mut self) -> Result<Option<Span>, Diagnostic> {
         loop {
-            let (event, span) = self.next()?;
-            match event {
-                Event::StreamStart | Event::DocumentEnd => {}
-                Event::DocumentStart(..) if root.is_some() => {
-                    return Err(self
-                        .error("a second document begins here", &span)
-                        .hint("a file holds one configuration"));
-                }
-                Event::DocumentStart(..) => {
-                    let first = self.next()?;
-                    root = Some(self.node(first)?);
-                }
-                _ => break,
+            match self.next()? {
+                (Event::StreamStart | Event::DocumentEnd, _) => {}
+                (Event::DocumentStart(..), span) => return Ok(Some(span)),
+                _ => return Ok(None),
             }
         }
-        match root {
-            Some(Node { content: Content::Nothing, .. }) | None => {
-                Err(Diagnostic::new(FieldPath::default(), "the file is empty")
-                    .hint("a configuration has routes and upstreams"))
-            }
-            Some(root) => Ok(root),
-        }
+    }
+
+    /// The content of the document that has been started.
+    fn root(&mut self) -> Result<Node, Diagnostic> {
+        let first = self.next()?;
+        self.node(first)
     }
 
     fn next(&mut self) -> Result<(Event<'t>, Span), Diagnostic> {
@@ -126,8 +192,8 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn node(&mut self, (event, span): (Event<'t>, Span)) -> Result<Node, Diagnostic> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
+        self.reading.nodes += 1;
+        if self.reading.nodes > MAX_NODES {
             return Err(self.error(format!("more than {MAX_NODES} values"), &span));
         }
         if self.path.len() > MAX_DEPTH {
@@ -155,7 +221,7 @@ impl<'t> Reader<'t, '_> {
         if style == ScalarStyle::Plain && matches!(text, "" | "~" | "null" | "Null" | "NULL") {
             return Content::Nothing;
         }
-        match self.variables.apply(text) {
+        match self.reading.variables.apply(text) {
             Ok(text) => Content::Text(text),
             Err(mistake) => {
                 let diagnostic = self.error(mistake.message, span).hint(mistake.hint);

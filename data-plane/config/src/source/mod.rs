@@ -1,18 +1,16 @@
-//! From text to a `LocalConfig`.
+//! From text to a `LocalConfig`, and in [`fleet`] from several files to the configuration of a fleet.
 //!
 //! 1. [`document`] reads YAML, and so JSON, into a tree that knows where everything was written, and replaces `${NAME}`
 //!    in it.
-//! 2. [`not_yet`] takes out what this version does not act on, and says so.
-//! 3. [`deserialize`] fills the raw messages from the tree; the first thing that does not fit the schema ends it.
-//! 4. The validator gives them meaning; what it finds is located in the tree.
+//! 2. [`deserialize`] fills the raw messages from the tree; the first thing that does not fit the schema ends it.
+//! 3. The validator gives them meaning; what it finds is located in the tree.
 //!
-//! The tree is ours, and not a YAML crate's typed deserializer, for three reasons: mistakes of every step are located
-//! in one way; a variable replaces text inside one value and so can never change the structure around it; and what is
-//! not acted on yet is told beside all else.
+//! The tree is ours, and not a YAML crate's typed deserializer, for two reasons: mistakes of every step are located in
+//! one way; and a variable replaces text inside one value and so can never change the structure around it.
 
 mod deserialize;
 mod document;
-pub(crate) mod not_yet;
+pub(crate) mod fleet;
 pub(crate) mod substitute;
 
 #[cfg(test)]
@@ -32,7 +30,7 @@ use crate::{Diagnostic, Diagnostics, FieldPath, LocalConfig};
 use document::Node;
 
 /// Looks up an environment variable.
-type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
+pub(crate) type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
 /// Reads a local configuration from a YAML or JSON file, with `${NAME}` replaced from the environment of this process.
 ///
@@ -62,31 +60,32 @@ pub fn parse_local(text: &str, origin: &str) -> Result<LocalConfig, Diagnostics>
 /// Everything that is wrong with it.
 pub fn parse_local_in(text: &str, origin: &str, environment: Environment<'_>) -> Result<LocalConfig, Diagnostics> {
     let mut found = Vec::new();
-    let mut tree = match document::read(text, environment, &mut found) {
+    let tree = match document::read(text, environment, &mut found) {
         Ok(tree) => tree,
         Err(why) => {
             found.push(why);
             return Err(Diagnostics::new(origin, found));
         }
     };
-    not_yet::take(&mut tree, &mut found);
     match understand(&tree) {
         Ok(config) if found.is_empty() => return Ok(config),
         Ok(_) => {}
-        Err(more) => {
-            // Where a variable was missing, what the value means is not worth telling as well.
-            let told: HashSet<FieldPath> = found.iter().map(|known| known.path.clone()).collect();
-            found.extend(more.into_iter().filter(|one| !told.contains(&one.path)));
-        }
+        Err(more) => extend_untold(&mut found, more),
     }
     Err(Diagnostics::new(origin, found))
+}
+
+/// Adds what is told of other fields: where a variable was missing, what the value means is not worth telling as well.
+fn extend_untold(found: &mut Vec<Diagnostic>, more: Vec<Diagnostic>) {
+    let told: HashSet<FieldPath> = found.iter().map(|known| known.path.clone()).collect();
+    found.extend(more.into_iter().filter(|one| !told.contains(&one.path)));
 }
 
 fn understand(tree: &Node) -> Result<LocalConfig, Vec<Diagnostic>> {
     let raw = raw::LocalConfig::deserialize(tree).map_err(|misfit| vec![misfit.into_diagnostic(tree.position)])?;
     validate::local(&raw).map_err(|mut found| {
         for diagnostic in &mut found {
-            diagnostic.position = Some(tree.position_of(&diagnostic.path));
+            diagnostic.position = Some(tree.position_told(&diagnostic.path, diagnostic.told_at));
         }
         found
     })

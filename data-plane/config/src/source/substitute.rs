@@ -27,7 +27,7 @@ pub(crate) struct Mistake {
     pub(crate) hint: String,
 }
 
-/// The variables of one file, and how much they may still bring in.
+/// The variables of what is read at once, and how much they may still bring in.
 pub(crate) struct Substitution<'e> {
     environment: Environment<'e>,
     budget: usize,
@@ -74,9 +74,20 @@ impl<'e> Substitution<'e> {
     }
 }
 
+/// Why a text that uses the mask's own characters is refused, in a file and in a message alike.
+pub(crate) const MASK_IN_TEXT: &str = "the text has characters from U+100000 to U+10007F";
+
+/// What to do about it.
+pub(crate) const MASK_IN_TEXT_HINT: &str = "they are for private use, and used here";
+
+/// Whether a text has characters of the mask.
+pub(crate) fn uses_mask(text: &str) -> bool {
+    text.contains(is_masked)
+}
+
 /// `text` with its references masked; `None` if it already has characters of the mask.
 pub(crate) fn mask(text: &str) -> Option<Cow<'_, str>> {
-    if text.contains(is_masked) {
+    if uses_mask(text) {
         return None;
     }
     if !text.contains("${") {

@@ -151,7 +151,7 @@ upstreams:
     http: { endpoints: [{ url: "http://a/mcp", weight: 2 }, { url: "http://b/mcp" }] }
     retry: { budget_percent: 20 }
   - { name: other, stdio: { command: [x], sharing: PER_PRINCIPAL } }
-identity_providers: [{ name: corp }]
+identity_providers: [{ name: corp, jwt: {} }]
 "#;
     assert_eq!(
         told(text),
@@ -162,6 +162,7 @@ fleet.yaml:7:44: routes[0].targets[0].tools: this version does not act on select
 fleet.yaml:8:9: routes[0].targets[1]: this version does not act on several targets of one route yet (remove it: what would be ignored is refused)
 fleet.yaml:8:19: routes[0].targets[1].upstream: no upstream named "fils" (did you mean "files"?)
 fleet.yaml:9:5: routes[0].policies: this version does not act on policies yet (remove it: what would be ignored is refused)
+fleet.yaml:9:16: routes[0].policies[0]: no policy named "tools-by-role"
 fleet.yaml:12:48: upstreams[0].http.endpoints[0].weight: this version does not act on weights of endpoints yet (remove it: what would be ignored is refused)
 fleet.yaml:12:61: upstreams[0].http.endpoints[1]: this version does not act on several endpoints of one upstream yet (remove it: what would be ignored is refused)
 fleet.yaml:13:5: upstreams[0].retry: this version does not act on retries yet (remove it: what would be ignored is refused)
@@ -186,7 +187,7 @@ fn what_does_not_fit_the_schema_is_told_where_it_is() {
         (
             "cors: {",
             "x: {",
-            "fleet.yaml:13:5: routes[0].x: unknown field (known here: name, match, targets, sessions, cors, timeouts)",
+            "fleet.yaml:13:5: routes[0].x: unknown field (known here: name, match, targets, sessions, cors, timeouts, authentication, policies, rate_limits, rule_sets, recording)",
         ),
         (
             "OPTIONAL",
@@ -259,7 +260,10 @@ fn what_is_no_document_is_told() {
             "a\u{100024}",
             "fleet.yaml: the text has characters from U+100000 to U+10007F (they are for private use, and used here)",
         ),
-        ("${A}: b", "fleet.yaml:1:1: ${A}: unknown field (known here: node, routes, upstreams)"),
+        (
+            "${A}: b",
+            "fleet.yaml:1:1: ${A}: unknown field (known here: node, routes, upstreams, identity_providers, policies, rate_limits, rule_sets, recordings)",
+        ),
         ("- a", "fleet.yaml:1:1: expected a mapping, found a list"),
         ("{}", "fleet.yaml:1:1: routes is missing (without a route nothing is served)"),
         ("? [a]\n: b", "fleet.yaml:1:3: the name of a field is plain text"),

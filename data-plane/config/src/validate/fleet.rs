@@ -6,59 +6,72 @@ use std::sync::Arc;
 
 use shadowcat_proto::config::v1 as raw;
 
+use super::names::Names;
 use super::route;
 use super::scope::Scope;
+use super::shared::Shared;
 use super::upstream;
-use crate::limits::{MAX_ROUTES, MAX_UPSTREAMS};
-use crate::source::not_yet;
-use crate::suggest::did_you_mean;
+use crate::limits::{MAX_REFERENCES, MAX_ROUTES, MAX_UPSTREAMS};
 use crate::{Config, HostPattern, Name, Route, RouteMatch, Upstream};
 
-pub(crate) fn fleet(raw_routes: &[raw::Route], raw_upstreams: &[raw::Upstream], top: &Scope<'_>) -> Option<Config> {
+/// What a fleet's configuration and a local one have in common.
+#[derive(Clone, Copy)]
+pub(crate) struct Parts<'r> {
+    pub(crate) routes: &'r [raw::Route],
+    pub(crate) upstreams: &'r [raw::Upstream],
+    pub(crate) identity_providers: &'r [raw::IdentityProvider],
+    pub(crate) policies: &'r [raw::Policy],
+    pub(crate) rate_limits: &'r [raw::RateLimit],
+    pub(crate) rule_sets: &'r [raw::RuleSet],
+    pub(crate) recordings: &'r [raw::Recording],
+}
+
+/// Borrows the fields that both messages have under the same names.
+macro_rules! parts_of {
+    ($message:ty) => {
+        impl<'r> From<&'r $message> for Parts<'r> {
+            fn from(raw: &'r $message) -> Self {
+                Self {
+                    routes: &raw.routes,
+                    upstreams: &raw.upstreams,
+                    identity_providers: &raw.identity_providers,
+                    policies: &raw.policies,
+                    rate_limits: &raw.rate_limits,
+                    rule_sets: &raw.rule_sets,
+                    recordings: &raw.recordings,
+                }
+            }
+        }
+    };
+}
+
+parts_of!(raw::Config);
+parts_of!(raw::LocalConfig);
+
+pub(crate) fn fleet(raw: &Parts<'_>, top: &Scope<'_>) -> Option<Config> {
     let (route_scope, upstream_scope) = (top.field("routes"), top.field("upstreams"));
-    if raw_routes.is_empty() {
+    if raw.routes.is_empty() {
         top.missing("routes", "without a route nothing is served");
     }
-    let few_routes = route_scope.within(raw_routes.len(), MAX_ROUTES);
-    let few_upstreams = upstream_scope.within(raw_upstreams.len(), MAX_UPSTREAMS);
+    let few_routes = route_scope.within(raw.routes.len(), MAX_ROUTES);
+    let few_upstreams = upstream_scope.within(raw.upstreams.len(), MAX_UPSTREAMS);
     if !(few_routes && few_upstreams) {
         return None;
     }
 
-    let mut upstreams = Upstreams::check(raw_upstreams, &upstream_scope);
+    let shared = Shared::check(raw, top);
+    let mut upstreams = Upstreams::check(raw.upstreams, &upstream_scope);
     let mut names = Names::default();
-    let routes = route_scope.each(raw_routes, |raw, scope| {
+    let routes = route_scope.each(raw.routes, |raw, scope| {
         let name = names.check(&raw.name, scope);
         let target = target(raw, &mut upstreams, scope);
+        shared.check_route(raw, scope);
         route::route(raw, name, target, scope)
     });
     upstreams.report_unused(&upstream_scope);
     let routes = routes?;
     report_twins(&routes, &route_scope);
     Some(Config::new(routes.into_iter().map(Arc::new).collect(), upstreams.made?))
-}
-
-/// Checks names, and that none is given twice.
-#[derive(Default)]
-struct Names<'r>(HashSet<&'r str>);
-
-impl<'r> Names<'r> {
-    fn check(&mut self, text: &'r str, scope: &Scope<'_>) -> Option<Name> {
-        if text.is_empty() {
-            scope.missing("name", "errors, logs and metrics show it");
-            return None;
-        }
-        let name = Name::new(text);
-        if name.is_none() {
-            scope
-                .field("name")
-                .error(format!("{text:?} is not a name"), "up to 63 lower-case letters, digits and inner hyphens");
-        }
-        if !self.0.insert(text) {
-            scope.field("name").error(format!("the name {text:?} is taken"), "names are unique among their kind");
-        }
-        name
-    }
 }
 
 /// The upstreams, and which of them routes have named.
@@ -91,8 +104,7 @@ impl<'r> Upstreams<'r> {
     fn named(&mut self, name: &str, scope: &Scope<'_>) -> Option<Arc<Upstream>> {
         let Some((known, upstream)) = self.by_name.get_key_value(name) else {
             self.dangling = true;
-            let hint = did_you_mean(name, self.names.iter().copied());
-            scope.field("upstream").error_maybe(format!("no upstream named {name:?}"), hint);
+            scope.field("upstream").unresolved("upstream", name, self.names.iter().copied());
             return None;
         };
         self.used.insert(known);
@@ -112,10 +124,14 @@ impl<'r> Upstreams<'r> {
 }
 
 fn target(raw: &raw::Route, upstreams: &mut Upstreams<'_>, scope: &Scope<'_>) -> Option<Arc<Upstream>> {
+    let list = scope.field("targets");
+    if !list.within(raw.targets.len(), MAX_REFERENCES) {
+        upstreams.dangling = true;
+        return None;
+    }
     let mut found = Vec::with_capacity(1);
     for (index, target) in raw.targets.iter().enumerate() {
-        let scope = scope.field("targets");
-        let scope = scope.item(index);
+        let scope = list.item(index);
         if target.upstream.is_empty() {
             upstreams.dangling = true;
             scope.missing("upstream", "name one of the upstreams");
@@ -123,8 +139,12 @@ fn target(raw: &raw::Route, upstreams: &mut Upstreams<'_>, scope: &Scope<'_>) ->
             found.push(upstreams.named(&target.upstream, &scope));
         }
         if index > 0 {
-            scope.not_yet(not_yet::FEDERATION);
+            scope.not_yet("several targets of one route");
         }
+        scope.not_yet_fields([
+            ("prefix", target.prefix.is_some(), "name prefixes of federated targets"),
+            ("tools", target.tools.is_some(), "selecting and renaming tools"),
+        ]);
     }
     if raw.targets.is_empty() {
         upstreams.dangling = true;

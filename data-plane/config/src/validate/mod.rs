@@ -5,9 +5,12 @@
 
 mod fleet;
 mod header;
+mod names;
 mod node;
+mod not_yet;
 mod route;
 mod scope;
+mod shared;
 mod upstream;
 mod url;
 mod value;
@@ -17,6 +20,7 @@ mod tests;
 
 use shadowcat_proto::config::v1 as raw;
 
+use crate::limits::MAX_SHARED;
 use crate::{Config, Diagnostic, Diagnostics, LocalConfig, Transport};
 use scope::{Findings, Scope};
 pub(crate) use url::names_a_host;
@@ -25,7 +29,7 @@ impl TryFrom<&raw::Config> for Config {
     type Error = Diagnostics;
 
     fn try_from(raw: &raw::Config) -> Result<Self, Diagnostics> {
-        run(|top| fleet::fleet(&raw.routes, &raw.upstreams, top)).map_err(without_origin)
+        version(raw).map_err(Diagnostics::as_told)
     }
 }
 
@@ -33,30 +37,46 @@ impl TryFrom<&raw::LocalConfig> for LocalConfig {
     type Error = Diagnostics;
 
     fn try_from(raw: &raw::LocalConfig) -> Result<Self, Diagnostics> {
-        local(raw).map_err(without_origin)
+        local(raw).map_err(Diagnostics::as_told)
     }
+}
+
+/// Checks what a fleet would run; the mistakes have no positions yet.
+pub(crate) fn version(raw: &raw::Config) -> Result<Config, Vec<Diagnostic>> {
+    run(|top| {
+        let list = top.field("rule_sets");
+        for (index, rule_set) in raw.rule_sets.iter().enumerate().take(MAX_SHARED) {
+            if rule_set.file.is_some() {
+                list.item(index).field("file").error(
+                    "a version holds no references to files: nodes have none of them",
+                    "write the rules as source: TEXT",
+                );
+            }
+        }
+        fleet::fleet(&raw.into(), top)
+    })
 }
 
 /// Checks what one machine reads; the mistakes have no positions yet.
 pub(crate) fn local(raw: &raw::LocalConfig) -> Result<LocalConfig, Vec<Diagnostic>> {
     run(|top| {
         let node = node::node(raw.node.as_ref(), &top.field("node"));
-        let config = fleet::fleet(&raw.routes, &raw.upstreams, top);
+        let config = fleet::fleet(&raw.into(), top);
         Some(LocalConfig { node: node?, config: config? })
     })
 }
 
 /// Checks an HTTP upstream of which only the URL is known.
 pub(crate) fn http_transport(url: &str) -> Result<Transport, Diagnostics> {
-    let endpoint = raw::upstream::http::Endpoint { url: url.to_owned() };
+    let endpoint = raw::upstream::http::Endpoint { url: url.to_owned(), weight: None };
     let http = raw::upstream::Http { endpoints: vec![endpoint], ..Default::default() };
-    run(|top| upstream::http(&http, top).map(Transport::Http)).map_err(without_origin)
+    run(|top| upstream::http(&http, top).map(Transport::Http)).map_err(Diagnostics::as_told)
 }
 
 /// Checks a stdio upstream of which only the command is known.
 pub(crate) fn stdio_transport(command: Vec<String>) -> Result<Transport, Diagnostics> {
     let stdio = raw::upstream::Stdio { command, ..Default::default() };
-    run(|top| upstream::stdio(&stdio, top).map(Transport::Stdio)).map_err(without_origin)
+    run(|top| upstream::stdio(&stdio, top).map(Transport::Stdio)).map_err(Diagnostics::as_told)
 }
 
 fn run<T>(check: impl FnOnce(&Scope<'_>) -> Option<T>) -> Result<T, Vec<Diagnostic>> {
@@ -67,8 +87,4 @@ fn run<T>(check: impl FnOnce(&Scope<'_>) -> Option<T>) -> Result<T, Vec<Diagnost
         Some(made) if mistakes.is_empty() => Ok(made),
         _ => Err(mistakes),
     }
-}
-
-fn without_origin(mistakes: Vec<Diagnostic>) -> Diagnostics {
-    Diagnostics::new("", mistakes)
 }

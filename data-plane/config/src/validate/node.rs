@@ -11,6 +11,12 @@ pub(crate) fn node(raw: Option<&raw::Node>, scope: &Scope<'_>) -> Option<Node> {
     let Some(raw) = raw else {
         return Some(Node::default());
     };
+    scope.not_yet_fields([("spool", raw.spool.is_some(), "recording traffic to a spool")]);
+    if let Some(spool) = &raw.spool {
+        let scope = scope.field("spool");
+        scope.size("max_size", spool.max_size.as_deref());
+        scope.duration_form("max_age", spool.max_age.as_deref());
+    }
     let bind = optional(raw.bind.as_deref(), |text| {
         let address = text.parse().ok();
         if address.is_none() {

@@ -1,19 +1,44 @@
 //! Where a check is, and where it reports to.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use super::not_yet;
+use crate::defaults::ANY_DURATION;
 use crate::duration::{self, Bounds};
-use crate::source::not_yet;
-use crate::{Diagnostic, Step};
+use crate::limits::MAX_DIAGNOSTICS;
+use crate::quantity::{self, RATE_FORM, SIZE_FORM};
+use crate::suggest::did_you_mean;
+use crate::{Diagnostic, FieldPath, Step};
 
-/// Everything that checks have found so far.
+/// Everything that checks have found so far, up to a bound: what is beyond it is counted.
 #[derive(Default)]
-pub(crate) struct Findings(RefCell<Vec<Diagnostic>>);
+pub(crate) struct Findings {
+    kept: RefCell<Vec<Diagnostic>>,
+    beyond: Cell<usize>,
+}
 
 impl Findings {
     pub(crate) fn into_vec(self) -> Vec<Diagnostic> {
-        self.0.into_inner()
+        let mut kept = self.kept.into_inner();
+        let beyond = self.beyond.get();
+        if beyond > 0 {
+            let message = format!("{} of {} mistakes are told", kept.len(), kept.len() + beyond);
+            kept.push(Diagnostic::new(FieldPath::default(), message).hint("mend these first"));
+        }
+        kept
+    }
+
+    fn is_full(&self) -> bool {
+        self.kept.borrow().len() >= MAX_DIAGNOSTICS
+    }
+
+    fn add(&self, diagnostic: Diagnostic) {
+        if self.is_full() {
+            self.beyond.set(self.beyond.get() + 1);
+        } else {
+            self.kept.borrow_mut().push(diagnostic);
+        }
     }
 }
 
@@ -48,9 +73,11 @@ impl<'a> Scope<'a> {
         self.report(Diagnostic::new(self.steps().into(), message).hint(hint));
     }
 
-    /// Reports a mistake, with a hint if there is one to give.
-    pub(crate) fn error_maybe(&self, message: impl Into<String>, hint: Option<String>) {
-        let diagnostic = Diagnostic::new(self.steps().into(), message);
+    /// Reports a reference to a `kind` of thing that is not there, and what may have been meant.
+    pub(crate) fn unresolved<'c>(&self, kind: &str, name: &str, known: impl IntoIterator<Item = &'c str>) {
+        // A comparison with every name is worth it only for what will be read.
+        let hint = if self.findings.is_full() { None } else { did_you_mean(name, known) };
+        let diagnostic = Diagnostic::new(self.steps().into(), format!("no {kind} named {name:?}"));
         self.report(Diagnostic { hint, ..diagnostic });
     }
 
@@ -62,6 +89,17 @@ impl<'a> Scope<'a> {
     /// Reports what this version does not act on.
     pub(crate) fn not_yet(&self, what: &str) {
         self.error(not_yet::message(what), not_yet::HINT);
+    }
+
+    /// Reports those of its fields that are there and that this version does not act on: the name of the field, whether
+    /// it is there, and what it would be. They are told where the field begins, not where its value does.
+    pub(crate) fn not_yet_fields<const N: usize>(&self, fields: [(&'static str, bool, &str); N]) {
+        for (name, present, what) in fields {
+            if present {
+                let path = self.field(name).steps().into();
+                self.report(Diagnostic::new(path, not_yet::message(what)).hint(not_yet::HINT).of_the_whole_field());
+            }
+        }
     }
 
     /// Whether a list of `count` is within `limit`; reports it otherwise.
@@ -92,6 +130,27 @@ impl<'a> Scope<'a> {
         bounds.default
     }
 
+    /// Checks a duration that nothing acts on yet: only that it is one.
+    pub(crate) fn duration_form(&self, name: &'static str, raw: Option<&str>) {
+        self.duration(name, raw, &ANY_DURATION);
+    }
+
+    /// Checks a size that nothing acts on yet.
+    pub(crate) fn size(&self, name: &'static str, raw: Option<&str>) {
+        if let Some(text) = raw.filter(|text| quantity::size(text).is_none()) {
+            self.field(name).error(format!("{text:?} is not a size"), SIZE_FORM);
+        }
+    }
+
+    /// Checks a rate that nothing acts on yet.
+    pub(crate) fn rate(&self, name: &'static str, text: &str) {
+        if text.is_empty() {
+            self.missing(name, RATE_FORM);
+        } else if quantity::rate(text).is_none() {
+            self.field(name).error(format!("{text:?} is not a rate"), RATE_FORM);
+        }
+    }
+
     /// Reads an optional count from 1 to `max`. A wrong one is reported and read as the default.
     pub(crate) fn count(&self, name: &'static str, raw: Option<u32>, max: u32, default: u32) -> u32 {
         match raw {
@@ -115,7 +174,7 @@ impl<'a> Scope<'a> {
     }
 
     fn report(&self, diagnostic: Diagnostic) {
-        self.findings.0.borrow_mut().push(diagnostic);
+        self.findings.add(diagnostic);
     }
 
     fn steps(&self) -> Vec<Step> {

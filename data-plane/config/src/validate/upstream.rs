@@ -12,15 +12,15 @@ use crate::defaults::{
     CHILD_IDLE_TIMEOUT, CONNECT_TIMEOUT, CONNECTION_IDLE_TIMEOUT, DEFAULT_MAX_CONNECTIONS, FIRST_BYTE_TIMEOUT,
     MAX_CONNECTIONS, STREAM_IDLE_TIMEOUT,
 };
-use crate::limits::{MAX_ARGUMENT_BYTES, MAX_COMMAND_ARGUMENTS, MAX_ENVIRONMENT, MAX_HEADERS};
-use crate::source::not_yet;
-use crate::source::substitute::is_variable_name;
+use crate::limits::{MAX_ARGUMENT_BYTES, MAX_COMMAND_ARGUMENTS, MAX_ENVIRONMENT, MAX_HEADERS, MAX_REFERENCES};
+use crate::source::substitute::{self, is_variable_name};
 use crate::{
     Connections, EnvVar, HeaderSource, HttpUpstream, Sharing, StdioUpstream, Transport, UpstreamHeader,
     UpstreamTimeouts, ValueSource,
 };
 
 pub(crate) fn transport(raw: &raw::Upstream, scope: &Scope<'_>) -> Option<Transport> {
+    unacted(raw, scope);
     let http_made = optional(raw.http.as_ref(), |raw| http(raw, &scope.field("http")));
     let stdio_made = optional(raw.stdio.as_ref(), |raw| stdio(raw, &scope.field("stdio")));
     match (&raw.http, &raw.stdio) {
@@ -33,6 +33,28 @@ pub(crate) fn transport(raw: &raw::Upstream, scope: &Scope<'_>) -> Option<Transp
         (Some(http), None) => Some(Transport::Http(http)),
         (None, Some(stdio)) => Some(Transport::Stdio(stdio)),
         _ => None,
+    }
+}
+
+/// What an upstream may have and nothing acts on yet.
+fn unacted(raw: &raw::Upstream, scope: &Scope<'_>) {
+    scope.not_yet_fields([
+        ("load_balancing", raw.load_balancing.is_some(), "load balancing"),
+        ("health_check", raw.health_check.is_some(), "health checks of upstreams"),
+        ("circuit_breaker", raw.circuit_breaker.is_some(), "circuit breakers"),
+        ("retry", raw.retry.is_some(), "retries"),
+        ("limits", raw.limits.is_some(), "limits on calls in flight"),
+    ]);
+    if let Some(check) = &raw.health_check {
+        scope.field("health_check").duration_form("interval", check.interval.as_deref());
+    }
+    if let Some(breaker) = &raw.circuit_breaker {
+        let scope = scope.field("circuit_breaker");
+        scope.duration_form("open_for", breaker.open_for.as_deref());
+        scope.duration_form("max_open", breaker.max_open.as_deref());
+    }
+    if let Some(limits) = &raw.limits {
+        scope.field("limits").duration_form("queue_wait", limits.queue_wait.as_deref());
     }
 }
 
@@ -50,8 +72,14 @@ fn endpoint(raw: &[raw::upstream::http::Endpoint], scope: &Scope<'_>) -> Option<
         scope.missing("endpoints", "write endpoints: [{ url: URL }]");
         return None;
     };
+    if !list.within(raw.len(), MAX_REFERENCES) {
+        return None;
+    }
     if !more.is_empty() {
-        list.item(1).not_yet(not_yet::SEVERAL_ENDPOINTS);
+        list.item(1).not_yet("several endpoints of one upstream");
+    }
+    for (index, endpoint) in raw.iter().enumerate() {
+        list.item(index).not_yet_fields([("weight", endpoint.weight.is_some(), "weights of endpoints")]);
     }
     let scope = list.item(0);
     if first.url.is_empty() {
@@ -110,11 +138,17 @@ pub(crate) fn stdio(raw: &raw::upstream::Stdio, scope: &Scope<'_>) -> Option<Std
     let sharing = match raw::upstream::stdio::Sharing::try_from(raw.sharing.unwrap_or_default()) {
         Ok(raw::upstream::stdio::Sharing::PerSession) => Some(Sharing::PerSession),
         Ok(raw::upstream::stdio::Sharing::Shared) => Some(Sharing::Shared),
+        Ok(raw::upstream::stdio::Sharing::PerPrincipal) => {
+            scope.not_yet_fields([("sharing", true, "one child per principal")]);
+            None
+        }
         Err(_) => {
             scope.field("sharing").error("unknown value", "PER_SESSION or SHARED");
             None
         }
     };
+    scope.not_yet_fields([("memory_limit", raw.memory_limit.is_some(), "memory limits of children")]);
+    scope.size("memory_limit", raw.memory_limit.as_deref());
     let stop_when_idle_for =
         scope.duration("stop_when_idle_for", raw.stop_when_idle_for.as_deref(), &CHILD_IDLE_TIMEOUT);
     Some(StdioUpstream { command: command?, env: env?, sharing: sharing?, stop_when_idle_for })
@@ -170,6 +204,8 @@ fn environment(raw: &[raw::upstream::stdio::EnvVar], scope: &Scope<'_>) -> Optio
 fn passable(text: &str, scope: &Scope<'_>) -> bool {
     if text.contains('\0') {
         scope.error("it holds a NUL byte", "the operating system ends text there");
+    } else if substitute::uses_mask(text) {
+        scope.error(substitute::MASK_IN_TEXT, substitute::MASK_IN_TEXT_HINT);
     } else if text.len() > MAX_ARGUMENT_BYTES {
         scope.error("it is too long", format!("at most {MAX_ARGUMENT_BYTES} bytes"));
     } else {

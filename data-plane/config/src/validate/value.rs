@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
+use super::not_yet;
 use super::scope::Scope;
 use crate::SecretRef;
-use crate::source::not_yet;
 use crate::source::substitute::is_variable_name;
 
 /// Either of the two ways to give a value.
