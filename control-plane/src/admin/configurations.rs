@@ -1,0 +1,353 @@
+//! Versions of a fleet's configuration.
+//!
+//! What is applied passes the one validator first, so that a version which a node refuses is a difference between programs and not
+//! a mistake of an operator.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message as _;
+use shadowcat_config::{Config, Digest, Verb, canonical, diff, digest};
+use shadowcat_proto::admin::v1::configurations_server::Configurations;
+use shadowcat_proto::admin::v1::{
+    ApplyRequest, ApplyResponse, Change, DiffRequest, DiffResponse, FieldChange, GetVersionRequest, GetVersionResponse,
+    HistoryRequest, HistoryResponse, PlanRequest, PlanResponse, Progress, RollbackRequest, WatchRequest, change,
+};
+use shadowcat_proto::config::v1 as raw;
+use shadowcat_proto::fleet::v1::{self as wire, ConfigError, ConfigStatus, config_status};
+use tokio::sync::mpsc;
+use tonic::{Code, Request, Response, Status};
+
+use super::authenticate::Caller;
+use super::{Admin, answer, fleet_of, page, refused};
+use crate::fleet::LiveFleet;
+use crate::fleet::follow::publish;
+use crate::fleet::hub::reference;
+use crate::fleet::service::{Answers, answers};
+use crate::fleet::snapshot::CONFIG_BYTES_MAX;
+use crate::store::{NewVersion, Version};
+
+/// Versions of a page unless asked otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// A message is a sentence or two, not a document.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024;
+
+/// Between two words about progress: many nodes that answer at once are told of at once.
+const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
+
+/// Words about progress that an operator has not read yet.
+const PROGRESS_QUEUE: usize = 4;
+
+#[tonic::async_trait]
+impl Configurations for Admin {
+    async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let ApplyRequest { fleet, config, message, if_version } = request.into_inner();
+        let prepared = prepare(config).await?;
+        let wanted = Wanted { fleet: fleet_of(&fleet)?.to_owned(), prepared, message, if_version };
+        self.commit(&caller, wanted).await.map(Response::new)
+    }
+
+    async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanResponse>, Status> {
+        let PlanRequest { fleet, config } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        let prepared = prepare(config).await?;
+        let current = self.newest(fleet).await?;
+        let before = match &current {
+            Some((_, content)) => decode(content)?,
+            None => raw::Config::default(),
+        };
+        Ok(Response::new(PlanResponse {
+            changes: changes(before, prepared.raw).await?,
+            current: current.map(|(version, _)| answer::version(self.hub.epoch(), &version)),
+        }))
+    }
+
+    async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        let DiffRequest { fleet, from, to } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        let (before, after) = (self.content(fleet, from).await?, self.content(fleet, to).await?);
+        Ok(Response::new(DiffResponse { changes: changes(decode(&before)?, decode(&after)?).await? }))
+    }
+
+    async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
+        let HistoryRequest { fleet, limit, before } = request.into_inner();
+        let limit = page(limit, PAGE_DEFAULT);
+        let versions = self.store.history(fleet_of(&fleet)?, before, limit).await.map_err(refused)?;
+        let last = versions.last().map_or(0, |version| version.number);
+        // Numbers have no gaps: below 1 there is nothing.
+        let next_before = if versions.len() >= limit as usize && last > 1 { last } else { 0 };
+        let versions = versions.iter().map(|version| answer::version(self.hub.epoch(), version)).collect();
+        Ok(Response::new(HistoryResponse { versions, next_before }))
+    }
+
+    async fn get(&self, request: Request<GetVersionRequest>) -> Result<Response<GetVersionResponse>, Status> {
+        let GetVersionRequest { fleet, number } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        let (version, content) = self.version(fleet, number).await?;
+        Ok(Response::new(GetVersionResponse {
+            version: Some(answer::version(self.hub.epoch(), &version)),
+            config: Some(decode(&content)?),
+            seed: Vec::new(),
+        }))
+    }
+
+    async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<ApplyResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let RollbackRequest { fleet, number, mut message, if_version } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        if number == 0 {
+            return Err(Status::invalid_argument("name the version whose content is wanted again"));
+        }
+        let content = self.content(fleet, number).await?;
+        if message.is_empty() {
+            message = format!("rollback to {number}");
+        }
+        // It was good once; whether it is for the nodes of today is asked again.
+        let prepared = prepare(Some(decode(&content)?)).await?;
+        self.commit(&caller, Wanted { fleet: fleet.to_owned(), prepared, message, if_version }).await.map(Response::new)
+    }
+
+    type WatchStream = Answers<Progress>;
+
+    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let WatchRequest { fleet, number } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        let (version, _) = self.version(fleet, number).await?;
+        let reference = reference(self.hub.epoch(), &version);
+        let (sender, receiver) = mpsc::channel(PROGRESS_QUEUE);
+        let (live, stop) = (self.hub.fleet(fleet), self.stop.clone());
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sender.closed() => {}
+                () = tell(&live, &reference, &sender) => {}
+            }
+        });
+        Ok(Response::new(answers(receiver)))
+    }
+}
+
+/// Tells how far a version has come, until there is nothing more to tell.
+async fn tell(fleet: &LiveFleet, reference: &wire::ConfigRef, sender: &mpsc::Sender<Result<Progress, Status>>) {
+    let mut moves = fleet.moves();
+    let mut told = None;
+    loop {
+        moves.borrow_and_update();
+        let progress = fleet.progress(reference);
+        let done = progress.done;
+        if told.as_ref() != Some(&progress) && sender.send(Ok(progress.clone())).await.is_err() {
+            return;
+        }
+        told = Some(progress);
+        if done || moves.changed().await.is_err() {
+            return;
+        }
+        tokio::time::sleep(PROGRESS_PAUSE).await;
+    }
+}
+
+/// A configuration that may be committed.
+struct Prepared {
+    raw: raw::Config,
+    content: Bytes,
+    digest: Digest,
+}
+
+/// What is to become the next version.
+struct Wanted {
+    fleet: String,
+    prepared: Prepared,
+    message: String,
+    if_version: Option<u64>,
+}
+
+impl Admin {
+    async fn commit(&self, caller: &Caller, wanted: Wanted) -> Result<ApplyResponse, Status> {
+        let Wanted { fleet, prepared, message, if_version } = wanted;
+        if message.len() > MESSAGE_BYTES_MAX {
+            return Err(Status::invalid_argument("the message has more than 4096 bytes"));
+        }
+        let current = self.store.current(&fleet).await.map_err(refused)?;
+        let number = current.as_ref().map_or(0, |current| current.number);
+        if let Some(expected) = if_version.filter(|expected| *expected != number) {
+            return Err(refused(crate::store::StoreError::Conflict { expected, current: number }));
+        }
+        let nodes = || self.hub.known(&fleet).map_or(0, |fleet| fleet.nodes().len());
+        if let Some(current) = current.as_ref().filter(|current| current.digest == prepared.digest) {
+            return Ok(ApplyResponse {
+                version: Some(answer::version(self.hub.epoch(), current)),
+                changed: false,
+                changes: Vec::new(),
+                nodes: u32::try_from(nodes()).unwrap_or(u32::MAX),
+            });
+        }
+        let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let new = NewVersion {
+            fleet: fleet.clone(),
+            content: prepared.content.clone(),
+            digest: prepared.digest,
+            message,
+            if_version,
+            routes: count(prepared.raw.routes.len()),
+            upstreams: count(prepared.raw.upstreams.len()),
+        };
+        // The store names the version it makes.
+        let version = self.store.commit(new, caller.does(&fleet, String::new())).await.map_err(refused)?;
+        tracing::info!(%fleet, number = version.number, author = %version.author, message = %version.message, "version committed");
+        publish(&self.hub, version.clone(), prepared.content).await;
+        // Committed it is, whether what changed can still be told or not.
+        let before = match version.parent {
+            0 => Some(raw::Config::default()),
+            parent => self.content(&fleet, parent).await.and_then(|content| decode(&content)).ok(),
+        };
+        let changes = match before {
+            Some(before) => changes(before, prepared.raw).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        Ok(ApplyResponse {
+            version: Some(answer::version(self.hub.epoch(), &version)),
+            changed: true,
+            changes,
+            nodes: count(nodes()),
+        })
+    }
+
+    /// The newest version of a fleet and its content; from memory while the database is gone.
+    async fn newest(&self, fleet: &str) -> Result<Option<(Version, Bytes)>, Status> {
+        let head = self.hub.known(fleet).and_then(|fleet| fleet.head());
+        let current = match (self.store.current(fleet).await, &head) {
+            (Ok(Some(current)), _) => current,
+            (Ok(None), _) => return Ok(None),
+            (Err(_), Some(head)) => head.version.clone(),
+            (Err(error), None) => return Err(refused(error)),
+        };
+        let content = self.content(fleet, current.number).await?;
+        Ok(Some((current, content)))
+    }
+
+    /// A version and its content; the current one when `number` is 0.
+    async fn version(&self, fleet: &str, number: u64) -> Result<(Version, Bytes), Status> {
+        let head = self.hub.known(fleet).and_then(|fleet| fleet.head());
+        if let Some(head) = head.filter(|head| head.version.number == number) {
+            return Ok((head.version.clone(), head.content.clone()));
+        }
+        if number == 0 {
+            let newest = self.newest(fleet).await?;
+            return newest.ok_or_else(|| Status::not_found(format!("fleet {fleet} has no version yet")));
+        }
+        let version = self.store.version(fleet, number).await.map_err(refused)?;
+        let version = version.ok_or_else(|| no_version(fleet, number))?;
+        Ok((version, self.content(fleet, number).await?))
+    }
+
+    /// The content of a version; nothing at all is that of version 0.
+    async fn content(&self, fleet: &str, number: u64) -> Result<Bytes, Status> {
+        if number == 0 {
+            return Ok(Bytes::new());
+        }
+        let head = self.hub.known(fleet).and_then(|fleet| fleet.head());
+        if let Some(head) = head.filter(|head| head.version.number == number) {
+            return Ok(head.content.clone());
+        }
+        let content = self.store.content(fleet, number).await.map_err(refused)?;
+        content.ok_or_else(|| no_version(fleet, number))
+    }
+}
+
+fn no_version(fleet: &str, number: u64) -> Status {
+    Status::not_found(format!("fleet {fleet} has no version {number}: see shadowcatctl history"))
+}
+
+/// Validates a configuration and brings it to its canonical form, away from the runtime's threads.
+async fn prepare(config: Option<raw::Config>) -> Result<Prepared, Status> {
+    let raw = config.ok_or_else(|| Status::invalid_argument("there is no configuration in the request"))?;
+    let prepared = tokio::task::spawn_blocking(move || {
+        if let Err(diagnostics) = Config::try_from(&raw) {
+            return Err(invalid(&diagnostics));
+        }
+        let content = Bytes::from(canonical(&raw));
+        if content.len() > CONFIG_BYTES_MAX {
+            return Err(Status::invalid_argument(format!(
+                "the configuration has {} bytes, and at most {CONFIG_BYTES_MAX} reach a node: split the fleet",
+                content.len()
+            )));
+        }
+        Ok(Prepared { digest: digest(&content), content, raw })
+    });
+    prepared.await.map_err(|stopped| Status::internal(stopped.to_string()))?
+}
+
+/// Every mistake: as text for whoever reads the status, and as a `ConfigStatus` in its details for programs.
+fn invalid(diagnostics: &shadowcat_config::Diagnostics) -> Status {
+    let errors = diagnostics.entries().iter().map(|entry| ConfigError {
+        path: entry.path.to_string(),
+        message: entry.message.clone(),
+        hint: entry.hint.clone().unwrap_or_default(),
+    });
+    let status = ConfigStatus {
+        state: config_status::State::Rejected.into(),
+        errors: errors.collect(),
+        ..ConfigStatus::default()
+    };
+    // Headers are bounded, by HTTP/2 and on the way: the first mistakes stand for the rest.
+    let (details, message) = bounded(status, diagnostics);
+    Status::with_details(Code::InvalidArgument, message, details)
+}
+
+/// What a client takes of headers is 16 KiB by default (h2), of which base64 eats a quarter.
+const DETAILS_BYTES_MAX: usize = 8 * 1024;
+
+/// Of the readable message; percent-encoding may triple it.
+const TEXT_BYTES_MAX: usize = 1024;
+
+fn bounded(mut status: ConfigStatus, diagnostics: &shadowcat_config::Diagnostics) -> (Bytes, String) {
+    let all = status.errors.len();
+    while status.encoded_len() > DETAILS_BYTES_MAX {
+        status.errors.truncate(status.errors.len() - 1);
+    }
+    let cut = all - status.errors.len();
+    if cut > 0 {
+        let message = format!("and {cut} more mistakes: mend these first");
+        status.errors.push(ConfigError { message, ..ConfigError::default() });
+    }
+    let mut text = format!("the configuration is refused\n{diagnostics}");
+    if text.len() > TEXT_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+        text.push('…');
+    }
+    (status.encode_to_vec().into(), text)
+}
+
+fn decode(content: &Bytes) -> Result<raw::Config, Status> {
+    raw::Config::decode(content.clone())
+        .map_err(|error| Status::internal(format!("a stored version is damaged: {error}")))
+}
+
+/// What changed, away from the runtime's threads.
+async fn changes(before: raw::Config, after: raw::Config) -> Result<Vec<Change>, Status> {
+    let changes = tokio::task::spawn_blocking(move || diff(&before, &after));
+    let changes = changes.await.map_err(|stopped| Status::internal(stopped.to_string()))?;
+    Ok(changes.into_iter().map(told).collect())
+}
+
+fn told(change: shadowcat_config::Change) -> Change {
+    let (verb, fields) = match change.verb {
+        Verb::Added => (change::Verb::Added, Vec::new()),
+        Verb::Changed(fields) => (change::Verb::Changed, fields),
+        Verb::Removed => (change::Verb::Removed, Vec::new()),
+        Verb::Moved => (change::Verb::Moved, Vec::new()),
+    };
+    let field = |field: shadowcat_config::FieldChange| FieldChange {
+        path: field.path,
+        before: field.before,
+        after: field.after,
+    };
+    Change {
+        kind: change.key.kind.to_owned(),
+        name: change.key.name,
+        verb: verb.into(),
+        fields: fields.into_iter().map(field).collect(),
+    }
+}

@@ -1,0 +1,79 @@
+//! Brings what the store has to the hub: versions and removals, made by this replica or another.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::hub::{Head, Hub};
+use crate::store::{Store, StoreError, Version};
+
+/// A look at the store follows another after this at the earliest, so that many changes at once cost few looks.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// A store that failed is asked again after this; it may also say so itself, by counting up.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Looks whenever the store has changed, until `stop`.
+pub(crate) async fn run(hub: Arc<Hub>, store: Arc<dyn Store>, stop: CancellationToken) {
+    let mut changes = store.changes();
+    loop {
+        changes.borrow_and_update();
+        let looked = look(&hub, store.as_ref()).await;
+        let again = async {
+            if let Err(error) = &looked {
+                tracing::warn!(%error, "nodes go on with the versions that are known here");
+                return tokio::time::sleep(RETRY).await;
+            }
+            tokio::time::sleep(BREATH).await;
+            if changes.changed().await.is_err() {
+                // The store is closed; so is this control plane, soon.
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = again => {}
+        }
+    }
+}
+
+/// One look at everything.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub(crate) async fn look(hub: &Arc<Hub>, store: &dyn Store) -> Result<(), StoreError> {
+    for version in store.heads().await? {
+        let known = hub.known(&version.fleet).and_then(|fleet| fleet.head()).map_or(0, |head| head.version.number);
+        if version.number > known
+            && let Some(content) = store.content(&version.fleet, version.number).await?
+        {
+            publish(hub, version, content).await;
+        }
+    }
+    for fleet in hub.fleets() {
+        let live = fleet.nodes();
+        if live.is_empty() {
+            continue;
+        }
+        let kept: BTreeSet<String> = store.nodes(&fleet.name).await?.into_iter().map(|node| node.name).collect();
+        for node in live.iter().filter(|node| !kept.contains(&node.name)) {
+            tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
+            hub.remove(&fleet.name, &node.name);
+        }
+    }
+    Ok(())
+}
+
+/// Makes a version ready, away from the runtime's threads, and shows it to the nodes.
+pub(crate) async fn publish(hub: &Arc<Hub>, version: Version, content: bytes::Bytes) {
+    let hub = Arc::clone(hub);
+    let (fleet, number) = (version.fleet.clone(), version.number);
+    let made = tokio::task::spawn_blocking(move || {
+        Head::new(hub.epoch(), version, content).map(|head| hub.publish(head)).map_err(|error| error.to_string())
+    });
+    if let Err(error) = made.await.unwrap_or_else(|stopped| Err(stopped.to_string())) {
+        tracing::error!(%fleet, number, %error, "the version cannot be sent");
+    }
+}

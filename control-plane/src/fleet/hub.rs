@@ -1,0 +1,228 @@
+//! What every line and every operator looks at: the current version of each fleet, and the nodes that are connected.
+//!
+//! The heads stay here when the database is gone: a node that comes back then is served as ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use shadowcat_proto::admin::v1::{Progress, Rejection};
+use shadowcat_proto::fleet::v1::ConfigRef;
+use tokio::sync::watch;
+
+use super::live::{Ending, LiveNode};
+use super::snapshot::{Snapshot, SnapshotError};
+use crate::observe::Metrics;
+use crate::store::Version;
+
+/// The current version of a fleet.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    /// Its canonical bytes: reads are answered from here.
+    pub(crate) content: Bytes,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+impl Head {
+    /// Makes a version ready to be sent. It takes as long as compressing it does: not for a runtime's thread.
+    pub(crate) fn new(epoch: &str, version: Version, content: Bytes) -> Result<Self, SnapshotError> {
+        let snapshot = Arc::new(Snapshot::new(reference(epoch, &version), &content)?);
+        Ok(Self { version, content, snapshot })
+    }
+}
+
+/// How a version is named on the wire.
+pub(crate) fn reference(epoch: &str, version: &Version) -> ConfigRef {
+    let digest = Bytes::copy_from_slice(version.digest.as_bytes());
+    ConfigRef { epoch: epoch.to_owned(), number: version.number, digest }
+}
+
+/// One fleet, as this replica sees it.
+#[derive(Debug)]
+pub(crate) struct LiveFleet {
+    pub(crate) name: String,
+    head: watch::Sender<Option<Arc<Head>>>,
+    nodes: Mutex<BTreeMap<String, Arc<LiveNode>>>,
+    /// Since when a node that was here is not: it may be at another replica.
+    left: Mutex<BTreeMap<String, SystemTime>>,
+    /// Counts up when a node came, went, or moved to another version.
+    moved: watch::Sender<u64>,
+}
+
+impl LiveFleet {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            head: watch::Sender::new(None),
+            nodes: Mutex::default(),
+            left: Mutex::default(),
+            moved: watch::Sender::new(0),
+        }
+    }
+
+    /// What the fleet runs, as far as this replica knows.
+    pub(crate) fn head(&self) -> Option<Arc<Head>> {
+        self.head.borrow().clone()
+    }
+
+    /// Follows the head.
+    pub(crate) fn heads(&self) -> watch::Receiver<Option<Arc<Head>>> {
+        self.head.subscribe()
+    }
+
+    /// Follows the nodes.
+    pub(crate) fn moves(&self) -> watch::Receiver<u64> {
+        self.moved.subscribe()
+    }
+
+    /// A node moved to another version, or refused one.
+    pub(crate) fn node_moved(&self) {
+        self.moved.send_modify(|count| *count += 1);
+    }
+
+    /// The nodes that are connected to this replica, by name.
+    pub(crate) fn nodes(&self) -> Vec<Arc<LiveNode>> {
+        self.locked().values().cloned().collect()
+    }
+
+    /// One that is connected to this replica.
+    pub(crate) fn node(&self, name: &str) -> Option<Arc<LiveNode>> {
+        self.locked().get(name).cloned()
+    }
+
+    /// A node has said hello. Whoever had the name before is ended: the newest instance wins.
+    pub(crate) fn enter(&self, node: &Arc<LiveNode>) {
+        let before = self.locked().insert(node.name.clone(), Arc::clone(node));
+        if let Some(before) = before {
+            let moved = before.instance == node.instance;
+            if !moved {
+                tracing::warn!(fleet = %self.name, node = %node.name, old = %before.address, new = %node.address,
+                    "two instances claim one name: the newer one has it; is this a copied disk?");
+            }
+            before.end(if moved { Ending::Moved } else { Ending::Replaced });
+        }
+        self.node_moved();
+    }
+
+    /// A stream has ended; nothing happens if another stream has the name by now.
+    pub(crate) fn leave(&self, node: &Arc<LiveNode>) {
+        let mut nodes = self.locked();
+        if nodes.get(&node.name).is_some_and(|known| Arc::ptr_eq(known, node)) {
+            nodes.remove(&node.name);
+            drop(nodes);
+            self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), SystemTime::now());
+            self.node_moved();
+        }
+    }
+
+    /// Since when a node that was connected to this replica is not.
+    pub(crate) fn left(&self, name: &str) -> Option<SystemTime> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
+    }
+
+    /// How far a version has come on the nodes of this replica.
+    pub(crate) fn progress(&self, reference: &ConfigRef) -> Progress {
+        let mut progress = Progress { number: reference.number, ..Progress::default() };
+        for node in self.nodes() {
+            let state = node.state();
+            progress.nodes += 1;
+            if state.have.as_ref() == Some(reference) {
+                progress.applied += 1;
+            } else if let Some((_, errors)) = state.refusal.as_ref().filter(|(refused, _)| refused == reference) {
+                progress.rejections.push(Rejection { node: node.name.clone(), errors: errors.clone() });
+            }
+        }
+        let newest = self.head().map_or(0, |head| head.version.number);
+        progress.superseded_by = if newest > reference.number { newest } else { 0 };
+        let answered = progress.applied as usize + progress.rejections.len();
+        progress.done = progress.superseded_by > 0 || answered >= progress.nodes as usize;
+        progress
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LiveNode>>> {
+        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All fleets of this replica.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    epoch: String,
+    fleets: Mutex<BTreeMap<String, Arc<LiveFleet>>>,
+    /// Nodes that were removed, for the time in which the store cannot be asked.
+    removed: Mutex<BTreeSet<(String, String)>>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Hub {
+    pub(crate) fn new(epoch: &str, metrics: Metrics) -> Self {
+        Self { epoch: epoch.to_owned(), fleets: Mutex::default(), removed: Mutex::default(), metrics }
+    }
+
+    /// The life of the database.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// A fleet that has a version or had a node since this replica started.
+    pub(crate) fn known(&self, name: &str) -> Option<Arc<LiveFleet>> {
+        self.locked().get(name).cloned()
+    }
+
+    /// A fleet, known or not. Only for names that the store or a certificate vouches for: each is kept for good.
+    pub(crate) fn fleet(&self, name: &str) -> Arc<LiveFleet> {
+        let mut fleets = self.locked();
+        let fleet = fleets.entry(name.to_owned()).or_insert_with(|| Arc::new(LiveFleet::new(name)));
+        Arc::clone(fleet)
+    }
+
+    /// All of them, by name.
+    pub(crate) fn fleets(&self) -> Vec<Arc<LiveFleet>> {
+        self.locked().values().cloned().collect()
+    }
+
+    /// Makes a version its fleet's head, unless a newer one is.
+    pub(crate) fn publish(&self, head: Head) {
+        let fleet = self.fleet(&head.version.fleet);
+        let number = head.version.number;
+        let newer = fleet.head.send_if_modified(|known| {
+            let newer = known.as_ref().is_none_or(|known| known.version.number < number);
+            if newer {
+                *known = Some(Arc::new(head));
+            }
+            newer
+        });
+        if newer {
+            self.metrics.version(&fleet.name, number);
+            fleet.node_moved();
+        }
+    }
+
+    /// Ends a node's stream because it was removed, and remembers it.
+    pub(crate) fn remove(&self, fleet: &str, name: &str) {
+        self.removed().insert((fleet.to_owned(), name.to_owned()));
+        if let Some(node) = self.known(fleet).and_then(|fleet| fleet.node(name)) {
+            node.end(Ending::Removed);
+        }
+    }
+
+    /// A removed node has joined again.
+    pub(crate) fn readmit(&self, fleet: &str, name: &str) {
+        self.removed().remove(&(fleet.to_owned(), name.to_owned()));
+    }
+
+    /// Whether a node is known to have been removed.
+    pub(crate) fn is_removed(&self, fleet: &str, name: &str) -> bool {
+        self.removed().contains(&(fleet.to_owned(), name.to_owned()))
+    }
+
+    fn removed(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LiveFleet>>> {
+        self.fleets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,267 @@
+//! A node that is connected: what it said of itself, and how it is asked.
+//!
+//! The stream's task writes, operators read. Nothing here outlives the stream.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use shadowcat_proto::fleet::v1::{
+    ConfigError, ConfigRef, Hello, NodeHealth, UpstreamHealth, command, command_reply, hello,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::store::Seen;
+
+/// Commands that one node owes a reply to. Beyond it the asker hears at once that the node is busy.
+pub(crate) const COMMANDS_MAX: usize = 64;
+
+/// Upstreams of one node that are remembered: as many as a configuration may have. What a node says beyond them is not kept.
+const UPSTREAMS_MAX: usize = shadowcat_config::limits::MAX_UPSTREAMS;
+
+/// Errors of a refusal that are kept; the first ones tell what is wrong.
+const ERRORS_MAX: usize = 32;
+
+/// A text from a node, in bytes: longer ones are cut, because they are kept for every node.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// Labels that a node may have: an operator's own words, not a store.
+const LABELS_MAX: usize = 32;
+
+/// Something asked of a node.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    pub(crate) kind: command::Kind,
+    pub(crate) deadline: Duration,
+    pub(crate) reply: oneshot::Sender<command_reply::Kind>,
+}
+
+/// Why a node did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AskError {
+    /// [`COMMANDS_MAX`] are under way.
+    #[error("the node is busy with other commands: try again")]
+    Busy,
+    /// No reply within the deadline, or the stream ended first.
+    #[error("the node did not answer in time")]
+    Silent,
+    /// It says why.
+    #[error("the node refused: {0}")]
+    Failed(String),
+}
+
+/// Why a stream is ended from here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// Another instance claims the name.
+    Replaced,
+    /// The same instance opened another stream.
+    Moved,
+    /// An operator removed the node.
+    Removed,
+}
+
+/// What is known of a node now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NodeState {
+    /// What it runs.
+    pub(crate) have: Option<ConfigRef>,
+    pub(crate) origin: hello::Origin,
+    /// What it refused last.
+    pub(crate) refusal: Option<(ConfigRef, Vec<ConfigError>)>,
+    pub(crate) health: Option<NodeHealth>,
+    pub(crate) upstreams: BTreeMap<String, UpstreamHealth>,
+    pub(crate) draining: bool,
+    pub(crate) ahead: bool,
+    pub(crate) last_seen: Option<SystemTime>,
+}
+
+/// A connected node.
+#[derive(Debug)]
+pub(crate) struct LiveNode {
+    pub(crate) fleet: String,
+    pub(crate) name: String,
+    pub(crate) address: String,
+    pub(crate) instance: String,
+    pub(crate) build: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    state: Mutex<NodeState>,
+    asks: mpsc::Sender<Ask>,
+    ending: watch::Sender<Option<Ending>>,
+}
+
+/// Whose stream it is: from the certificate, not from what the node says.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) fleet: String,
+    pub(crate) name: String,
+    pub(crate) address: String,
+}
+
+impl LiveNode {
+    /// A node that has just said `hello`, and where its stream hears what is asked of it.
+    pub(crate) fn new(peer: Peer, hello: &Hello) -> (Arc<Self>, mpsc::Receiver<Ask>) {
+        let (asks, asked) = mpsc::channel(COMMANDS_MAX);
+        let state = NodeState {
+            have: hello.have.clone(),
+            origin: hello.origin(),
+            last_seen: Some(SystemTime::now()),
+            ..NodeState::default()
+        };
+        let labels = hello.labels.iter().take(LABELS_MAX).map(|(key, value)| (cut(key), cut(value))).collect();
+        let node = Self {
+            fleet: peer.fleet,
+            name: peer.name,
+            address: peer.address,
+            instance: cut(&hello.instance),
+            build: cut(&hello.build),
+            labels,
+            state: Mutex::new(state),
+            asks,
+            ending: watch::Sender::new(None),
+        };
+        (Arc::new(node), asked)
+    }
+
+    /// What is known of it now. The guard is held for a look or a change, never across a wait.
+    pub(crate) fn state(&self) -> MutexGuard<'_, NodeState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes why the node will not have a version.
+    pub(crate) fn refuses(&self, reference: ConfigRef, mut errors: Vec<ConfigError>) {
+        errors.truncate(ERRORS_MAX);
+        for error in &mut errors {
+            *error = ConfigError { path: cut(&error.path), message: cut(&error.message), hint: cut(&error.hint) };
+        }
+        self.state().refusal = Some((reference, errors));
+    }
+
+    /// Notes what the node sees of an upstream.
+    pub(crate) fn sees(&self, mut health: UpstreamHealth) {
+        let mut state = self.state();
+        if health.removed {
+            state.upstreams.remove(&health.upstream);
+        } else if state.upstreams.contains_key(&health.upstream) || state.upstreams.len() < UPSTREAMS_MAX {
+            health.upstream = cut(&health.upstream);
+            health.last_error = cut(&health.last_error);
+            state.upstreams.insert(health.upstream.clone(), health);
+        }
+    }
+
+    /// Asks the node and waits for its reply, `deadline` at most.
+    pub(crate) async fn ask(&self, kind: command::Kind, deadline: Duration) -> Result<command_reply::Kind, AskError> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.try_send(Ask { kind, deadline, reply }).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => AskError::Busy,
+            mpsc::error::TrySendError::Closed(_) => AskError::Silent,
+        })?;
+        match timeout(deadline, answer).await {
+            Ok(Ok(command_reply::Kind::Failed(why))) => Err(AskError::Failed(why)),
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(_)) | Err(_) => Err(AskError::Silent),
+        }
+    }
+
+    /// Ends the node's stream; the first reason stands.
+    pub(crate) fn end(&self, ending: Ending) {
+        self.ending.send_if_modified(|known| known.is_none() && known.replace(ending).is_none());
+    }
+
+    /// Resolves when the stream is to end.
+    pub(crate) fn ended(&self) -> watch::Receiver<Option<Ending>> {
+        self.ending.subscribe()
+    }
+
+    /// What the store keeps of the node.
+    pub(crate) fn seen(&self, epoch: &str) -> Seen {
+        let state = self.state();
+        let ours = |reference: &&ConfigRef| reference.epoch == epoch;
+        let refusal = state.refusal.as_ref().filter(|(reference, _)| reference.epoch == epoch);
+        Seen {
+            instance: self.instance.clone(),
+            build: self.build.clone(),
+            labels: self.labels.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            version: state.have.as_ref().filter(ours).map_or(0, |reference| reference.number),
+            refusal: refusal.map(|(reference, errors)| (reference.number, as_lines(errors))),
+        }
+    }
+}
+
+/// The first [`TEXT_BYTES_MAX`] of a text.
+fn cut(text: &str) -> String {
+    text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
+}
+
+/// Errors as the store keeps them: one a line.
+pub(crate) fn as_lines(errors: &[ConfigError]) -> String {
+    let line = |error: &ConfigError| {
+        let text = match (error.path.as_str(), error.hint.as_str()) {
+            ("", "") => error.message.clone(),
+            (path, "") => format!("{path}: {}", error.message),
+            ("", hint) => format!("{} ({hint})", error.message),
+            (path, hint) => format!("{path}: {} ({hint})", error.message),
+        };
+        text.replace('\n', " ")
+    };
+    errors.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Errors as the store kept them.
+pub(crate) fn from_lines(text: &str) -> Vec<ConfigError> {
+    text.lines().map(|line| ConfigError { message: line.to_owned(), ..ConfigError::default() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node() -> (Arc<LiveNode>, mpsc::Receiver<Ask>) {
+        let peer = Peer { fleet: "f".to_owned(), name: "n".to_owned(), address: "a".to_owned() };
+        LiveNode::new(peer, &Hello::default())
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bound_of_commands_the_asker_hears_at_once() {
+        let (node, _asked) = node();
+        let ask = || command::Kind::Drain(shadowcat_proto::fleet::v1::Drain {});
+        for _ in 0..COMMANDS_MAX {
+            let (reply, _) = oneshot::channel();
+            node.asks.try_send(Ask { kind: ask(), deadline: Duration::ZERO, reply }).unwrap();
+        }
+        assert_eq!(node.ask(ask(), Duration::from_secs(1)).await, Err(AskError::Busy));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_does_not_reply_is_silent_at_the_deadline() {
+        let (node, _asked) = node();
+        let began = tokio::time::Instant::now();
+        let ask = command::Kind::Drain(shadowcat_proto::fleet::v1::Drain {});
+        assert_eq!(node.ask(ask, Duration::from_secs(2)).await, Err(AskError::Silent));
+        assert_eq!(began.elapsed(), Duration::from_secs(2));
+    }
+
+    #[test]
+    fn what_a_node_says_is_kept_within_bounds() {
+        let (node, _asked) = node();
+        for number in 0..=UPSTREAMS_MAX {
+            let upstream = format!("u{number}");
+            node.sees(UpstreamHealth { upstream, last_error: "é".repeat(1000), ..UpstreamHealth::default() });
+        }
+        assert_eq!(node.state().upstreams.len(), UPSTREAMS_MAX);
+        assert!(node.state().upstreams.values().all(|health| health.last_error.len() <= TEXT_BYTES_MAX));
+        node.sees(UpstreamHealth { upstream: "u0".to_owned(), removed: true, ..UpstreamHealth::default() });
+        assert!(!node.state().upstreams.contains_key("u0"));
+        node.refuses(ConfigRef::default(), vec![ConfigError::default(); 100]);
+        assert_eq!(node.state().refusal.as_ref().unwrap().1.len(), ERRORS_MAX);
+    }
+
+    #[test]
+    fn the_first_reason_to_end_a_stream_stands() {
+        let (node, _asked) = node();
+        node.end(Ending::Removed);
+        node.end(Ending::Replaced);
+        assert_eq!(*node.ended().borrow(), Some(Ending::Removed));
+    }
+}

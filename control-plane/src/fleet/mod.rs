@@ -1,0 +1,39 @@
+//! The fleets: which version each runs, which nodes are connected, and the line to each of them.
+//!
+//! - [`snapshot`]: a version as it is sent; made once, shared by all nodes.
+//! - [`hub`]: what all lines and all operators look at.
+//! - [`line`]: what one node is sent and when, as a pure state machine.
+//! - [`stream`]: drives a line over one stream.
+//! - [`follow`]: brings what was committed, on this replica or another, to the hub.
+//! - [`notes`]: writes what nodes say of themselves to the store, a while later and never twice.
+//! - [`service`]: the RPCs of `shadowcat.fleet.v1`.
+//!
+//! Invariants: a node has at most one version outstanding; nothing here waits for the store while a stream is served; what a
+//! node costs does not grow with the size of the configuration or the number of versions.
+
+pub(crate) mod follow;
+pub(crate) mod hub;
+pub(crate) mod line;
+pub(crate) mod live;
+pub(crate) mod notes;
+pub(crate) mod service;
+pub(crate) mod snapshot;
+pub(crate) mod stream;
+
+pub(crate) use hub::{Hub, LiveFleet};
+pub(crate) use live::{AskError, LiveNode};
+
+/// The fleet of whoever names none.
+pub(crate) const DEFAULT_FLEET: &str = "default";
+
+/// A name must fit a DNS label (RFC 1123, 2.1).
+const NAME_BYTES_MAX: usize = 63;
+
+/// Whether a text can name a fleet or a node: lower-case letters, digits and inner hyphens, as names in a configuration.
+pub(crate) fn is_name(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=NAME_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}

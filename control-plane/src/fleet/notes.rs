@@ -1,0 +1,81 @@
+//! What nodes say of themselves, on its way to the store.
+//!
+//! Streams note and go on; one task writes. A node that says much is written once a round, with what it said last, so the queue
+//! is never longer than there are nodes. While the store is gone, notes wait here.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use super::live::LiveNode;
+use crate::store::{Note, Store};
+
+/// How long a note waits at most: what a refusal may be late for a replica to which the node goes next. (The node says it too.)
+const ROUND: Duration = Duration::from_millis(500);
+
+/// A node that says nothing new is noted this often, so that `last_seen` means something after a restart.
+const SEEN_EVERY: Duration = Duration::from_secs(10);
+
+/// Nodes that are written in one transaction: few waits for the disk, and none of them long.
+const BATCH: usize = 100;
+
+/// What waits to be written, by fleet and node.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    waiting: Mutex<BTreeMap<(String, String), Arc<LiveNode>>>,
+    written: Mutex<BTreeMap<(String, String), Instant>>,
+}
+
+impl Notes {
+    /// Notes a node that has something new to be kept.
+    pub(crate) fn note(&self, node: &Arc<LiveNode>) {
+        let key = (node.fleet.clone(), node.name.clone());
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(node));
+    }
+
+    /// Notes that a node was heard of, unless it was noted a moment ago.
+    pub(crate) fn note_seen(&self, node: &Arc<LiveNode>) {
+        let key = (node.fleet.clone(), node.name.clone());
+        let written = self.written.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        if written.is_none_or(|written| written.elapsed() >= SEEN_EVERY) {
+            self.note(node);
+        }
+    }
+
+    /// Writes until `stop`, and what is left then.
+    pub(crate) async fn run(&self, epoch: &str, store: &dyn Store, stop: CancellationToken) {
+        let mut round = tokio::time::interval(ROUND);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return self.write(epoch, store).await,
+                _ = round.tick() => self.write(epoch, store).await,
+            }
+        }
+    }
+
+    async fn write(&self, epoch: &str, store: &dyn Store) {
+        let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        let all: Vec<_> = waiting.into_iter().collect();
+        for (done, batch) in all.chunks(BATCH).enumerate() {
+            let notes: Vec<Note> = batch
+                .iter()
+                .map(|((fleet, name), node)| Note { fleet: fleet.clone(), name: name.clone(), seen: node.seen(epoch) })
+                .collect();
+            if let Err(error) = store.note_nodes(&notes).await {
+                tracing::debug!(%error, "nodes are noted later");
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                for (key, node) in &all[done * BATCH..] {
+                    waiting.entry(key.clone()).or_insert_with(|| Arc::clone(node));
+                }
+                return;
+            }
+            let now = Instant::now();
+            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            written.extend(batch.iter().map(|(key, _)| (key.clone(), now)));
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The RPCs of `shadowcat.fleet.v1`: who may speak, and where it goes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream::{self, Stream};
+use shadowcat_proto::fleet::v1::fleet_server::Fleet;
+use shadowcat_proto::fleet::v1::{
+    ControlMessage, JoinRequest, JoinResponse, NodeMessage, RenewRequest, RenewResponse, ShipMessage, ShipReply,
+};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::is_name;
+use super::live::Peer;
+use super::stream::{OUTGOING_MAX, Streams, removed, serve};
+use crate::admin::Denials;
+use crate::authority::{Authority, NodeIdentity};
+use crate::listen::Connection;
+use crate::store::{Actor, NewNode, Outcome, Store, StoreError};
+use crate::token::{InvalidToken, JoinToken};
+
+/// The store is asked about a node that comes for this long; then the node is served from memory, as when the store is known
+/// to be gone.
+const LOOK_DEADLINE: Duration = Duration::from_millis(500);
+
+/// Random letters of a name that is made up: 32⁸ of them, so that two nodes of a fleet do not get one.
+const MADE_UP_LETTERS: usize = 8;
+
+/// The service behind [`Fleet`].
+pub(crate) struct FleetService {
+    pub(crate) streams: Arc<Streams>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) denials: Denials,
+    pub(crate) tasks: TaskTracker,
+}
+
+/// A stream of answers.
+pub(crate) type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What a channel brings, as a stream.
+pub(crate) fn answers<T: Send + 'static>(mut receiver: mpsc::Receiver<Result<T, Status>>) -> Answers<T> {
+    Box::pin(stream::poll_fn(move |context| receiver.poll_recv(context)))
+}
+
+#[tonic::async_trait]
+impl Fleet for FleetService {
+    async fn join(&self, request: Request<JoinRequest>) -> Result<Response<JoinResponse>, Status> {
+        let address = Connection::of(&request).address.to_string();
+        let JoinRequest { token, signing_request, node } = request.into_inner();
+        let name = match node.as_str() {
+            "" => made_up(),
+            asked if is_name(asked) => node,
+            _ => {
+                return Err(Status::invalid_argument(
+                    "a node's name has lower-case letters, digits and inner hyphens, 63 at most",
+                ));
+            }
+        };
+        let token: JoinToken =
+            token.parse().map_err(|error: InvalidToken| Status::unauthenticated(error.to_string()))?;
+        // Before a use of the token is taken: a request that cannot be signed costs none.
+        self.authority.check(&signing_request).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let mut by = Actor {
+            fleet: String::new(),
+            name: name.clone(),
+            address,
+            verb: "nodes.join".to_owned(),
+            resource: format!("node {name}"),
+        };
+        let fleet = match self.store.use_join_token(&token.hash()).await {
+            Ok(fleet) => fleet,
+            Err(StoreError::Token(reason)) => {
+                self.denials.record(by, reason).await;
+                return Err(Status::unauthenticated(reason));
+            }
+            Err(error) => return Err(unavailable(&error)),
+        };
+        let signed = self
+            .authority
+            .sign(&signing_request, &fleet, &name)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let certificate_expires_at = signed.expires_at;
+        let new = NewNode { fleet: fleet.clone(), name: name.clone(), certificate_expires_at };
+        self.store.put_node(new).await.map_err(|error| unavailable(&error))?;
+        self.streams.hub.readmit(&fleet, &name);
+        by.fleet.clone_from(&fleet);
+        self.store.record(by, Outcome::Done, "").await.map_err(|error| unavailable(&error))?;
+        tracing::info!(%fleet, node = %name, "node joined");
+        let chain = signed.chain.into_iter().map(Bytes::from).collect();
+        Ok(Response::new(JoinResponse { node: name, fleet, chain }))
+    }
+
+    async fn renew(&self, request: Request<RenewRequest>) -> Result<Response<RenewResponse>, Status> {
+        let identity = identity(&request)?;
+        let NodeIdentity { fleet, node, .. } = &identity;
+        let kept = self.store.node(fleet, node).await.map_err(|error| unavailable(&error))?;
+        if !kept.is_some_and(|kept| identity.is_of(&kept)) {
+            return Err(removed());
+        }
+        let signed = self
+            .authority
+            .sign(&request.into_inner().signing_request, fleet, node)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        if !self.store.renew_node(fleet, node, signed.expires_at).await.map_err(|error| unavailable(&error))? {
+            return Err(removed());
+        }
+        Ok(Response::new(RenewResponse { chain: signed.chain.into_iter().map(Bytes::from).collect() }))
+    }
+
+    type SyncStream = Answers<ControlMessage>;
+
+    async fn sync(&self, request: Request<Streaming<NodeMessage>>) -> Result<Response<Self::SyncStream>, Status> {
+        let identity = identity(&request)?;
+        let kept = self.look_up(&identity).await?;
+        let address = Connection::of(&request).address.to_string();
+        let peer = Peer { fleet: identity.fleet, name: identity.node, address };
+        let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
+        self.tasks.spawn(serve(Arc::clone(&self.streams), peer, kept, request.into_inner(), outgoing));
+        Ok(Response::new(answers(messages)))
+    }
+
+    type ShipStream = Answers<ShipReply>;
+
+    /// Refused in words: this control plane keeps no recorded traffic, so a node keeps what it has.
+    async fn ship(&self, _: Request<Streaming<ShipMessage>>) -> Result<Response<Self::ShipStream>, Status> {
+        Err(Status::unimplemented("this control plane keeps no recorded traffic"))
+    }
+}
+
+impl FleetService {
+    /// What the store remembers as refused by a node; an error if the node was removed. A store that is gone keeps no node out.
+    async fn look_up(&self, identity: &NodeIdentity) -> Result<Option<u64>, Status> {
+        let hub = &self.streams.hub;
+        let NodeIdentity { fleet, node, .. } = identity;
+        let known = match self.store.health() {
+            Ok(()) => timeout(LOOK_DEADLINE, self.store.node(fleet, node)).await.ok().and_then(Result::ok),
+            Err(_) => None,
+        };
+        match known {
+            Some(Some(kept)) if identity.is_of(&kept) => {
+                hub.readmit(fleet, node);
+                Ok(kept.seen.refusal.map(|(number, _)| number))
+            }
+            None if !hub.is_removed(fleet, node) => Ok(None),
+            Some(_) | None => Err(removed()),
+        }
+    }
+}
+
+/// The node at the other end, by its certificate.
+fn identity<T>(request: &Request<T>) -> Result<NodeIdentity, Status> {
+    Connection::of(request).identity.ok_or_else(|| {
+        Status::unauthenticated(
+            "no node's certificate: join with a token first, then connect over TLS with what it brought",
+        )
+    })
+}
+
+fn unavailable(error: &StoreError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn made_up() -> String {
+    let letter = || char::from(b"abcdefghijklmnopqrstuvwxyz234567"[fastrand::usize(..32)]);
+    format!("node-{}", std::iter::repeat_with(letter).take(MADE_UP_LETTERS).collect::<String>())
+}

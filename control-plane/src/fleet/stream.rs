@@ -1,0 +1,374 @@
+//! Drives one node's [`Line`] over its stream: one task a node, which ends when the stream does.
+//!
+//! What goes out waits in a queue that holds a snapshot by reference and an index; a message is made only when the transport
+//! takes it, so a node that does not read costs nothing more, and is given up when a reply is overdue.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use shadowcat_proto::fleet::v1::{
+    Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
+    command_reply, control_message, hello, node_message,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+
+use super::hub::{Head, Hub, LiveFleet};
+use super::line::{Action, Event, Line};
+use super::live::{Ask, COMMANDS_MAX, Ending, LiveNode, Peer, as_lines};
+use super::notes::Notes;
+use super::snapshot::Snapshot;
+
+/// A node says hello within this time of opening its stream; it has nothing to look up before.
+const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A node answers a version within this time, or the stream is ended: ten times what 10 000 upstreams take to build.
+const REPLY_DEADLINE: Duration = Duration::from_secs(60);
+
+/// How old a stream gets, give or take [`AGE_JITTER`]: nodes spread over replicas that came later.
+const STREAM_AGE: Duration = Duration::from_secs(30 * 60);
+
+/// Streams that began together do not end together.
+const AGE_JITTER: f64 = 0.2;
+
+/// A node that is told to reconnect does so within this time, at a moment of its own.
+const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// A stream that was to be left is ended after this long.
+const RECONNECT_GRACE: Duration = Duration::from_secs(15);
+
+/// How often a node tells how it is.
+const HEALTH_EVERY: Duration = Duration::from_secs(5);
+
+/// Messages between this task and the transport: enough to keep it busy, 2 MiB at most. The task waits when it is full.
+pub(crate) const OUTGOING_MAX: usize = 8;
+
+/// The word with which a stream ends reaches a node that reads; one that does not is not waited for.
+const LAST_WORD: Duration = Duration::from_millis(500);
+
+/// What every stream of a replica shares.
+#[derive(Debug)]
+pub(crate) struct Streams {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) notes: Arc<Notes>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Where a node's messages go.
+pub(crate) type Outgoing = mpsc::Sender<Result<ControlMessage, Status>>;
+
+/// Something that waits for the transport.
+#[derive(Debug)]
+enum Queued {
+    Message(control_message::Kind),
+    /// A snapshot, and the piece that comes next.
+    Snapshot(Arc<Snapshot>, u32),
+}
+
+/// One stream after its hello.
+struct Stream {
+    shared: Arc<Streams>,
+    fleet: Arc<LiveFleet>,
+    node: Arc<LiveNode>,
+    line: Line,
+    /// What the line calls current.
+    head: Option<Arc<Head>>,
+    heads: watch::Receiver<Option<Arc<Head>>>,
+    queue: VecDeque<Queued>,
+    waiting: BTreeMap<u64, oneshot::Sender<command_reply::Kind>>,
+    next_command: u64,
+    overdue: Option<Instant>,
+    /// When the node is told to reconnect; then, when the stream ends.
+    leaves: Instant,
+    told_to_leave: bool,
+}
+
+/// Serves a stream to its end. `kept` is the number that the store remembers as refused by this node.
+pub(crate) async fn serve(
+    shared: Arc<Streams>,
+    peer: Peer,
+    kept: Option<u64>,
+    mut incoming: Streaming<NodeMessage>,
+    outgoing: Outgoing,
+) {
+    let hello = tokio::select! {
+        hello = first(&mut incoming) => hello,
+        () = shared.stop.cancelled() => Err(stopping()),
+    };
+    let ended = match hello {
+        Ok(hello) => {
+            let (mut stream, asked) = Stream::begin(shared, peer, kept, &hello);
+            let ended = stream.run(asked, &mut incoming, &outgoing).await;
+            stream.end(&ended);
+            ended
+        }
+        Err(refused) => Err(refused),
+    };
+    if let Err(word) = ended {
+        // The node may be gone, or not read: then there is nobody to tell.
+        let _ = timeout(LAST_WORD, outgoing.send(Err(word))).await;
+    }
+}
+
+async fn first(incoming: &mut Streaming<NodeMessage>) -> Result<Hello, Status> {
+    let first = timeout(HELLO_DEADLINE, incoming.message())
+        .await
+        .map_err(|_| Status::deadline_exceeded("a stream begins with Hello, within 5 s"))??;
+    match first.and_then(|message| message.kind) {
+        Some(node_message::Kind::Hello(hello)) => Ok(hello),
+        _ => Err(Status::failed_precondition("a stream begins with Hello")),
+    }
+}
+
+fn stopping() -> Status {
+    Status::unavailable("this replica of the control plane stops: connect again")
+}
+
+impl Stream {
+    fn begin(shared: Arc<Streams>, peer: Peer, kept: Option<u64>, hello: &Hello) -> (Self, mpsc::Receiver<Ask>) {
+        let fleet = shared.hub.fleet(&peer.fleet);
+        let (node, asked) = LiveNode::new(peer, hello);
+        fleet.enter(&node);
+        // Removed between the look at the store and now: the hub knows.
+        if shared.hub.is_removed(&node.fleet, &node.name) {
+            node.end(Ending::Removed);
+        }
+        let line = Line::new(shared.hub.epoch(), hello, kept);
+        let age = STREAM_AGE.mul_f64(1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64());
+        let heads = fleet.heads();
+        let mut stream = Self {
+            shared,
+            fleet,
+            node,
+            line,
+            head: None,
+            heads,
+            queue: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            next_command: 1,
+            overdue: None,
+            leaves: Instant::now() + age,
+            told_to_leave: false,
+        };
+        stream.welcome();
+        (stream, asked)
+    }
+
+    fn welcome(&mut self) {
+        let head = self.heads.borrow_and_update().clone();
+        if let Some(have) = self.line.have().filter(|have| have.epoch != self.shared.hub.epoch()) {
+            tracing::warn!(fleet = %self.node.fleet, node = %self.node.name, epoch = %have.epoch, number = have.number,
+                "the node comes from another database; it is given what this one has");
+        }
+        self.say(control_message::Kind::Welcome(Welcome {
+            health_every_ms: u32::try_from(HEALTH_EVERY.as_millis()).unwrap_or(u32::MAX),
+            fleet: self.node.fleet.clone(),
+            current: head.as_ref().map(|head| head.snapshot.reference().clone()),
+        }));
+        self.shared.hub.metrics.node_connected(&self.node.fleet);
+        tracing::info!(fleet = %self.node.fleet, node = %self.node.name, address = %self.node.address,
+            version = self.line.have().map_or(0, |have| have.number), "node connected");
+        self.shared.notes.note(&self.node);
+        match head {
+            Some(head) => self.take(head),
+            // A node that has a version of ours while we have none is ahead: a status about nothing makes the line look.
+            None => self.step(Event::Status(ConfigStatus::default())),
+        }
+    }
+
+    async fn run(
+        &mut self,
+        mut asked: mpsc::Receiver<Ask>,
+        incoming: &mut Streaming<NodeMessage>,
+        outgoing: &Outgoing,
+    ) -> Result<(), Status> {
+        let mut ended = self.node.ended();
+        let shared = Arc::clone(&self.shared);
+        loop {
+            tokio::select! {
+                ending = async { ended.wait_for(Option::is_some).await.ok().and_then(|ending| *ending) } => {
+                    return farewell(ending);
+                }
+                () = shared.stop.cancelled() => return Err(stopping()),
+                message = incoming.message() => match message {
+                    Ok(Some(message)) => self.hear(message),
+                    // The node has closed its side, or is gone.
+                    Ok(None) | Err(_) => return Ok(()),
+                },
+                Ok(()) = self.heads.changed() => self.look(),
+                Some(ask) = asked.recv(), if self.waiting.len() < COMMANDS_MAX => self.command(ask),
+                permit = outgoing.reserve(), if !self.queue.is_empty() => match (permit, self.dequeue()) {
+                    (Ok(permit), Some(kind)) => permit.send(Ok(ControlMessage { kind: Some(kind) })),
+                    (Ok(_), None) => {}
+                    (Err(_), _) => return Ok(()),
+                },
+                () = until(self.overdue) => {
+                    return Err(Status::deadline_exceeded("no answer to a version within 60 s: connect again"));
+                }
+                () = sleep_until(self.leaves) => self.leave()?,
+            }
+        }
+    }
+
+    /// The last of a stream: its node is not connected any more, unless it is by another.
+    fn end(&mut self, ended: &Result<(), Status>) {
+        self.node.state().last_seen = Some(SystemTime::now());
+        self.fleet.leave(&self.node);
+        self.shared.hub.metrics.node_gone(&self.node.fleet);
+        self.shared.notes.note(&self.node);
+        let why = ended.as_ref().err().map_or("the node closed it", Status::message);
+        tracing::info!(fleet = %self.node.fleet, node = %self.node.name, why, "stream ended");
+    }
+
+    fn hear(&mut self, message: NodeMessage) {
+        self.node.state().last_seen = Some(SystemTime::now());
+        match message.kind {
+            Some(node_message::Kind::ConfigStatus(status)) => self.step(Event::Status(status)),
+            Some(node_message::Kind::UpstreamHealth(health)) => self.node.sees(health),
+            Some(node_message::Kind::NodeHealth(health)) => {
+                self.node.state().health = Some(health);
+                self.shared.notes.note_seen(&self.node);
+            }
+            Some(node_message::Kind::CommandReply(reply)) => self.replied(reply),
+            Some(node_message::Kind::Draining(_)) => self.node.state().draining = true,
+            // A second hello, or something newer than this control plane.
+            Some(node_message::Kind::Hello(_)) | None => {}
+        }
+    }
+
+    fn look(&mut self) {
+        let head = self.heads.borrow_and_update().clone();
+        if let Some(head) = head {
+            self.take(head);
+        }
+    }
+
+    fn take(&mut self, head: Arc<Head>) {
+        let reference = head.snapshot.reference().clone();
+        self.head = Some(head);
+        self.step(Event::Current(reference));
+    }
+
+    fn step(&mut self, event: Event) {
+        for action in self.line.on(event) {
+            self.act(action);
+        }
+        self.node.state().ahead = self.line.is_ahead();
+        if !self.line.is_waiting() {
+            self.overdue = None;
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        let metrics = &self.shared.hub.metrics;
+        let (fleet, node) = (&self.node.fleet, &self.node.name);
+        match action {
+            Action::Send(_) => {
+                // The line is only told of heads, and of each once it is kept here.
+                let Some(head) = &self.head else { return };
+                metrics.snapshot_sent(fleet);
+                self.queue.push_back(Queued::Snapshot(Arc::clone(&head.snapshot), 0));
+                self.overdue = Some(Instant::now() + REPLY_DEADLINE);
+            }
+            Action::Activate(reference) => {
+                self.say(control_message::Kind::Activate(Activate { r#ref: Some(reference) }));
+                self.overdue = Some(Instant::now() + REPLY_DEADLINE);
+            }
+            Action::Ran(reference) => {
+                let mut state = self.node.state();
+                state.have = Some(reference);
+                state.origin = hello::Origin::Stream;
+                drop(state);
+                self.moved();
+            }
+            Action::Refused(reference, errors) => {
+                tracing::error!(%fleet, %node, number = reference.number, errors = %as_lines(&errors),
+                    "the node refuses a version; it keeps what it had");
+                metrics.version_refused(fleet);
+                self.node.refuses(reference, errors);
+                self.moved();
+            }
+            Action::Ahead(reference) => tracing::error!(%fleet, %node, number = reference.number,
+                "the node runs a version that this database does not have: was an old one restored? the node is sent nothing \
+                 until its version is passed"),
+        }
+    }
+
+    fn moved(&self) {
+        self.fleet.node_moved();
+        self.shared.notes.note(&self.node);
+    }
+
+    fn command(&mut self, ask: Ask) {
+        // Whoever asked and did not wait any longer makes room.
+        self.waiting.retain(|_, reply| !reply.is_closed());
+        let id = self.next_command;
+        self.next_command += 1;
+        self.waiting.insert(id, ask.reply);
+        let deadline_ms = u32::try_from(ask.deadline.as_millis()).unwrap_or(u32::MAX);
+        self.say(control_message::Kind::Command(Command { id, deadline_ms, kind: Some(ask.kind) }));
+    }
+
+    fn replied(&mut self, reply: CommandReply) {
+        if let (Some(asker), Some(kind)) = (self.waiting.remove(&reply.id), reply.kind) {
+            // An asker that is gone does not want to know any more.
+            let _ = asker.send(kind);
+        }
+    }
+
+    /// Tells the node to open another stream; when it did not, ends this one.
+    fn leave(&mut self) -> Result<(), Status> {
+        if self.told_to_leave {
+            return Err(Status::unavailable("the stream has reached its age: connect again"));
+        }
+        self.told_to_leave = true;
+        let after = RECONNECT_WITHIN.mul_f64(fastrand::f64());
+        self.leaves = Instant::now() + after + RECONNECT_GRACE;
+        let after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
+        self.say(control_message::Kind::Reconnect(Reconnect { after_ms }));
+        Ok(())
+    }
+
+    fn say(&mut self, kind: control_message::Kind) {
+        self.queue.push_back(Queued::Message(kind));
+    }
+
+    fn dequeue(&mut self) -> Option<control_message::Kind> {
+        match self.queue.pop_front()? {
+            Queued::Message(kind) => Some(kind),
+            Queued::Snapshot(snapshot, index) => {
+                let chunk = snapshot.chunk(index)?;
+                if !chunk.last {
+                    self.queue.push_front(Queued::Snapshot(snapshot, index + 1));
+                }
+                Some(control_message::Kind::Snapshot(chunk))
+            }
+        }
+    }
+}
+
+/// The word with which a stream is ended from here.
+fn farewell(ending: Option<Ending>) -> Result<(), Status> {
+    match ending {
+        Some(Ending::Replaced) => Err(Status::already_exists(
+            "another instance has this node's name now: give each node an identity of its own, and do not copy its disk",
+        )),
+        Some(Ending::Removed) => Err(removed()),
+        Some(Ending::Moved) | None => Ok(()),
+    }
+}
+
+/// What a node hears that an operator has removed.
+pub(crate) fn removed() -> Status {
+    Status::permission_denied("this node was removed from its fleet: it can join again with a new token")
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,102 @@
+//! How many connections there may be.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use dashmap::DashMap;
+use metrics::{Counter, Gauge};
+
+/// Connections of nodes and operators: ten times the largest fleet that was measured, and a bound on what a flood costs.
+pub(crate) const CONNECTIONS_MAX: u32 = 10_000;
+
+/// Connections of one remote address, so that one machine cannot take them all, and a fleet behind one router fits. Loopback is
+/// exempt.
+const CONNECTIONS_PER_ADDRESS_MAX: u32 = 1_000;
+
+/// Counts connections and refuses those beyond the caps: they are closed at once, and counted in
+/// `shadowcat_control_plane_connections_refused_total`.
+#[derive(Debug)]
+pub(crate) struct Caps {
+    max: u32,
+    open: AtomicU32,
+    per_address: DashMap<IpAddr, u32>,
+    gauge: Gauge,
+    refused: Counter,
+}
+
+impl Caps {
+    pub(crate) fn new(max: u32, gauge: Gauge, refused: Counter) -> Arc<Self> {
+        Arc::new(Self { max, open: AtomicU32::new(0), per_address: DashMap::new(), gauge, refused })
+    }
+
+    /// A permit that is held as long as the connection; `None` beyond a cap.
+    pub(crate) fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Permit> {
+        // An IPv4 client of a socket for both comes as ::ffff:a.b.c.d.
+        let address = address.to_canonical();
+        let permit = Permit { caps: Arc::clone(self), address: (!address.is_loopback()).then_some(address) };
+        self.gauge.increment(1.0);
+        let open = self.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let of_address = permit.address.map_or(0, |address| {
+            let mut count = self.per_address.entry(address).or_insert(0);
+            *count += 1;
+            *count
+        });
+        if open > self.max || of_address > CONNECTIONS_PER_ADDRESS_MAX {
+            self.refused.increment(1);
+            return None;
+        }
+        Some(permit)
+    }
+}
+
+/// One counted connection.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    caps: Arc<Caps>,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.caps.open.fetch_sub(1, Ordering::Relaxed);
+        self.caps.gauge.decrement(1.0);
+        let Some(address) = self.address else { return };
+        if let Some(mut count) = self.caps.per_address.get_mut(&address) {
+            *count -= 1;
+        }
+        self.caps.per_address.remove_if(&address, |_, count| *count == 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caps(max: u32) -> Arc<Caps> {
+        Caps::new(max, Gauge::noop(), Counter::noop())
+    }
+
+    #[test]
+    fn one_address_cannot_take_every_connection() {
+        let caps = caps(CONNECTIONS_MAX);
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mut held: Vec<_> = (0..CONNECTIONS_PER_ADDRESS_MAX).map(|_| caps.admit(address)).collect();
+        assert!(held.iter().all(Option::is_some));
+        assert!(caps.admit(address).is_none());
+        assert!(caps.admit(IpAddr::from([192, 0, 2, 2])).is_some(), "another address is not concerned");
+        held.pop();
+        assert!(caps.admit(address).is_some(), "a closed connection makes room");
+        drop(held);
+        assert!(caps.per_address.is_empty());
+    }
+
+    #[test]
+    fn beyond_the_cap_of_all_connections_even_loopback_is_refused() {
+        let caps = caps(2);
+        let address = IpAddr::from([127, 0, 0, 1]);
+        let held = [caps.admit(address), caps.admit(address)];
+        assert!(held.iter().all(Option::is_some));
+        assert!(caps.admit(address).is_none());
+    }
+}

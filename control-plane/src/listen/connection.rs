@@ -1,0 +1,186 @@
+//! One connection, from its first byte to the point where HTTP/2 begins.
+//!
+//! Until then each step has its deadline, and no more than fits the kernel's buffers is held; from then on HTTP/2's pings tell
+//! whether the peer is there.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::Request;
+use tonic::transport::server::Connected;
+
+use super::Opening;
+use super::caps::Permit;
+use crate::authority::NodeIdentity;
+
+/// What each step takes at most: the first byte, the client's hello, the handshake once it is its turn, the preface.
+pub(crate) const STEP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// A connection waits this long for its turn to make a handshake: what a herd of 5 000 nodes takes on two cores.
+const TURN_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The first byte of a TLS connection: a record of the type "handshake" (RFC 8446, 5.1).
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// How an HTTP/2 connection begins (RFC 9113, 3.4).
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(crate) struct Connection {
+    pub(crate) address: SocketAddr,
+    /// From the certificate it showed; absent if it showed none.
+    pub(crate) identity: Option<NodeIdentity>,
+}
+
+impl Connection {
+    /// The connection that a call came on.
+    pub(crate) fn of<T>(request: &Request<T>) -> Self {
+        Self::at(request.extensions())
+    }
+
+    /// The same, before a call is one of gRPC.
+    pub(crate) fn at(extensions: &http::Extensions) -> Self {
+        // Every call comes on a `Socket`, which tonic asks for this.
+        extensions.get::<Self>().cloned().unwrap_or(Self { address: ([0, 0, 0, 0], 0).into(), identity: None })
+    }
+}
+
+/// Takes a connection to where HTTP/2 begins.
+pub(crate) async fn open(
+    socket: TcpStream,
+    address: SocketAddr,
+    opening: Opening,
+    permit: Permit,
+) -> io::Result<Socket> {
+    let mut first = [0];
+    let step = Instant::now() + STEP_DEADLINE;
+    if timeout_at(step, socket.peek(&mut first)).await?? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let (wire, identity) = match first[0] {
+        TLS_HANDSHAKE => secured(socket, &opening, step).await?,
+        _ if address.ip().to_canonical().is_loopback() => (Wire::Plain(socket), None),
+        _ => {
+            tracing::warn!(%address, "plain text is served on this machine alone: connect with https://");
+            return Err(io::Error::other("plain text from another machine"));
+        }
+    };
+    let cut = Box::pin(opening.cut.cancelled_owned());
+    let connection = Connection { address, identity };
+    let mut socket = Socket { wire, connection, begin: *PREFACE, given: PREFACE.len(), cut, _permit: permit };
+    let mut begin = [0; PREFACE.len()];
+    timeout_at(Instant::now() + STEP_DEADLINE, socket.read_exact(&mut begin)).await??;
+    if begin != *PREFACE {
+        return Err(io::Error::other("this port speaks gRPC, which begins with HTTP/2"));
+    }
+    // hyper reads it again.
+    socket.given = 0;
+    Ok(socket)
+}
+
+async fn secured(socket: TcpStream, opening: &Opening, step: Instant) -> io::Result<(Wire, Option<NodeIdentity>)> {
+    // Its turn comes only to a client that has said hello, so that silent ones do not hold up the others.
+    let hello = timeout_at(step, LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket)).await??;
+    let turn = timeout_at(Instant::now() + TURN_DEADLINE, opening.handshakes.acquire()).await?;
+    let _turn = turn.map_err(io::Error::other)?;
+    let handshake = hello.into_stream(opening.tls.clone());
+    let socket = timeout_at(Instant::now() + STEP_DEADLINE, handshake).await??;
+    let identity = match socket.get_ref().1.peer_certificates().and_then(<[_]>::first) {
+        Some(leaf) => Some(NodeIdentity::from_der(leaf).map_err(io::Error::other)?),
+        None => None,
+    };
+    Ok((Wire::Tls(Box::new(socket)), identity))
+}
+
+enum Wire {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// A connection as tonic gets it: it begins with the preface, and ends when the control plane has no more time.
+pub(crate) struct Socket {
+    wire: Wire,
+    connection: Connection,
+    begin: [u8; PREFACE.len()],
+    /// How much of `begin` was given to the reader.
+    given: usize,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    _permit: Permit,
+}
+
+impl Connected for Socket {
+    type ConnectInfo = Connection;
+
+    fn connect_info(&self) -> Connection {
+        self.connection.clone()
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        if self.given < self.begin.len() {
+            let count = buf.remaining().min(self.begin.len() - self.given);
+            buf.put_slice(&self.begin[self.given..self.given + count]);
+            self.given += count;
+            return Poll::Ready(Ok(()));
+        }
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
+            Wire::Tls(socket) => Pin::new(socket).poll_read(cx, buf),
+        }
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_write(cx, data),
+            Wire::Tls(socket) => Pin::new(socket).poll_write(cx, data),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+            Wire::Tls(socket) => Pin::new(socket).poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.wire {
+            Wire::Plain(socket) => socket.is_write_vectored(),
+            Wire::Tls(socket) => socket.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_flush(cx),
+            Wire::Tls(socket) => Pin::new(socket).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.wire {
+            Wire::Plain(socket) => Pin::new(socket).poll_shutdown(cx),
+            Wire::Tls(socket) => Pin::new(socket).poll_shutdown(cx),
+        }
+    }
+}
