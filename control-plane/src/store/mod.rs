@@ -3,13 +3,53 @@
 //! Two stores answer the same tests: SQLite (one file, for one control plane) and Postgres (for several replicas). Versions are
 //! append-only. Every change of an operator is written with its audit record in one transaction, so that neither is there
 //! without the other.
+//!
+//! Both run the same statements, in `sql`; what differs is how they are opened, and how a replica hears of the others.
 
-use std::time::SystemTime;
+mod migrate;
+mod postgres;
+mod pulse;
+mod rows;
+mod sqlite;
+mod types;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use shadowcat_config::Digest;
 use tokio::sync::watch;
+
+pub use self::postgres::PostgresStore;
+pub use self::sqlite::SqliteStore;
+pub use self::types::{
+    Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Outcome, Role, Seen,
+    Version,
+};
+
+/// By when an operation has ended, connection included. With it whoever asked still answers within two seconds.
+pub const OPERATION_TIMEOUT: Duration = Duration::from_millis(1_800);
+
+/// Opens the database that `url` names: `postgres://…`, `sqlite:PATH`, or the path of a SQLite file.
+///
+/// # Errors
+/// [`StoreError::Unusable`] if there is no such database, or none that this program can use, and
+/// [`StoreError::Unavailable`] if it does not answer.
+pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
+    if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        return Ok(Arc::new(Box::pin(PostgresStore::connect(url)).await?));
+    }
+    let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
+    if let Some((scheme, _)) = path.split_once("://") {
+        let told = format!("nothing opens {scheme}://…: give postgres://…, sqlite:PATH, or the path of a file");
+        return Err(StoreError::Unusable(told));
+    }
+    if path.is_empty() {
+        return Err(StoreError::Unusable("its path is empty: give one, as in sqlite:control-plane.db".to_owned()));
+    }
+    Ok(Arc::new(SqliteStore::open(path).await?))
+}
 
 /// Every operation is bounded in time: a store that does not answer within two seconds has failed.
 #[async_trait]
@@ -18,7 +58,7 @@ pub trait Store: Send + Sync + 'static {
     fn epoch(&self) -> &str;
 
     /// Counts up whenever something may have changed that another replica, or a task of this one, must look at: versions and
-    /// nodes. With Postgres by LISTEN and by looking every two seconds, whichever is first.
+    /// nodes. With Postgres by LISTEN and by looking every second, whichever is first.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// Appends the next version of a fleet; with a fleet that has none yet, the first.
@@ -48,8 +88,18 @@ pub trait Store: Send + Sync + 'static {
     /// Notes a node that has just joined, or joined again.
     async fn put_node(&self, node: NewNode) -> Result<(), StoreError>;
 
-    /// Notes what a node said of itself. Nothing happens if it was removed.
-    async fn note_node(&self, fleet: &str, name: &str, seen: Seen) -> Result<(), StoreError>;
+    /// Notes that a node's certificate was renewed. False if there is no such node, or it was removed.
+    async fn renew_node(&self, fleet: &str, name: &str, certificate_expires_at: SystemTime)
+    -> Result<bool, StoreError>;
+
+    /// Notes what nodes said of themselves. Nothing happens to those that were removed. One transaction, and so one wait for
+    /// the disk: whoever hears of many collects them.
+    async fn note_nodes(&self, notes: &[Note]) -> Result<(), StoreError>;
+
+    /// The same of one node.
+    async fn note_node(&self, fleet: &str, name: &str, seen: Seen) -> Result<(), StoreError> {
+        self.note_nodes(&[Note { fleet: fleet.to_owned(), name: name.to_owned(), seen }]).await
+    }
 
     /// One node, removed ones included.
     async fn node(&self, fleet: &str, name: &str) -> Result<Option<Node>, StoreError>;
@@ -70,7 +120,7 @@ pub trait Store: Send + Sync + 'static {
     async fn use_join_token(&self, hash: &Digest) -> Result<String, StoreError>;
 
     /// Keeps an admin token.
-    async fn create_admin_token(&self, token: AdminToken) -> Result<(), StoreError>;
+    async fn create_admin_token(&self, token: AdminToken, by: Actor) -> Result<(), StoreError>;
 
     /// The admin token with this hash, unless it has expired.
     async fn admin_token(&self, hash: &Digest) -> Result<Option<AdminToken>, StoreError>;
@@ -84,7 +134,7 @@ pub trait Store: Send + Sync + 'static {
     /// Records what was denied, or done without changing anything else here.
     async fn record(&self, by: Actor, outcome: Outcome, reason: &str) -> Result<(), StoreError>;
 
-    /// Up to `limit` audit records below `before` (0: from the newest), newest first.
+    /// Up to `limit` audit records of a fleet, and of what concerns none, below `before` (0: from the newest), newest first.
     async fn audit(&self, fleet: &str, before: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError>;
 
     /// Whether the database answers; since when it does not.
@@ -92,180 +142,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Ends the store's own tasks and connections.
     async fn close(&self);
-}
-
-/// A version without its content.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Version {
-    /// The fleet.
-    pub fleet: String,
-    /// From 1, without gaps.
-    pub number: u64,
-    /// Over the canonical bytes.
-    pub digest: Digest,
-    /// The version it was made from; 0 for the first.
-    pub parent: u64,
-    /// Whoever the token belongs to.
-    pub author: String,
-    /// Why.
-    pub message: String,
-    /// When it was committed, to the millisecond.
-    pub created_at: SystemTime,
-    /// How many routes it has.
-    pub routes: u32,
-    /// How many upstreams it has.
-    pub upstreams: u32,
-}
-
-/// What a version starts from.
-#[derive(Debug, Clone)]
-pub struct NewVersion {
-    /// The fleet.
-    pub fleet: String,
-    /// Canonical bytes of the configuration.
-    pub content: Bytes,
-    /// Over `content`.
-    pub digest: Digest,
-    /// Why.
-    pub message: String,
-    /// Only if this is the current number; 0 for none yet.
-    pub if_version: Option<u64>,
-    /// How many routes it has.
-    pub routes: u32,
-    /// How many upstreams it has.
-    pub upstreams: u32,
-}
-
-/// Who does something, for the audit record that goes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Actor {
-    /// The fleet it is done to; empty if it concerns none.
-    pub fleet: String,
-    /// Name of the admin token, or of the node.
-    pub name: String,
-    /// From which address.
-    pub address: String,
-    /// As in `configurations.apply`.
-    pub verb: String,
-    /// What it is done to, as in `node edge-1`. [`Store::commit`] writes the number of the version it makes instead.
-    pub resource: String,
-}
-
-/// A node that joins.
-#[derive(Debug, Clone)]
-pub struct NewNode {
-    /// Its fleet.
-    pub fleet: String,
-    /// Its name, unique in the fleet.
-    pub name: String,
-    /// When its certificate ends.
-    pub certificate_expires_at: SystemTime,
-}
-
-/// What a node said of itself.
-#[derive(Debug, Clone, Default)]
-pub struct Seen {
-    /// This boot.
-    pub instance: String,
-    /// Version of the program.
-    pub build: String,
-    /// What its operator wrote.
-    pub labels: Vec<(String, String)>,
-    /// The number it runs; 0 for none, or one of another epoch.
-    pub version: u64,
-    /// What it refused last: the number, and the errors as text, one a line. `None` if it refuses nothing.
-    pub refusal: Option<(u64, String)>,
-}
-
-/// A node as it is kept.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Its fleet.
-    pub fleet: String,
-    /// Its name.
-    pub name: String,
-    /// When it joined.
-    pub joined_at: SystemTime,
-    /// When it was heard of last; absent if never since it joined.
-    pub last_seen: Option<SystemTime>,
-    /// When its certificate ends.
-    pub certificate_expires_at: SystemTime,
-    /// What it said of itself last.
-    pub seen: Seen,
-    /// It was removed.
-    pub removed: bool,
-}
-
-/// A join token as it is kept: without its secret.
-#[derive(Debug, Clone)]
-pub struct NewJoinToken {
-    /// SHA-256 of the secret.
-    pub hash: Digest,
-    /// Nodes that use it join this fleet.
-    pub fleet: String,
-    /// How many may.
-    pub uses: u32,
-    /// Until when.
-    pub expires_at: SystemTime,
-}
-
-/// An admin token as it is kept: without its secret.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AdminToken {
-    /// SHA-256 of the token.
-    pub hash: Digest,
-    /// Whose it is: the author in histories and audit records.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
-    /// Until when; absent for the first one, which an operator replaces.
-    pub expires_at: Option<SystemTime>,
-}
-
-/// What a token may do; each role may do what the ones before may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Role {
-    /// Looks.
-    Viewer,
-    /// Drains nodes, ends sessions, rolls back.
-    Operator,
-    /// Applies configurations.
-    Editor,
-    /// Removes nodes, makes tokens.
-    Admin,
-}
-
-/// The certificate authority of a control plane.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuthorityRow {
-    /// Its certificate, DER.
-    pub certificate: Vec<u8>,
-    /// Its private key, PKCS #8 DER.
-    pub key: Vec<u8>,
-}
-
-/// How something ended, for the audit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// It was done.
-    Done,
-    /// It was not allowed.
-    Denied,
-}
-
-/// Something an operator did, or tried to.
-#[derive(Debug, Clone)]
-pub struct AuditRecord {
-    /// From 1, in the order of writing.
-    pub sequence: u64,
-    /// When.
-    pub at: SystemTime,
-    /// Who did what to what.
-    pub actor: Actor,
-    /// How it ended.
-    pub outcome: Outcome,
-    /// Why, if there is something to say.
-    pub reason: String,
 }
 
 /// Why a store refused.
@@ -282,7 +158,10 @@ pub enum StoreError {
     /// A join token that is none.
     #[error("{0}")]
     Token(&'static str),
-    /// The database does not answer, or says no.
+    /// The database does not answer, or says no. What was to be written may have been written all the same.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// This is no database that the program can use. Trying again does not help.
+    #[error("the database cannot be used: {0}")]
+    Unusable(String),
 }

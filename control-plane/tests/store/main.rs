@@ -1,0 +1,75 @@
+//! What every store promises, asked of both; and what only one of them can show.
+//!
+//! One Postgres is started for all tests that share one, and each test has a database of its own in it. A machine without
+//! Postgres fails them.
+
+#![allow(clippy::unwrap_used, reason = "in a test an error is a failure, and its text says which")]
+
+mod outages;
+mod postgres_server;
+mod replicas;
+mod sqlite_files;
+mod subject;
+mod suite;
+mod support;
+
+/// Asks both stores.
+macro_rules! every_store {
+    ($($area:ident: $($test:ident),+;)+) => {
+        mod in_sqlite {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::suite::$area::$test(crate::subject::Subject::in_sqlite().await).await;
+                }
+            )+)+
+        }
+
+        mod in_postgres {
+            $($(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    crate::suite::$area::$test(crate::subject::Subject::in_postgres().await).await;
+                }
+            )+)+
+        }
+    };
+}
+
+every_store! {
+    versions:
+        a_version_reads_back_as_it_was_committed,
+        versions_are_numbered_without_gaps_by_eight_committers_at_once,
+        a_commit_that_expects_another_version_is_a_conflict,
+        of_commits_that_expect_the_same_version_one_succeeds,
+        fleets_are_numbered_apart,
+        history_comes_in_pages,
+        a_version_is_neither_changed_nor_deleted,
+        a_large_version_is_kept_whole;
+    audit:
+        every_change_leaves_a_record,
+        what_did_not_happen_leaves_no_record,
+        without_its_record_no_change_is_made,
+        records_come_in_pages,
+        a_record_is_neither_changed_nor_deleted;
+    nodes:
+        a_node_reads_back_as_it_was_noted,
+        nodes_are_listed_by_name_without_those_removed,
+        what_a_removed_node_says_is_not_noted,
+        a_node_that_joins_again_starts_anew,
+        a_certificate_is_renewed_for_nodes_that_are_there,
+        a_number_that_is_too_large_is_kept_as_the_largest;
+    secrets:
+        a_join_token_is_good_for_as_many_uses_as_it_says,
+        of_two_uses_at_once_of_a_token_for_one_one_succeeds,
+        a_join_token_that_has_expired_is_told_from_one_that_never_was,
+        an_admin_token_is_found_by_its_hash_until_it_expires,
+        of_two_authorities_offered_at_once_both_get_the_same;
+    life:
+        a_database_that_is_opened_again_is_the_same,
+        two_databases_have_two_epochs,
+        a_newer_schema_is_refused,
+        a_schema_that_somebody_changed_is_refused,
+        changes_are_told_and_notes_are_not,
+        a_store_that_was_closed_fails_at_once;
+}

@@ -1,0 +1,7 @@
+//! What every store promises.
+
+pub(crate) mod audit;
+pub(crate) mod life;
+pub(crate) mod nodes;
+pub(crate) mod secrets;
+pub(crate) mod versions;

@@ -1,0 +1,76 @@
+//! What the tests say often.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use shadowcat_config::{Digest, digest};
+use shadowcat_control_plane::store::{Actor, NewNode, NewVersion, Seen};
+use tokio::time::{Instant, sleep};
+
+/// Long enough for anything that is not measured.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+
+pub(crate) const FLEET: &str = "default";
+
+/// A version of [`FLEET`] whose content is this text.
+pub(crate) fn version_of(content: &str) -> NewVersion {
+    version_in(FLEET, content)
+}
+
+pub(crate) fn version_in(fleet: &str, content: &str) -> NewVersion {
+    let content = Bytes::from(content.to_owned());
+    NewVersion {
+        fleet: fleet.to_owned(),
+        digest: digest(&content),
+        content,
+        message: "because".to_owned(),
+        if_version: None,
+        routes: 2,
+        upstreams: 3,
+    }
+}
+
+pub(crate) fn alice() -> Actor {
+    Actor {
+        fleet: FLEET.to_owned(),
+        name: "alice".to_owned(),
+        address: "127.0.0.1:4711".to_owned(),
+        verb: "configurations.apply".to_owned(),
+        resource: "something".to_owned(),
+    }
+}
+
+/// The node of this name in [`FLEET`], as it joins.
+pub(crate) fn joining(name: &str) -> NewNode {
+    NewNode { fleet: FLEET.to_owned(), name: name.to_owned(), certificate_expires_at: in_an_hour() }
+}
+
+/// What a node says that runs this version.
+pub(crate) fn running(version: u64) -> Seen {
+    Seen {
+        instance: "5f".repeat(16),
+        build: "0.1.0".to_owned(),
+        labels: vec![("region".to_owned(), "eu \"west\"".to_owned())],
+        version,
+        refusal: None,
+    }
+}
+
+/// To the millisecond, as times are kept.
+pub(crate) fn in_an_hour() -> SystemTime {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs() + 3_600)
+}
+
+pub(crate) fn hash_of(text: &str) -> Digest {
+    digest(text.as_bytes())
+}
+
+/// Asks until the answer is yes; fails after `within`.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, within: Duration, mut holds: impl FnMut() -> F) {
+    let until = Instant::now() + within;
+    while !holds().await {
+        assert!(Instant::now() < until, "{what}: not within {within:?}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
