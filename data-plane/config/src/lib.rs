@@ -45,6 +45,7 @@ mod properties;
 mod quantity;
 mod route;
 mod secret;
+mod seed;
 mod source;
 mod suggest;
 mod upstream;
@@ -60,6 +61,7 @@ pub use origin::{AllowedOrigin, Origin};
 pub use print::{mask, print_yaml};
 pub use route::{Cors, HostPattern, Route, RouteMatch, RouteTimeouts, SessionMode, Sessions};
 pub use secret::{Secret, SecretError, SecretRef};
+pub use seed::{ConfigRef, MAX_CANONICAL_BYTES, MAX_SEED_BYTES, SeedError, decode, encode};
 pub use source::fleet::{FleetSource, parse_fleet, parse_fleet_in};
 pub use source::{load_local, parse_local, parse_local_in};
 pub use upstream::{

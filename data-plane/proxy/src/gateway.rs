@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -16,9 +16,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::admit::Door;
 use crate::drain::{Drain, GRACE, LAME_DUCK};
+use crate::fleet::{PrepareError, Prepared, Preparer, Source};
 use crate::listen::{CLIENTS, Caps, Limits, Listener, OPERATORS, TlsError, acceptor};
-use crate::observe::{Registry, UPKEEP_EVERY, store_metrics};
-use crate::route::{BuildError, Factory, Runtime, Shared};
+use crate::observe::{ConfigMetrics, Registry, UPKEEP_EVERY, store_metrics};
+use crate::route::{Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
 use crate::stream::Detached;
 
@@ -44,7 +45,10 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// The configuration is valid but cannot be put to use here.
     #[error(transparent)]
-    Build(#[from] BuildError),
+    Prepare(#[from] PrepareError),
+    /// The system gives no thread.
+    #[error("cannot start the thread that builds configurations: {0}; check the limit on processes (ulimit -u)")]
+    Thread(io::Error),
 }
 
 /// How to stop.
@@ -62,9 +66,9 @@ impl Stop {
     pub const PROMPT: Self = Self { lame_duck: Duration::ZERO, grace: Duration::from_secs(5) };
 }
 
-/// Collects what a gateway is made of. Only a configuration is indispensable.
+/// Collects what a gateway is made of. Nothing is indispensable: without a configuration it waits for one.
 pub struct GatewayBuilder {
-    config: Config,
+    config: Option<Config>,
     bind: SocketAddr,
     operations: Option<SocketAddr>,
     tls: Option<Tls>,
@@ -75,7 +79,7 @@ pub struct GatewayBuilder {
 }
 
 impl GatewayBuilder {
-    fn new(config: Config) -> Self {
+    fn new(config: Option<Config>) -> Self {
         Self {
             config,
             bind: DEFAULT_BIND,
@@ -140,6 +144,7 @@ impl GatewayBuilder {
             self.registry.gauge("shadowcat_streams_detached", "Streams that go on without a client.", vec![]),
             self.registry.counter("shadowcat_streams_given_up_total", "Streams given up for want of a place.", vec![]),
         );
+        let configs = ConfigMetrics::new(&self.registry);
         let shared = Arc::new(Shared {
             detached,
             store,
@@ -148,18 +153,24 @@ impl GatewayBuilder {
             tasks: TaskTracker::new(),
             retiring: TaskTracker::new(),
             registry: self.registry.clone(),
+            configs: configs.clone(),
         });
-        let factory = Factory::new(self.registry.clone(), shared.drain.clone(), self.upstreams);
-        let runtime = Arc::new(ArcSwap::from_pointee(Runtime::build(self.config, None, &factory)?));
+        let drain = shared.drain.clone();
+        let factory = Arc::new(Factory::new(self.registry.clone(), configs, drain, self.upstreams));
+        let preparer = Preparer::start(Arc::clone(&factory), shared.configs.clone()).map_err(StartError::Thread)?;
+        let runtime = Arc::new(ArcSwap::from_pointee(Runtime::none()));
+        let control = Control { runtime, shared, factory, preparer, stop: CancellationToken::new() };
+        if let Some(config) = self.config {
+            control.reload(config).await?;
+        }
         let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
         let connections = TaskTracker::new();
         let caps = |limits, tasks| caps(limits, &self.registry, tasks);
         let clients = listen(self.bind, tls, caps(CLIENTS, &connections)).await?;
         let operators = match self.operations {
-            Some(address) => Some(listen(address, None, caps(OPERATORS, &shared.tasks)).await?),
+            Some(address) => Some(listen(address, None, caps(OPERATORS, &control.shared.tasks)).await?),
             None => None,
         };
-        let control = Control { runtime, shared, factory: Arc::new(factory) };
         Ok(Gateway { control, clients, operators, connections })
     }
 }
@@ -191,15 +202,24 @@ pub struct Gateway {
 #[derive(Clone)]
 pub struct Control {
     runtime: Arc<ArcSwap<Runtime>>,
-    shared: Arc<Shared>,
-    factory: Arc<Factory>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) factory: Arc<Factory>,
+    preparer: Preparer,
+    stop: CancellationToken,
 }
 
 impl Gateway {
     /// Starts to collect what a gateway that runs `config` is made of.
     #[must_use]
     pub fn builder(config: Config) -> GatewayBuilder {
-        GatewayBuilder::new(config)
+        GatewayBuilder::new(Some(config))
+    }
+
+    /// Starts to collect what a gateway is made of that gets its configuration later. Until then it says that it is not ready,
+    /// to whoever asks for its health and to every MCP client.
+    #[must_use]
+    pub fn waiting() -> GatewayBuilder {
+        GatewayBuilder::new(None)
     }
 
     /// The address for MCP clients.
@@ -222,12 +242,12 @@ impl Gateway {
         self.control.clone()
     }
 
-    /// Serves until `stop` resolves, then drains as it says; true if no call was cut.
+    /// Serves until `stop` resolves or [`Control::stop`] is called, then drains; true if no call was cut.
     pub async fn serve(self, stop: impl Future<Output = Stop>) -> bool {
         let Self { control, clients, operators, connections } = self;
-        let Control { runtime, shared, .. } = control;
+        let Control { runtime, shared, stop: asked, .. } = control;
         let upkeep = CancellationToken::new();
-        let kept_up = shared.tasks.spawn(keep_up(shared.registry.clone(), upkeep.clone()));
+        let kept_up = shared.tasks.spawn(keep_up(Arc::clone(&shared), upkeep.clone()));
         let gate = |door, faces| Gate { runtime: Arc::clone(&runtime), shared: Arc::clone(&shared), door, faces };
         let faces = if operators.is_some() { Faces::Clients } else { Faces::Everybody };
         let door = door(&clients);
@@ -237,7 +257,10 @@ impl Gateway {
             let gate = Arc::new(gate(Door::Open, Faces::Operators));
             serving.spawn(operators.run(gate, shared.drain.end(), shared.drain.clone()));
         }
-        let Stop { lame_duck, grace } = stop.await;
+        let Stop { lame_duck, grace } = tokio::select! {
+            how = stop => how,
+            () = asked.cancelled() => Stop::ORDERLY,
+        };
         tracing::info!(?grace, "draining");
         let whole = shared.drain.run(lame_duck, grace, &connections).await;
         for tracker in [&serving, &shared.tasks, &shared.retiring] {
@@ -263,18 +286,47 @@ impl Control {
     ///
     /// # Errors
     /// When it cannot be put to use on this machine; the running one stays.
-    pub fn reload(&self, config: Config) -> Result<(), BuildError> {
-        let old = self.runtime.load_full();
-        let new = Arc::new(Runtime::build(config, Some(&old), &self.factory)?);
-        self.runtime.store(Arc::clone(&new));
-        old.retire(&new, &self.shared);
+    pub async fn reload(&self, config: Config) -> Result<(), PrepareError> {
+        let prepared = self.prepare(Source::Local(config)).await?;
+        self.activate(prepared);
         Ok(())
+    }
+
+    /// Builds what `source` says, on a thread of its own that gives way to calls.
+    pub(crate) async fn prepare(&self, source: Source) -> Result<Prepared, PrepareError> {
+        self.preparer.prepare(source, self.runtime.load_full()).await
+    }
+
+    /// Puts to use what was prepared; returns how long that took.
+    pub(crate) fn activate(&self, prepared: Prepared) -> Duration {
+        let new = prepared.runtime;
+        let began = Instant::now();
+        let old = self.runtime.swap(Arc::clone(&new));
+        let took = began.elapsed();
+        self.shared.configs.applied(new.provenance.number(), took);
+        old.retire(&new, &self.shared, self.preparer.clone());
+        took
+    }
+
+    /// Gives up what was prepared and will not be used.
+    pub(crate) fn discard(&self, prepared: Prepared) {
+        prepared.runtime.retire(&self.runtime.load(), &self.shared, self.preparer.clone());
+    }
+
+    /// What runs now.
+    pub(crate) fn running(&self) -> Arc<Runtime> {
+        self.runtime.load_full()
     }
 
     /// True if `config` is what runs.
     #[must_use]
     pub fn runs(&self, config: &Config) -> bool {
-        self.runtime.load().config == *config
+        self.runtime.load().config.as_ref() == Some(config)
+    }
+
+    /// Stops the gateway as SIGTERM does.
+    pub fn stop(&self) {
+        self.stop.cancel();
     }
 }
 
@@ -285,12 +337,15 @@ fn door(listener: &Listener) -> Door {
     }
 }
 
-async fn keep_up(registry: Registry, stop: CancellationToken) {
+async fn keep_up(shared: Arc<Shared>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(UPKEEP_EVERY);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = tick.tick() => registry.upkeep(),
+            _ = tick.tick() => {
+                shared.registry.upkeep();
+                shared.configs.upkeep();
+            }
         }
     }
 }

@@ -82,7 +82,7 @@
 
 mod admit;
 pub mod drain;
-mod fleet;
+pub mod fleet;
 mod gateway;
 mod listen;
 mod observe;

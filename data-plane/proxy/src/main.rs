@@ -1,56 +1,32 @@
 //! `shadowcat-data-plane`: one replica.
 //!
-//! The story: become the reaper if that is what this process was started for; read the flags; set up logs; read the
-//! configuration; open the sockets; serve; drain; exit with 0 if nothing was cut.
+//! The story: become the reaper if that is what this process was started for; read the flags; set up logs; read the configuration, or
+//! what is needed to get one from the control plane; open the sockets; serve; drain; exit with 0 if nothing was cut.
 
-use std::net::SocketAddr;
+mod flags;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser;
-use shadowcat_config::{LocalConfig, RedisUrl, load_local};
-use shadowcat_proxy::{Gateway, GatewayBuilder, LogFormat, init_logging, raise_file_limit, stop_signal, watch_file};
+use flags::Flags;
+use shadowcat_config::{Node, load_local};
+use shadowcat_proxy::fleet::{Member, MemberSettings};
+use shadowcat_proxy::{Gateway, GatewayBuilder, init_logging, raise_file_limit, stop_signal, watch_file};
 use shadowcat_session::RedisStore;
 use shadowcat_upstream::reaper;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Where operators are served unless they choose otherwise.
-const DEFAULT_OPS_BIND: &str = "127.0.0.1:9090";
-
-/// One replica of a Shadowcat fleet: a gateway between MCP clients and MCP servers.
-#[derive(Debug, Parser)]
-#[command(version)]
-struct Flags {
-    /// The configuration: a YAML or JSON file, read again when it changes
-    #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE")]
-    config: PathBuf,
-    /// Where sessions are shared with other replicas; overrides node.redis
-    #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL")]
-    redis: Option<RedisUrl>,
-    /// The address for MCP clients; overrides node.bind [default: 127.0.0.1:8080]
-    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDR")]
-    bind: Option<SocketAddr>,
-    /// The address for health and metrics
-    #[arg(long, env = "SHADOWCAT_OPS_BIND", value_name = "ADDR", default_value = DEFAULT_OPS_BIND)]
-    ops_bind: SocketAddr,
-    /// What to log: a level, or directives such as info,shadowcat_proxy=debug
-    #[arg(long, env = "SHADOWCAT_LOG", value_name = "FILTER", default_value = "info")]
-    log: String,
-    /// How to log
-    #[arg(long, env = "SHADOWCAT_LOG_FORMAT", value_enum, default_value = "text")]
-    log_format: LogFormat,
-}
-
 fn main() -> ExitCode {
     if reaper::run_if_asked() {
         return ExitCode::SUCCESS;
     }
     let flags = Flags::parse();
-    match run(flags) {
+    match run(&flags) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             tracing::warn!("calls were cut when the grace period ended");
@@ -64,42 +40,60 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(flags: Flags) -> anyhow::Result<bool> {
+async fn run(flags: &Flags) -> anyhow::Result<bool> {
     init_logging(&flags.log, flags.log_format).context("--log")?;
     raise_file_limit();
-    let local = load_local(&flags.config)
-        .map_err(|diagnostics| anyhow::anyhow!("the configuration is refused\n{diagnostics}"))?;
-    let gateway = builder(&flags, &local).await?.build().await?;
-    tracing::info!("listening on {}", url(&gateway, &local)?);
-    if let Some(operations) = gateway.operations_addr() {
-        tracing::info!("operations on http://{operations}/health");
-    }
-    let control = gateway.control();
-    tokio::select! {
-        whole = gateway.serve(stop_signal()) => Ok(whole),
-        () = watch_file(flags.config, local, control) => unreachable!("the file is followed for ever"),
+    match (flags.membership(), flags.config.clone()) {
+        (Some(settings), _) => serve_fleet(flags, settings).await,
+        (None, Some(path)) => serve_file(flags, path).await,
+        (None, None) => bail!("nothing to serve: give --control-plane or --config"),
     }
 }
 
-async fn builder(flags: &Flags, local: &LocalConfig) -> anyhow::Result<GatewayBuilder> {
-    let mut builder = Gateway::builder(local.config.clone()).operations(flags.ops_bind);
-    if let Some(address) = flags.bind.or(local.node.bind) {
+/// As the file says, now and after each change.
+async fn serve_file(flags: &Flags, path: PathBuf) -> anyhow::Result<bool> {
+    let local =
+        load_local(&path).map_err(|diagnostics| anyhow::anyhow!("the configuration is refused\n{diagnostics}"))?;
+    let gateway = build(flags, Gateway::builder(local.config.clone()), &local.node).await?;
+    let control = gateway.control();
+    tokio::select! {
+        whole = gateway.serve(stop_signal()) => Ok(whole),
+        () = watch_file(path, local, control) => unreachable!("the file is followed for ever"),
+    }
+}
+
+/// As the control plane says; until it is heard, as this machine knows.
+async fn serve_fleet(flags: &Flags, settings: MemberSettings) -> anyhow::Result<bool> {
+    let member = Member::open(settings)?;
+    let gateway = build(flags, Gateway::waiting(), &Node::default()).await?;
+    let following = member.start(gateway.control()).await;
+    tokio::select! {
+        whole = gateway.serve(stop_signal()) => Ok(whole),
+        () = following.run() => unreachable!("the control plane is followed for ever"),
+    }
+}
+
+/// Opens the sockets; flags win over `node`.
+async fn build(flags: &Flags, builder: GatewayBuilder, node: &Node) -> anyhow::Result<Gateway> {
+    let mut builder = builder.operations(flags.ops_bind);
+    if let Some(address) = flags.bind.or(node.bind) {
         builder = builder.bind(address);
     }
-    if let Some(tls) = local.node.tls.clone() {
+    if let Some(tls) = node.tls.clone() {
         builder = builder.tls(tls);
     }
-    if let Some(url) = flags.redis.as_ref().or(local.node.redis.as_ref()) {
+    if let Some(url) = flags.redis.as_ref().or(node.redis.as_ref()) {
         let store = RedisStore::connect(url.as_str(), builder.store_options())
             .await
             .map_err(anyhow::Error::msg)
             .context("--redis")?;
         builder = builder.session_store(Arc::new(store));
     }
-    Ok(builder)
-}
-
-fn url(gateway: &Gateway, local: &LocalConfig) -> anyhow::Result<String> {
-    let scheme = if local.node.tls.is_some() { "https" } else { "http" };
-    Ok(format!("{scheme}://{}", gateway.local_addr()?))
+    let gateway = builder.build().await?;
+    let scheme = if node.tls.is_some() { "https" } else { "http" };
+    tracing::info!("listening on {scheme}://{}", gateway.local_addr()?);
+    if let Some(operations) = gateway.operations_addr() {
+        tracing::info!("operations on http://{operations}/health");
+    }
+    Ok(gateway)
 }

@@ -1,6 +1,7 @@
 //! The way of a call through the rooms, from the top of the list down.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
@@ -13,13 +14,16 @@ use shadowcat_session::CountOf;
 
 use crate::admit::{self, Door};
 use crate::listen::{CallOnConnection, Service};
-use crate::observe::{Health, Outcome};
+use crate::observe::{self, Health, Outcome};
 use crate::refuse;
 use crate::route::{self, Exchange, Refusal, Runtime, Shared};
 use crate::stream::{Account, GatewayBody};
 
 /// As many paths as a person who mistyped one wants to read.
 const ROUTES_SHOWN: usize = 5;
+
+/// When a client that came before the first configuration is to come back: about as long as a new node needs to join its fleet.
+const CONFIGURATION_RETRY: Duration = Duration::from_secs(2);
 
 /// What a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,24 +126,18 @@ impl Gate {
         }
     }
 
-    /// What is not a route: health and metrics, or nothing.
+    /// What is not a route: health, metrics and configuration, or nothing.
     async fn beside(&self, runtime: &Runtime, request: &Request<Incoming>) -> Response<GatewayBody> {
-        let health = Health { drain: &self.shared.drain, store: &*self.shared.store, runtime };
+        let Shared { drain, store, configs, .. } = &*self.shared;
+        let health = Health { drain, store: &**store, runtime, configs };
         let operators = self.faces != Faces::Clients;
         match request.uri().path() {
             "/health" if operators => health.report(),
             "/health" | "/health/ready" => health.ready(),
             "/health/live" => Health::live(),
             "/metrics" if operators => self.metrics(runtime).await,
-            path => {
-                let routes = runtime.config.routes().iter().take(ROUTES_SHOWN);
-                let shown = routes.map(|route| &*route.matches.path).collect::<Vec<_>>().join(", ");
-                let message = format!(
-                    "no route serves {path:?} with this host and these headers: call one that is, such as {shown}"
-                );
-                let error = GatewayError::new(ErrorKind::NoRoute, message);
-                refuse::answer(&error, None)
-            }
+            "/config" if operators => observe::running_config(&runtime.provenance),
+            path => refuse::answer(&nowhere(runtime, path), None),
         }
     }
 
@@ -155,4 +153,17 @@ impl Gate {
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4"));
         response
     }
+}
+
+/// Why no route serves `path`. Before the first configuration nobody can know that there is none.
+fn nowhere(runtime: &Runtime, path: &str) -> GatewayError {
+    let Some(config) = &runtime.config else {
+        let message = "the gateway has no configuration yet: try again after the time in Retry-After";
+        return GatewayError::new(ErrorKind::NotReady, message).retry_after(CONFIGURATION_RETRY);
+    };
+    let routes = config.routes().iter().take(ROUTES_SHOWN);
+    let shown = routes.map(|route| &*route.matches.path).collect::<Vec<_>>().join(", ");
+    let message =
+        format!("no route serves {path:?} with this host and these headers: call one that is, such as {shown}");
+    GatewayError::new(ErrorKind::NoRoute, message)
 }

@@ -3,6 +3,7 @@
 //! Three moments, each of which waits for the one before: *announced* (readiness says no, answers carry `Connection: close`, streams
 //! that belong to no call are told to reconnect), *door closed* (no new connection; the open ones finish what they have), *time is up*.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -30,6 +31,7 @@ pub struct Drain {
     closed: CancellationToken,
     over: CancellationToken,
     calls: TaskTracker,
+    grace: Arc<OnceLock<Duration>>,
 }
 
 /// Held by every call from its head to the last byte of its answer: a drain waits for it.
@@ -59,6 +61,11 @@ impl Drain {
         self.announced.child_token()
     }
 
+    /// How long the drain that was announced may take.
+    pub(crate) fn grace(&self) -> Duration {
+        self.grace.get().copied().unwrap_or(GRACE)
+    }
+
     /// When a client whose stream ends with the drain is to come back.
     pub(crate) fn reconnect_after() -> Duration {
         Duration::from_millis(fastrand::u64(RECONNECT_AFTER_MS))
@@ -83,6 +90,7 @@ impl Drain {
     /// when `grace` has passed; true if none was cut.
     pub async fn run(&self, lame_duck: Duration, grace: Duration, connections: &TaskTracker) -> bool {
         let deadline = Instant::now() + grace;
+        self.grace.get_or_init(|| grace);
         self.announced.cancel();
         tokio::time::sleep(lame_duck.min(grace)).await;
         self.closed.cancel();

@@ -52,7 +52,7 @@ async fn apply(path: &Path, node: &Node, control: &Control) {
             tracing::error!(path = %path.display(), "node: changed; restart to apply it (the running configuration stays)");
         }
         Ok(read) if control.runs(&read.config) => {}
-        Ok(read) => match control.reload(read.config) {
+        Ok(read) => match control.reload(read.config).await {
             Ok(()) => tracing::info!(path = %path.display(), "configuration reloaded"),
             Err(error) => tracing::error!(path = %path.display(), %error, "the running configuration stays"),
         },

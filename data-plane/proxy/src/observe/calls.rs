@@ -1,10 +1,12 @@
 //! Requests by route, method, tool and outcome.
 
+use std::iter::Sum;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use metrics::{Counter, Gauge, Histogram};
+use metrics::{Counter, Gauge, GaugeFn, Histogram};
 
 use super::recorder::{Registry, label};
 
@@ -117,19 +119,72 @@ pub(crate) struct RouteCalls {
     tools: DashMap<Box<str>, Arc<CallSeries>>,
     /// Streams open to clients.
     pub(crate) streams: Gauge,
+    /// The value of `streams`: metrics can be written, not read.
+    open: Arc<Readable>,
+    /// Calls that have ended.
+    ended: AtomicU64,
+    /// Of these, those without an answer through no fault of their client.
+    failed: AtomicU64,
     /// Sessions in the store, as of the last time somebody looked.
     pub(crate) sessions: Gauge,
+}
+
+/// What a node tells its control plane of its calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) ended: u64,
+    pub(crate) failed: u64,
+    pub(crate) streams: u64,
+}
+
+impl Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            ended: sum.ended + one.ended,
+            failed: sum.failed + one.failed,
+            streams: sum.streams + one.streams,
+        })
+    }
+}
+
+/// A gauge of whole things whose value can be read.
+#[derive(Debug)]
+struct Readable {
+    shown: Gauge,
+    count: AtomicU64,
+}
+
+impl GaugeFn for Readable {
+    fn increment(&self, by: f64) {
+        self.count.fetch_add(by as u64, Ordering::Relaxed);
+        self.shown.increment(by);
+    }
+
+    fn decrement(&self, by: f64) {
+        self.count.fetch_sub(by as u64, Ordering::Relaxed);
+        self.shown.decrement(by);
+    }
+
+    fn set(&self, value: f64) {
+        self.count.store(value as u64, Ordering::Relaxed);
+        self.shown.set(value);
+    }
 }
 
 impl RouteCalls {
     pub(crate) fn new(registry: &Registry, route: &Arc<str>) -> Arc<Self> {
         let labels = vec![label("route", Arc::clone(route))];
+        let shown = registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone());
+        let open = Arc::new(Readable { shown, count: AtomicU64::new(0) });
         Arc::new(Self {
             registry: registry.clone(),
             route: Arc::clone(route),
             methods: DashMap::new(),
             tools: DashMap::new(),
-            streams: registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone()),
+            streams: Gauge::from_arc(Arc::clone(&open)),
+            open,
+            ended: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             sessions: registry.gauge(
                 "shadowcat_sessions",
                 "Sessions of a route, on all replicas that share them.",
@@ -165,5 +220,15 @@ impl RouteCalls {
             None => self.of_method(method),
         };
         series.record(outcome, began);
+        self.ended.fetch_add(1, Ordering::Relaxed);
+        if outcome == Outcome::Failed {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What this route has seen since the start.
+    pub(crate) fn totals(&self) -> Totals {
+        let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
+        Totals { ended: read(&self.ended), failed: read(&self.failed), streams: read(&self.open.count) }
     }
 }

@@ -5,15 +5,20 @@ use http::{HeaderValue, Response, StatusCode};
 use serde_json::json;
 use shadowcat_session::SessionStore;
 
+use super::ConfigMetrics;
 use crate::drain::Drain;
 use crate::route::Runtime;
 use crate::stream::GatewayBody;
+
+/// The word for a gateway that waits for its first configuration.
+const NOT_CONFIGURED: &str = "waiting";
 
 /// What the health endpoints look at.
 pub(crate) struct Health<'a> {
     pub(crate) drain: &'a Drain,
     pub(crate) store: &'a dyn SessionStore,
     pub(crate) runtime: &'a Runtime,
+    pub(crate) configs: &'a ConfigMetrics,
 }
 
 impl Health<'_> {
@@ -27,7 +32,19 @@ impl Health<'_> {
         if self.drain.is_announced() {
             return answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "status": "draining" }));
         }
+        if self.runtime.config.is_none() {
+            let body = json!({ "status": NOT_CONFIGURED, "reason": self.why_not_configured() });
+            return answer(StatusCode::SERVICE_UNAVAILABLE, &body);
+        }
         answer(StatusCode::OK, &json!({ "status": "ok" }))
+    }
+
+    fn why_not_configured(&self) -> &'static str {
+        match self.configs.is_connected() {
+            None => "no configuration yet",
+            Some(true) => "the control plane is connected and has sent no configuration yet: apply one to the fleet",
+            Some(false) => "no configuration on disk and no seed, and the control plane cannot be reached yet",
+        }
     }
 
     /// `/health`: ready or not, with every dependency.
@@ -49,15 +66,20 @@ impl Health<'_> {
             .collect();
         let (status, word) = match self.drain.is_announced() {
             true => (StatusCode::SERVICE_UNAVAILABLE, "draining"),
+            false if self.runtime.config.is_none() => (StatusCode::SERVICE_UNAVAILABLE, NOT_CONFIGURED),
             false if store.is_err() => (StatusCode::OK, "degraded"),
             false => (StatusCode::OK, "ok"),
         };
         let sessions = json!({ "status": if store.is_ok() { "ok" } else { "unavailable" }, "error": store.err() });
-        answer(status, &json!({ "status": word, "sessions": sessions, "upstreams": upstreams }))
+        let mut report = json!({ "status": word, "sessions": sessions, "upstreams": upstreams });
+        if let Some(connected) = self.configs.is_connected() {
+            report["control_plane"] = json!({ "connected": connected });
+        }
+        answer(status, &report)
     }
 }
 
-fn answer(status: StatusCode, body: &serde_json::Value) -> Response<GatewayBody> {
+pub(super) fn answer(status: StatusCode, body: &serde_json::Value) -> Response<GatewayBody> {
     let mut response = Response::new(GatewayBody::full(body.to_string().into()));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -1,13 +1,17 @@
 //! What the gateway says of itself: metrics, health, logs.
 
 mod calls;
+mod configs;
 mod health;
 mod ids;
 mod log;
 mod recorder;
+mod running;
 
-pub(crate) use calls::{Outcome, RouteCalls};
+pub(crate) use calls::{Outcome, RouteCalls, Totals};
+pub(crate) use configs::{ConfigMetrics, LiveVersion};
 pub(crate) use health::Health;
 pub(crate) use ids::CallIds;
 pub use log::{LogFormat, init_logging};
 pub(crate) use recorder::{Registry, UPKEEP_EVERY, store_metrics, upstream_metrics};
+pub(crate) use running::running_config;

@@ -13,7 +13,7 @@ use shadowcat_upstream::reaper::Reaper;
 
 use super::runtime::{SessionsLive, UpstreamRuntime};
 use crate::drain::Drain;
-use crate::observe::{Registry, RouteCalls, upstream_metrics};
+use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls, Totals, upstream_metrics};
 
 /// Why a valid configuration cannot be put to use on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +44,24 @@ pub enum BuildError {
     },
 }
 
+impl BuildError {
+    /// Where in the configuration, and what is wrong there.
+    pub(crate) fn place(&self) -> (String, String) {
+        match self {
+            Self::Secret { upstream, source } => (format!("upstreams.{upstream}"), source.to_string()),
+            Self::Url { upstream, reason } => (format!("upstreams.{upstream}"), reason.to_string()),
+            Self::Header { upstream, header } => {
+                let message = "the secret has characters that a header cannot carry".to_owned();
+                (format!("upstreams.{upstream}.headers.{header}"), message)
+            }
+        }
+    }
+}
+
 /// Makes upstreams and what counts their calls.
 pub(crate) struct Factory {
     registry: Registry,
+    configs: ConfigMetrics,
     drain: Drain,
     reaper: Reaper,
     /// Upstreams that the program supplied, by the name of the configured one they stand in for.
@@ -56,8 +71,24 @@ pub(crate) struct Factory {
 }
 
 impl Factory {
-    pub(crate) fn new(registry: Registry, drain: Drain, injected: HashMap<String, Arc<dyn Upstream>>) -> Self {
-        Self { registry, drain, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
+    pub(crate) fn new(
+        registry: Registry,
+        configs: ConfigMetrics,
+        drain: Drain,
+        injected: HashMap<String, Arc<dyn Upstream>>,
+    ) -> Self {
+        Self { registry, configs, drain, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
+    }
+
+    /// One more configuration is alive, until what is returned is dropped.
+    pub(crate) fn live_version(&self) -> LiveVersion {
+        self.configs.live_version()
+    }
+
+    /// What all routes have seen since the start.
+    pub(crate) fn totals(&self) -> Totals {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.values().map(|calls| calls.totals()).sum()
     }
 
     pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {

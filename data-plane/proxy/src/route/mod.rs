@@ -22,7 +22,7 @@ pub(crate) use build::Factory;
 pub(crate) use held::HeldLease;
 pub(crate) use legacy::{call_get, end_session, listen, post as post_legacy};
 pub(crate) use modern::post as post_modern;
-pub(crate) use runtime::{RouteRuntime, Runtime, SessionsLive, Shared};
+pub(crate) use runtime::{RouteRuntime, Runtime, SessionsLive, Shared, UpstreamRuntime};
 pub(crate) use table::RouteTable;
 
 /// A request that cannot be answered by its upstream, with the id to answer under.

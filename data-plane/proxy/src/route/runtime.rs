@@ -17,7 +17,8 @@ use super::RouteTable;
 use super::build::{BuildError, Factory};
 use super::held::HeldSessions;
 use crate::drain::Drain;
-use crate::observe::{Registry, RouteCalls};
+use crate::fleet::{Preparer, Provenance};
+use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls};
 use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
@@ -25,6 +26,10 @@ const RETIREMENT_MAX: Duration = Duration::from_secs(300);
 
 /// How often a retiring upstream is asked whether it still has calls.
 const RETIREMENT_LOOK: Duration = Duration::from_millis(250);
+
+/// A configuration that was replaced is looked at first after this, and then twice as late each time up to [`RETIREMENT_LOOK`]: most
+/// of its readers are done within milliseconds, and versions that follow each other fast must not pile up.
+const FIRST_LOOK: Duration = Duration::from_millis(5);
 
 /// What outlives every configuration.
 pub(crate) struct Shared {
@@ -37,15 +42,20 @@ pub(crate) struct Shared {
     /// Upstreams on their way out. They are waited for after all else, as those that serve to the end are.
     pub(crate) retiring: TaskTracker,
     pub(crate) registry: Registry,
+    pub(crate) configs: ConfigMetrics,
     pub(crate) detached: Arc<Detached>,
 }
 
 /// A configuration in use. Immutable: a change makes another one.
 #[derive(Debug)]
 pub(crate) struct Runtime {
-    pub(crate) config: Config,
+    /// Absent until the first one has come.
+    pub(crate) config: Option<Config>,
+    pub(crate) provenance: Provenance,
     pub(crate) routes: RouteTable,
     upstreams: HashMap<Arc<str>, Arc<UpstreamRuntime>>,
+    /// Counts this one among those alive.
+    _alive: Option<LiveVersion>,
 }
 
 /// An upstream in use, carried over from one configuration to the next as long as its own part of it is unchanged.
@@ -78,11 +88,22 @@ pub(crate) struct RouteRuntime {
 }
 
 impl Runtime {
+    /// What a gateway runs before its first configuration: nothing.
+    pub(crate) fn none() -> Self {
+        let (config, provenance, _alive) = (None, Provenance::none(), None);
+        Self { config, provenance, routes: RouteTable::default(), upstreams: HashMap::new(), _alive }
+    }
+
     /// Builds everything that `config` names; what `previous` has and is unchanged is taken over.
-    pub(crate) fn build(config: Config, previous: Option<&Self>, factory: &Factory) -> Result<Self, BuildError> {
+    pub(crate) fn build(
+        config: Config,
+        provenance: Provenance,
+        previous: &Self,
+        factory: &Factory,
+    ) -> Result<Self, BuildError> {
         let mut upstreams = HashMap::new();
         for wanted in config.upstreams() {
-            let kept = previous.and_then(|previous| previous.upstreams.get(wanted.name.as_str()));
+            let kept = previous.upstreams.get(wanted.name.as_str());
             let upstream = match kept {
                 Some(kept) if kept.config == *wanted => Arc::clone(kept),
                 _ => Arc::new(factory.upstream(wanted)?),
@@ -96,21 +117,24 @@ impl Runtime {
             Arc::new(RouteRuntime { config: Arc::clone(route), name, target, calls })
         });
         let routes = RouteTable::new(routes);
-        Ok(Self { config, routes, upstreams })
+        Ok(Self { config: Some(config), provenance, routes, upstreams, _alive: Some(factory.live_version()) })
     }
 
     pub(crate) fn upstreams(&self) -> impl Iterator<Item = &Arc<UpstreamRuntime>> {
         self.upstreams.values()
     }
 
-    /// Stops what the next configuration does not take over: first whoever has read this one must be done with it, then each
-    /// upstream's last call must have ended. A drain whose time is up ends the wait.
-    pub(crate) fn retire(self: Arc<Self>, next: &Self, shared: &Shared) {
+    /// The upstream of this name.
+    pub(crate) fn upstream(&self, name: &str) -> Option<&Arc<UpstreamRuntime>> {
+        self.upstreams.get(name)
+    }
+
+    /// Ends a configuration that `next` has replaced, or that was never put to use. Once nobody reads it any more it goes back to
+    /// the thread that built it, which frees it: with a thousand upstreams that takes longer than a call may wait. What `next`
+    /// does not take over is stopped when its last call has ended, or a drain's time is up.
+    pub(crate) fn retire(self: Arc<Self>, next: &Self, shared: &Shared, preparer: Preparer) {
         let kept = |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(new, old));
         let retiring: Vec<_> = self.upstreams().filter(|old| !kept(old)).map(Arc::clone).collect();
-        if retiring.is_empty() {
-            return;
-        }
         // A program's own upstream serves on under settings that changed.
         let serves_on =
             |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(&new.upstream, &old.upstream));
@@ -120,6 +144,7 @@ impl Runtime {
         let drain = shared.drain.clone();
         shared.retiring.spawn(async move {
             settled(&drain, || Arc::strong_count(&self) == 1).await;
+            preparer.bury(self).await;
             let ending = ending.iter().map(|upstream| upstream.stop_when_idle(&drain));
             let serving = serving.iter().map(|upstream| upstream.end_held_when_idle(&drain));
             tokio::join!(join_all(ending), join_all(serving));
@@ -161,8 +186,10 @@ impl UpstreamRuntime {
 /// Looks until `done` for at most [`RETIREMENT_MAX`], and until a drain's time is up; false if it was not.
 async fn settled(drain: &Drain, done: impl Fn() -> bool) -> bool {
     let looking = async {
+        let mut look = FIRST_LOOK;
         while !done() {
-            tokio::time::sleep(RETIREMENT_LOOK).await;
+            tokio::time::sleep(look).await;
+            look = (look * 2).min(RETIREMENT_LOOK);
         }
     };
     tokio::select! {

@@ -1,0 +1,103 @@
+//! The flags of `shadowcat-data-plane`: low-level text here, meaning in [`Flags::membership`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Parser;
+use shadowcat_config::RedisUrl;
+use shadowcat_proxy::LogFormat;
+use shadowcat_proxy::fleet::{ControlPlaneUrl, JoinToken, MemberSettings};
+
+/// Where operators are served unless they choose otherwise.
+const DEFAULT_OPS_BIND: &str = "127.0.0.1:9090";
+
+/// Where a member of a fleet keeps what it needs for its next start.
+const DEFAULT_DATA_DIR: &str = "shadowcat-data";
+
+/// One replica of a Shadowcat fleet: a gateway between MCP clients and MCP servers.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub(crate) struct Flags {
+    /// The configuration: a YAML or JSON file, read again when it changes
+    #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE", conflicts_with = "control_plane")]
+    #[arg(required_unless_present = "control_plane")]
+    pub(crate) config: Option<PathBuf>,
+    /// The control plane to get the configuration from, as https://HOST[:PORT]
+    #[arg(long, env = "SHADOWCAT_CONTROL_PLANE", value_name = "URL")]
+    pub(crate) control_plane: Option<ControlPlaneUrl>,
+    #[command(flatten)]
+    membership: Membership,
+    /// Where sessions are shared with other replicas; overrides node.redis
+    #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL")]
+    pub(crate) redis: Option<RedisUrl>,
+    /// The address for MCP clients; overrides node.bind [default: 127.0.0.1:8080]
+    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDR")]
+    pub(crate) bind: Option<SocketAddr>,
+    /// The address for health and metrics
+    #[arg(long, env = "SHADOWCAT_OPS_BIND", value_name = "ADDR", default_value = DEFAULT_OPS_BIND)]
+    pub(crate) ops_bind: SocketAddr,
+    /// What to log: a level, or directives such as info,shadowcat_proxy=debug
+    #[arg(long, env = "SHADOWCAT_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+    /// How to log
+    #[arg(long, env = "SHADOWCAT_LOG_FORMAT", value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// What means nothing without a control plane.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "With --control-plane")]
+struct Membership {
+    /// Lets this machine into the fleet; needed once (shadowcatctl nodes token)
+    #[arg(long, env = "SHADOWCAT_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(conflicts_with = "config")]
+    join_token: Option<JoinToken>,
+    /// What to start from when neither disk nor control plane has a configuration (shadowcatctl show --seed)
+    #[arg(long, env = "SHADOWCAT_SEED", value_name = "FILE", conflicts_with = "config")]
+    seed: Option<PathBuf>,
+    /// Where identity and configuration are kept for the next start; one for each data plane
+    #[arg(long, env = "SHADOWCAT_DATA_DIR", value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
+    data_dir: PathBuf,
+    /// Something this machine is, such as region=eu; may be repeated
+    #[arg(long, env = "SHADOWCAT_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', conflicts_with = "config")]
+    label: Vec<Label>,
+    /// The name to join under; made up by the control plane without one
+    #[arg(long, env = "SHADOWCAT_NODE", value_name = "NAME", conflicts_with = "config")]
+    node: Option<String>,
+}
+
+/// `KEY=VALUE`.
+#[derive(Debug, Clone)]
+struct Label(String, String);
+
+impl FromStr for Label {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, as in region=eu")?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.is_empty() || text.len() > LABEL_BYTES_MAX {
+            return Err("a label has a key, and at most 256 characters");
+        }
+        Ok(Self(key.to_owned(), value.to_owned()))
+    }
+}
+
+/// A label stands in tables and selectors.
+const LABEL_BYTES_MAX: usize = 256;
+
+impl Flags {
+    /// What the flags say of the fleet; none if the configuration is a file.
+    pub(crate) fn membership(&self) -> Option<MemberSettings> {
+        let Membership { join_token, seed, data_dir, label, node } = &self.membership;
+        Some(MemberSettings {
+            control_plane: self.control_plane.clone()?,
+            join_token: join_token.clone(),
+            seed: seed.clone(),
+            data_dir: data_dir.clone(),
+            labels: label.iter().map(|Label(key, value)| (key.clone(), value.clone())).collect(),
+            node: node.clone(),
+        })
+    }
+}

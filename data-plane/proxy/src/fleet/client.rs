@@ -1,0 +1,387 @@
+//! One line to the control plane, from the greeting to its end: the task that lends [`Line`] its socket and its clock.
+//!
+//! Bounds: what waits to be said is at most [`OUTBOX`] messages, and a control plane that does not take them loses the line; commands
+//! under way are at most [`COMMANDS_MAX`], and further ones are refused; one version is built at a time.
+
+use std::future::pending;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, poll_fn};
+use shadowcat_config::ConfigRef;
+use shadowcat_proto::fleet::v1 as wire;
+use shadowcat_proto::fleet::v1::config_status::State;
+use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
+use shadowcat_proto::fleet::v1::node_message::Kind;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tonic::transport::Channel;
+use tonic::{Code, Status, Streaming};
+
+use super::commands::{draining, obey};
+use super::dial::DialError;
+use super::identity::{Identity, IdentityError, Request};
+use super::keeper::Keeper;
+use super::line::{Line, Task, Violation, Welcome};
+use super::member::{ISSUE_WAIT, MemberSettings};
+use super::prepare::{Packed, PrepareError, Prepared, Source};
+use super::provenance::to_wire;
+use super::report::{Reports, node_health};
+use crate::gateway::Control;
+
+/// The highest schema of the configuration that this program knows.
+const SCHEMA: u32 = 1;
+
+/// The control plane has this long for its welcome.
+const WELCOME_WAIT: Duration = Duration::from_secs(10);
+
+/// Messages waiting to be sent: every upstream of a look, every command's reply, and room.
+const OUTBOX: usize = 256;
+
+/// Commands under way: what the control plane keeps outstanding for a node.
+const COMMANDS_MAX: usize = 64;
+
+/// The longest message: a piece of a snapshot has 256 KiB, a command of ten thousand session ids about as much.
+const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+
+/// Upstreams are looked at this often for changes.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// A renewal that failed is tried again after this: there are days left.
+const RENEW_AGAIN: Duration = Duration::from_secs(300);
+
+/// Versions refused in this boot that are remembered; the oldest is forgotten.
+const REJECTED_MAX: usize = 64;
+
+/// Why a line is not there (any more).
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LineError {
+    #[error(transparent)]
+    Dial(#[from] DialError),
+    #[error("the control plane does not let this node in: {0}; make a new token with shadowcatctl nodes token")]
+    NotLetIn(String),
+    #[error("the node's certificate has expired while it could not be renewed: give --join-token to join again")]
+    Expired,
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error("the control plane does not answer")]
+    Silent,
+    #[error("the control plane takes no more messages")]
+    Stuck,
+    #[error("another machine uses this node's identity: {0}; give each its own --data-dir")]
+    Cloned(String),
+    #[error("the control plane refuses this node: {0}")]
+    Refused(String),
+    #[error("the line ended: {0}")]
+    Ended(String),
+    #[error(transparent)]
+    Violated(#[from] Violation),
+}
+
+impl LineError {
+    /// True if nothing will be different until a person has acted.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self, Self::NotLetIn(_) | Self::Expired | Self::Cloned(_) | Self::Refused(_))
+            || matches!(self, Self::Dial(DialError::Stranger(_)))
+    }
+}
+
+impl From<Status> for LineError {
+    fn from(status: Status) -> Self {
+        let text = ended_because(&status);
+        match status.code() {
+            Code::AlreadyExists => Self::Cloned(text),
+            Code::Unauthenticated | Code::PermissionDenied => Self::Refused(text),
+            _ => Self::Ended(text),
+        }
+    }
+}
+
+/// A status in words.
+pub(super) fn ended_because(status: &Status) -> String {
+    if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() }
+}
+
+/// What outlives a line.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    rejected: Vec<ConfigRef>,
+    /// To be reported once.
+    reverted: Option<ConfigRef>,
+}
+
+impl Memory {
+    pub(super) fn new(rejected: Vec<ConfigRef>, reverted: Option<ConfigRef>) -> Self {
+        Self { rejected, reverted }
+    }
+
+    fn reject(&mut self, version: ConfigRef) {
+        self.rejected.push(version);
+        let beyond = self.rejected.len().saturating_sub(REJECTED_MAX);
+        self.rejected.drain(..beyond);
+    }
+}
+
+/// A line that is about to be held.
+pub(super) struct Conversation<'a> {
+    pub(super) settings: &'a MemberSettings,
+    pub(super) identity: &'a mut Identity,
+    pub(super) control: &'a Control,
+    pub(super) keeper: &'a Keeper,
+    pub(super) memory: &'a mut Memory,
+    /// Forgotten at the welcome.
+    pub(super) failures: &'a mut u32,
+}
+
+/// Something under way that may not be there.
+type Slot<'a, T> = Option<BoxFuture<'a, T>>;
+
+/// Resolves when what is in the slot has, and empties it; never while it is empty.
+async fn done<T>(slot: &mut Slot<'_, T>) -> T {
+    let Some(under_way) = slot else { return pending().await };
+    let result = under_way.await;
+    *slot = None;
+    result
+}
+
+/// Resolves at `at`; never without one.
+async fn reached(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+/// What is under way on a line.
+struct Talk<'a> {
+    line: Line,
+    outbox: mpsc::Sender<wire::NodeMessage>,
+    preparing: Slot<'a, (ConfigRef, Result<Prepared, PrepareError>)>,
+    prepared: Option<Prepared>,
+    renewing: Slot<'a, Result<Identity, LineError>>,
+    counting: Slot<'a, wire::NodeHealth>,
+    reports: Reports,
+    /// When the next thing is due; the welcome first.
+    welcome_by: Option<Instant>,
+    health_at: Option<Instant>,
+    health_every: Duration,
+    renew_at: Option<Instant>,
+    leave_at: Option<Instant>,
+}
+
+impl Talk<'_> {
+    fn say(&self, kind: Kind) -> Result<(), LineError> {
+        let message = wire::NodeMessage { kind: Some(kind) };
+        self.outbox.try_send(message).map_err(|_| LineError::Stuck)
+    }
+}
+
+fn status(version: &ConfigRef, state: State) -> wire::ConfigStatus {
+    wire::ConfigStatus { r#ref: Some(to_wire(version)), state: state.into(), ..Default::default() }
+}
+
+fn because(message: &str) -> Vec<wire::ConfigError> {
+    vec![wire::ConfigError { message: message.to_owned(), ..Default::default() }]
+}
+
+impl<'a> Conversation<'a> {
+    /// Holds the line until it ends; `Ok` if that was the control plane's wish.
+    pub(super) async fn hold(mut self, client: FleetClient<Channel>) -> Result<(), LineError> {
+        let mut client = client.max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let (outbox, mut queue) = mpsc::channel(OUTBOX);
+        let now = Instant::now();
+        let welcome_by = now + WELCOME_WAIT;
+        let mut talk = Talk {
+            line: Line::default(),
+            outbox,
+            preparing: None,
+            prepared: None,
+            renewing: None,
+            counting: None,
+            reports: Reports::default(),
+            welcome_by: Some(welcome_by),
+            health_at: None,
+            health_every: Duration::MAX,
+            renew_at: Some(now + self.identity.renewal_in()),
+            leave_at: None,
+        };
+        talk.say(Kind::Hello(self.hello()))?;
+        let opened = timeout_at(welcome_by, client.sync(poll_fn(move |cx| queue.poll_recv(cx)))).await;
+        let inbox = opened.map_err(|_| LineError::Silent)??.into_inner();
+        let ended = self.talk(client, inbox, &mut talk).await;
+        if talk.preparing.is_some() || talk.prepared.is_some() {
+            self.keeper.leave();
+        }
+        if let Some(prepared) = talk.prepared.take() {
+            self.control.discard(prepared);
+        }
+        ended
+    }
+
+    fn hello(&self) -> wire::Hello {
+        let running = self.control.running();
+        let provenance = &running.provenance;
+        wire::Hello {
+            instance: self.control.shared.instance.to_string(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            schema: SCHEMA,
+            labels: self.settings.labels.clone(),
+            have: provenance.version.as_ref().map(to_wire),
+            origin: provenance.origin.on_the_wire().into(),
+            rejected: self.memory.rejected.iter().map(to_wire).collect(),
+        }
+    }
+
+    async fn talk(
+        &mut self,
+        client: FleetClient<Channel>,
+        mut inbox: Streaming<wire::ControlMessage>,
+        talk: &mut Talk<'a>,
+    ) -> Result<(), LineError> {
+        let control = self.control;
+        let mut commands = FuturesUnordered::new();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut draining_told = false;
+        loop {
+            tokio::select! {
+                said = inbox.message() => {
+                    let said = said?.ok_or_else(|| LineError::Ended("the control plane closed it".to_owned()))?;
+                    match talk.line.take(said)? {
+                        Task::Wait => {}
+                        Task::Greet(welcome) => self.greet(&welcome, talk)?,
+                        Task::Prepare(packed) => self.prepare(packed, talk)?,
+                        Task::Activate(version) => self.activate(&version, talk)?,
+                        Task::Obey(command) if commands.len() < COMMANDS_MAX => commands.push(obey(control.clone(), command)),
+                        Task::Obey(command) => talk.say(Kind::CommandReply(too_many(&command)))?,
+                        Task::Leave(after) => talk.leave_at = Some(Instant::now() + after),
+                    }
+                }
+                (version, built) = done(&mut talk.preparing) => self.built(version, built, talk)?,
+                Some(reply) = commands.next() => talk.say(Kind::CommandReply(reply))?,
+                _ = look.tick(), if talk.welcome_by.is_none() => {
+                    for change in talk.reports.changes(control) {
+                        talk.say(Kind::UpstreamHealth(change))?;
+                    }
+                }
+                () = reached(talk.health_at) => {
+                    talk.health_at = None;
+                    talk.counting = Some(node_health(control).boxed());
+                }
+                health = done(&mut talk.counting) => {
+                    talk.health_at = Some(Instant::now() + talk.health_every);
+                    talk.say(Kind::NodeHealth(health))?;
+                }
+                () = control.shared.drain.announced(), if !draining_told => {
+                    draining_told = true;
+                    talk.say(Kind::Draining(draining(control)))?;
+                }
+                () = reached(talk.renew_at) => {
+                    talk.renew_at = None;
+                    talk.renewing = Some(renew(client.clone(), &self.settings.data_dir).boxed());
+                }
+                renewed = done(&mut talk.renewing) => talk.renew_at = Some(Instant::now() + self.renewed(renewed)),
+                () = reached(talk.leave_at) => return Ok(()),
+                () = reached(talk.welcome_by) => return Err(LineError::Silent),
+            }
+        }
+    }
+
+    fn greet(&mut self, welcome: &Welcome, talk: &mut Talk<'a>) -> Result<(), LineError> {
+        *self.failures = 0;
+        talk.welcome_by = None;
+        talk.health_every = welcome.health_every;
+        talk.health_at = Some(Instant::now());
+        self.control.shared.configs.connected();
+        tracing::info!(fleet = welcome.fleet, node = self.identity.node, "connected to the control plane");
+        let Some(reverted) = self.memory.reverted.take() else { return Ok(()) };
+        let errors = because("the process died twice soon after this version was put to use");
+        talk.say(Kind::ConfigStatus(wire::ConfigStatus { errors, ..status(&reverted, State::Reverted) }))
+    }
+
+    fn prepare(&mut self, packed: Packed, talk: &mut Talk<'a>) -> Result<(), LineError> {
+        let version = packed.version.clone();
+        if self.memory.rejected.contains(&version) {
+            talk.line.not_prepared(&version);
+            let errors = because("this node has refused this version before");
+            return talk.say(Kind::ConfigStatus(wire::ConfigStatus { errors, ..status(&version, State::Rejected) }));
+        }
+        let (control, keeper) = (self.control, self.keeper);
+        let building = async move {
+            keeper.touch(&version).await;
+            let built = control.prepare(Source::Packed(packed)).await;
+            (version, built)
+        };
+        talk.preparing = Some(building.boxed());
+        Ok(())
+    }
+
+    fn built(
+        &mut self,
+        version: ConfigRef,
+        built: Result<Prepared, PrepareError>,
+        talk: &mut Talk<'a>,
+    ) -> Result<(), LineError> {
+        match built {
+            Ok(prepared) => {
+                talk.line.prepared(&version);
+                let prepare_ms = u32::try_from(prepared.took.as_millis()).unwrap_or(u32::MAX);
+                talk.prepared = Some(prepared);
+                talk.say(Kind::ConfigStatus(wire::ConfigStatus { prepare_ms, ..status(&version, State::Prepared) }))
+            }
+            Err(error) => {
+                tracing::error!(%version, %error, "a version is refused; what runs stays");
+                talk.line.not_prepared(&version);
+                self.keeper.leave();
+                let errors = error.errors();
+                let told = wire::ConfigStatus { errors, ..status(&version, State::Rejected) };
+                self.memory.reject(version);
+                talk.say(Kind::ConfigStatus(told))
+            }
+        }
+    }
+
+    fn activate(&mut self, version: &ConfigRef, talk: &mut Talk<'a>) -> Result<(), LineError> {
+        let prepared = talk.prepared.take().ok_or(Violation::NotPrepared(version.number))?;
+        let canonical = prepared.runtime.provenance.canonical.clone();
+        let took = self.control.activate(prepared);
+        let apply_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
+        let told = talk.say(Kind::ConfigStatus(wire::ConfigStatus { apply_us, ..status(version, State::Applied) }));
+        self.keeper.runs(version, canonical);
+        tracing::info!(%version, "configuration in use");
+        told
+    }
+
+    /// Takes the new certificate, which the next line will show; returns when to look again.
+    fn renewed(&mut self, renewed: Result<Identity, LineError>) -> Duration {
+        match renewed {
+            Ok(identity) => {
+                tracing::info!(node = identity.node, "certificate renewed");
+                *self.identity = identity;
+                self.identity.renewal_in()
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the certificate is not renewed yet");
+                RENEW_AGAIN
+            }
+        }
+    }
+}
+
+fn too_many(command: &wire::Command) -> wire::CommandReply {
+    let why = format!("{COMMANDS_MAX} commands are under way on this node: try again");
+    wire::CommandReply { id: command.id, kind: Some(wire::command_reply::Kind::Failed(why)) }
+}
+
+/// Trades the certificate that this line was opened with for a newer one with a new key.
+async fn renew(mut client: FleetClient<Channel>, data_dir: &Path) -> Result<Identity, LineError> {
+    let request = Request::new()?;
+    let asked = wire::RenewRequest { signing_request: Bytes::copy_from_slice(&request.der) };
+    let answer = timeout(ISSUE_WAIT, client.renew(asked)).await.map_err(|_| LineError::Silent)??.into_inner();
+    let identity = request.issued(answer.chain.into_iter().map(Vec::from).collect())?;
+    identity.store(data_dir)?;
+    Ok(identity)
+}
