@@ -1,0 +1,95 @@
+//! Standard output of the program.
+
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use super::{Format, Now, Page, Paint, View, render};
+use crate::Failure;
+
+/// Clears the screen and goes to its first line: a table is drawn anew where the last one was.
+const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
+
+/// Prints answers to standard output.
+#[derive(Debug, Clone)]
+pub struct Printer {
+    format: Format,
+    paint: Paint,
+}
+
+impl Printer {
+    /// A printer for this process's standard output.
+    #[must_use]
+    pub fn new(format: Format) -> Self {
+        Self { format, paint: Paint::suited_to(&std::io::stdout()) }
+    }
+
+    /// The format that was asked for.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// What a page about `fleet` at `server` depends on, now.
+    #[must_use]
+    pub fn page(&self, fleet: &str, server: &str) -> Page {
+        Page { paint: self.paint, now: Now::read(), fleet: fleet.to_owned(), server: server.to_owned() }
+    }
+
+    /// Prints an answer.
+    ///
+    /// # Errors
+    /// The answer cannot be said in this format, or standard output cannot be written.
+    pub fn show<V: View>(&self, view: &V, page: &Page) -> Result<(), Failure> {
+        self.write(&render(view, self.format, page)?)
+    }
+
+    /// Prints an answer in place of the one before: tables on a terminal replace each other, YAML documents are kept apart.
+    ///
+    /// # Errors
+    /// As [`Printer::show`].
+    pub fn redraw<V: View>(&self, view: &V, page: &Page) -> Result<(), Failure> {
+        let text = render(view, self.format, page)?;
+        self.write(&self.in_place(&text))
+    }
+
+    /// Prints a sentence in place of an answer that did not come.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn redraw_notice(&self, notice: &str) -> Result<(), Failure> {
+        if self.format == Format::Table {
+            return self.write(&self.in_place(notice));
+        }
+        // Programs read only answers; people who watch them see standard error.
+        let _ = std::io::stderr().lock().write_all(notice.as_bytes());
+        Ok(())
+    }
+
+    fn in_place(&self, text: &str) -> String {
+        match self.format {
+            Format::Table if std::io::stdout().is_terminal() => format!("{CLEAR_SCREEN}{text}"),
+            Format::Table => format!("{text}\n"),
+            Format::Yaml => format!("---\n{text}"),
+            Format::Json | Format::Jsonl => text.to_owned(),
+        }
+    }
+
+    /// Prints a sentence for people; programs that asked for another format do not want it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
+    pub fn say(&self, sentence: &str) -> Result<(), Failure> {
+        if self.format == Format::Table { self.write(&format!("{sentence}\n")) } else { Ok(()) }
+    }
+
+    /// Prints `text` as it is.
+    ///
+    /// # Errors
+    /// Standard output cannot be written; [`Failure::nobody_reads`] if its reader has gone.
+    pub fn write(&self, text: &str) -> Result<(), Failure> {
+        let mut stdout = std::io::stdout().lock();
+        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
+            ErrorKind::BrokenPipe => Failure::nobody_reads(),
+            _ => Failure::failed(format!("cannot write to standard output: {why}")),
+        })
+    }
+}

@@ -1,0 +1,12 @@
+//! The program at the shell, against a control plane that a test plays.
+
+mod answers;
+mod apply;
+mod asking;
+mod contexts;
+mod fake;
+mod golden;
+mod help;
+mod support;
+mod transport;
+mod views;
