@@ -16,7 +16,7 @@ macro_rules! generated {
 /// The configuration.
 pub mod config {
     /// Version 1 of the configuration.
-    #[allow(clippy::all, clippy::too_many_lines, reason = "generated: the lints are about code that people read")]
+    #[allow(clippy::all, clippy::pedantic, reason = "generated: the lints are about code that people read")]
     pub mod v1 {
         generated!("shadowcat.config.v1");
     }
@@ -25,7 +25,7 @@ pub mod config {
 /// How a data plane and its control plane talk.
 pub mod fleet {
     /// Version 1 of the protocol.
-    #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated: the lints are about code that people read")]
+    #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated: the lints are about code that people read")]
     pub mod v1 {
         generated!("shadowcat.fleet.v1");
     }
@@ -34,7 +34,7 @@ pub mod fleet {
 /// What operators ask of a control plane.
 pub mod admin {
     /// Version 1 of the API.
-    #[allow(missing_docs, clippy::all, clippy::too_many_lines, reason = "generated: the lints are about code that people read")]
+    #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated: the lints are about code that people read")]
     pub mod v1 {
         generated!("shadowcat.admin.v1");
     }

@@ -5,6 +5,9 @@
 //! of the whole not judged, since half of it would be missing. Paths are those of the whole, and [`FleetSource`]
 //! knows the file, line and column of each.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@
 //! one way; and a variable replaces text inside one value and so can never change the structure around it.
 
 mod deserialize;
-mod document;
+pub(crate) mod document;
 pub(crate) mod fleet;
 pub(crate) mod substitute;
 
