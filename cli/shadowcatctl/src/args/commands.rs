@@ -130,7 +130,7 @@ pub struct RollbackArgs {
 #[derive(Debug, Clone, Copy, Args)]
 pub struct Watch {
     /// Ask and show again every 2 s, until interrupted
-    #[arg(short, long = "watch")]
+    #[arg(short = 'w', long = "watch")]
     pub enabled: bool,
 }
 

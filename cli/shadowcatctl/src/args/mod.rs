@@ -27,14 +27,12 @@ use crate::output::Format;
     after_help = EXIT_CODES
 )]
 pub struct Args {
-    /// Which control plane, and who asks.
-    #[command(flatten)]
-    pub connection: ConnectionArgs,
     /// How answers are printed
     #[arg(
         short,
         long,
         env = "SHADOWCAT_OUTPUT",
+        hide_env_values = true,
         value_name = "FORMAT",
         value_enum,
         default_value_t = Format::Table,
@@ -43,6 +41,9 @@ pub struct Args {
         help = "How answers are printed: table, json, jsonl or yaml"
     )]
     pub output: Format,
+    /// Which control plane, and who asks.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

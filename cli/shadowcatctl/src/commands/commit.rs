@@ -43,7 +43,7 @@ pub(super) async fn refused(client: &Client, origin: &Origin<'_>, status: &Statu
     if let Some(found) = mistakes(status) {
         return files::invalid_by_server(&found.errors, origin.source);
     }
-    let conflict = matches!(status.code(), Code::Aborted | Code::FailedPrecondition);
+    let conflict = status.code() == Code::Aborted;
     let Some(expected) = origin.if_version.filter(|_| conflict) else {
         return client.failure(origin.what, status);
     };

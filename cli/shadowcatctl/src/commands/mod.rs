@@ -60,11 +60,12 @@ struct Desk {
 impl Desk {
     /// Connects to the control plane that is meant.
     async fn client(&self) -> Result<Client, Failure> {
-        // Whoever says everything needs no contexts, and so no file and no home.
         let said = &self.said;
-        let contexts = match (&said.server, &said.token) {
-            (Some(_), Some(_)) => path().and_then(|path| Contexts::load(&path)).unwrap_or_default(),
-            _ => Contexts::load(&path()?)?,
+        let contexts = match path() {
+            Ok(path) => Contexts::load(&path)?,
+            // Whoever says it all needs no contexts, and so no home to keep them in.
+            Err(_) if said.server.is_some() && said.token.is_some() => Contexts::default(),
+            Err(homeless) => return Err(homeless),
         };
         Client::connect(choose(said.clone(), &contexts)?).await
     }

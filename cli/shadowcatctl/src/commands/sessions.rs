@@ -1,6 +1,10 @@
 //! `sessions`: what MCP clients have open.
 
-use shadowcat_proto::admin::v1::{EndSessionsRequest, GetSessionRequest, ListSessionsRequest, ListSessionsResponse};
+use std::collections::HashSet;
+
+use shadowcat_proto::admin::v1::{
+    EndSessionsRequest, GetSessionRequest, ListSessionsRequest, ListSessionsResponse, Session,
+};
 
 use super::Desk;
 use super::present::present;
@@ -10,6 +14,9 @@ use crate::connect::Client;
 
 /// Sessions that one call may bring.
 const MAX_PAGE: u32 = 1000;
+
+/// Pages that are asked for: ten times what the highest limit takes, and an end for a list that would have none.
+const MAX_PAGES: usize = 1000;
 
 pub(super) async fn run(desk: &Desk, command: SessionsCommand) -> Result<(), Failure> {
     match command {
@@ -33,7 +40,8 @@ async fn list(desk: &Desk, wanted: Wanted, watch: Watch) -> Result<(), Failure> 
 /// As many pages as the limit asks for, as one answer.
 async fn pages(client: &Client, wanted: &Wanted) -> Result<ListSessionsResponse, Failure> {
     let mut all = ListSessionsResponse::default();
-    loop {
+    let mut known = HashSet::new();
+    for _ in 0..MAX_PAGES {
         let got = u32::try_from(all.sessions.len()).unwrap_or(u32::MAX);
         let request = ListSessionsRequest {
             fleet: client.fleet(),
@@ -42,16 +50,21 @@ async fn pages(client: &Client, wanted: &Wanted) -> Result<ListSessionsResponse,
             cursor: all.next,
         };
         let page = client.call("list the sessions", client.sessions().list(request)).await?;
-        let nothing_new = page.sessions.is_empty();
-        all.sessions.extend(page.sessions);
+        // Nodes that share a store name the same sessions, each on a page of its own.
+        all.sessions.extend(page.sessions.into_iter().filter(|one| known.insert(id(one))));
         all.silent.extend(page.silent);
         all.next = page.next;
-        if all.next.is_empty() || nothing_new || all.sessions.len() as u64 >= u64::from(wanted.limit) {
-            all.silent.sort();
-            all.silent.dedup();
-            return Ok(all);
+        if all.next.is_empty() || all.sessions.len() as u64 >= u64::from(wanted.limit) {
+            break;
         }
     }
+    all.silent.sort();
+    all.silent.dedup();
+    Ok(all)
+}
+
+fn id(session: &Session) -> String {
+    session.session.as_ref().map_or_else(String::new, |session| session.id.clone())
 }
 
 async fn show(desk: &Desk, id: String) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Contexts;
 use crate::Failure;
+use crate::output::yaml;
 
 /// Names another file than the usual one.
 const FILE_VARIABLE: &str = "SHADOWCAT_CONFIG";
@@ -72,8 +73,7 @@ impl Contexts {
     /// # Errors
     /// It cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), Failure> {
-        let text =
-            serde_saphyr::to_string(self).map_err(|why| Failure::failed(format!("cannot write contexts: {why}")))?;
+        let text = yaml(self).map_err(|why| Failure::failed(format!("cannot write contexts: {why}")))?;
         write_private(path, text.as_bytes())
             .map_err(|why| Failure::failed(format!("cannot write the contexts to {}: {why}", path.display())))
     }

@@ -50,6 +50,13 @@ pub fn duration(seconds: u64) -> String {
     format!("{seconds}s")
 }
 
+/// A time in full, as in `2027-01-15T08:00:00Z`.
+#[must_use]
+pub fn moment(time: Option<&Timestamp>) -> String {
+    let time = time.and_then(|time| chrono::DateTime::from_timestamp(time.seconds, 0));
+    time.map_or_else(absent, |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
 fn absent() -> String {
     "-".to_owned()
 }
@@ -76,6 +83,12 @@ mod tests {
     fn a_server_whose_clock_is_ahead_is_told_as_now() {
         assert_eq!(age(Some(&at(NOW.0 + 30)), NOW), "0s");
         assert_eq!(age(Some(&at(i64::MIN)), NOW).as_bytes().last(), Some(&b'd'));
+    }
+
+    #[test]
+    fn a_moment_is_told_to_the_second_and_in_universal_time() {
+        assert_eq!(moment(Some(&at(1_800_000_000))), "2027-01-15T08:00:00Z");
+        assert_eq!(moment(Some(&at(i64::MAX))), "-");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-pub use age::{Now, age, duration, in_future};
+pub use age::{Now, age, duration, in_future, moment};
 pub use paint::{Paint, Tone};
 pub use printer::Printer;
 pub use table::{Cell, Facts, Table};
@@ -78,8 +78,16 @@ pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, 
             let lines = view.lines().map_err(|why| unsayable(&why))?;
             Ok(lines.into_iter().map(|line| line + "\n").collect())
         }
-        Format::Yaml => serde_saphyr::to_string(view).map_err(|why| unsayable(&why)),
+        Format::Yaml => yaml(view).map_err(|why| unsayable(&why)),
     }
+}
+
+/// YAML in which a long text is one line, as it is everywhere else.
+///
+/// # Errors
+/// A value that YAML cannot say.
+pub(crate) fn yaml<T: Serialize>(value: &T) -> Result<String, serde_saphyr::ser::Error> {
+    serde_saphyr::to_string_with_options(value, serde_saphyr::ser_options! { prefer_block_scalars: false })
 }
 
 /// `text` without control characters: what others wrote must not drive the reader's terminal, nor break a table's lines.

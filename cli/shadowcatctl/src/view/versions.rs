@@ -2,7 +2,7 @@
 
 use shadowcat_proto::admin::v1::{GetVersionResponse, HistoryResponse, Version};
 
-use crate::output::{Cell, Page, Table, View, age, clean, count, each};
+use crate::output::{Cell, Page, Table, View, age, clean, each, moment};
 
 /// Bytes of a digest that are shown: enough to tell versions apart by eye.
 const SHOWN_DIGEST_BYTES: usize = 4;
@@ -52,13 +52,14 @@ impl View for HistoryResponse {
 }
 
 impl View for GetVersionResponse {
-    /// A file that `apply` takes as it is.
+    /// A file that `apply` takes as it is. It may be kept, so its time is told in full.
     fn text(&self, page: &Page) -> String {
         let config = self.config.clone().unwrap_or_default();
         let head = self.version.as_ref().map_or_else(String::new, |version| {
-            let size =
-                format!("{}, {}", count(version.routes.into(), "route"), count(version.upstreams.into(), "upstream"));
-            format!("# {} of {}\n# {size}\n", sentence(version, page), clean(&page.fleet))
+            let (fleet, author, message) = (clean(&page.fleet), clean(&version.author), clean(&version.message));
+            let why = if message.is_empty() { String::new() } else { format!("# {message}\n") };
+            let at = moment(version.created_at.as_ref());
+            format!("# version {} of {fleet}, by {author} at {at}\n{why}", number(Some(version)))
         });
         head + &shadowcat_config::print_yaml(&config)
     }

@@ -37,7 +37,7 @@ async fn everything_that_looks_answers_in_every_format() {
 }
 
 #[tokio::test]
-async fn sessions_are_listed_over_all_pages_up_to_the_limit() {
+async fn sessions_are_listed_once_each_over_all_pages_up_to_the_limit() {
     let url = Fake::new().serve().await;
     let all = ctl(&["sessions", "list", "-o", "jsonl"]).at(&url, EDITOR).run().await;
     assert_eq!(all.stdout.lines().count(), 5, "{all:?}");

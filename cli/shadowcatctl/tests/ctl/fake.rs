@@ -216,14 +216,15 @@ impl Nodes for Fake {
 
 #[tonic::async_trait]
 impl Sessions for Fake {
-    /// Pages of at most two out of five.
+    /// Pages of at most two new ones out of five, and the last of the page before once more.
     async fn list(&self, request: Request<admin::ListSessionsRequest>) -> Answer<admin::ListSessionsResponse> {
         const ALL_SESSIONS: usize = 5;
         const PAGE: usize = 2;
         let asked = self.admit(request, &ALL)?;
         let from: usize = asked.cursor.parse().unwrap_or(0);
         let end = (from + PAGE.min(asked.limit as usize)).min(ALL_SESSIONS);
-        let sessions = (from..end).map(|index| answers::session(&format!("session-{index}"))).collect();
+        let sessions =
+            (from.saturating_sub(1)..end).map(|index| answers::session(&format!("session-{index}"))).collect();
         let next = if end < ALL_SESSIONS { end.to_string() } else { String::new() };
         Ok(Response::new(admin::ListSessionsResponse { sessions, next, silent: vec!["edge-2".to_owned()] }))
     }
