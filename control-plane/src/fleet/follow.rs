@@ -29,7 +29,7 @@ pub(crate) async fn run(hub: Arc<Hub>, store: Arc<dyn Store>, stop: Cancellation
             tokio::time::sleep(BREATH).await;
             if changes.changed().await.is_err() {
                 // The store is closed; so is this control plane, soon.
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {

@@ -22,7 +22,7 @@ use crate::admin::Denials;
 use crate::authority::{Authority, NodeIdentity};
 use crate::listen::Connection;
 use crate::store::{Actor, NewNode, Outcome, Store, StoreError};
-use crate::token::{InvalidToken, JoinToken};
+use crate::token::JoinToken;
 
 /// The store is asked about a node that comes for this long; then the node is served from memory, as when the store is known
 /// to be gone.
@@ -62,8 +62,6 @@ impl Fleet for FleetService {
                 ));
             }
         };
-        let token: JoinToken =
-            token.parse().map_err(|error: InvalidToken| Status::unauthenticated(error.to_string()))?;
         // Before a use of the token is taken: a request that cannot be signed costs none.
         self.authority.check(&signing_request).map_err(|error| Status::invalid_argument(error.to_string()))?;
         let mut by = Actor {
@@ -73,12 +71,13 @@ impl Fleet for FleetService {
             verb: "nodes.join".to_owned(),
             resource: format!("node {name}"),
         };
+        let token = match token.parse::<JoinToken>() {
+            Ok(token) => token,
+            Err(error) => return Err(self.denied(by, &error.to_string()).await),
+        };
         let fleet = match self.store.use_join_token(&token.hash()).await {
             Ok(fleet) => fleet,
-            Err(StoreError::Token(reason)) => {
-                self.denials.record(by, reason).await;
-                return Err(Status::unauthenticated(reason));
-            }
+            Err(StoreError::Token(reason)) => return Err(self.denied(by, reason).await),
             Err(error) => return Err(unavailable(&error)),
         };
         let signed = self
@@ -134,6 +133,11 @@ impl Fleet for FleetService {
 }
 
 impl FleetService {
+    async fn denied(&self, by: Actor, reason: &str) -> Status {
+        self.denials.record(by, reason).await;
+        Status::unauthenticated(reason)
+    }
+
     /// What the store remembers as refused by a node; an error if the node was removed. A store that is gone keeps no node out.
     async fn look_up(&self, identity: &NodeIdentity) -> Result<Option<u64>, Status> {
         let hub = &self.streams.hub;

@@ -1,0 +1,228 @@
+//! A control plane that runs in the test's process, and the way to it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use shadowcat_control_plane::authority::SERVER_NAME;
+use shadowcat_control_plane::store::{self, Role, Store};
+use shadowcat_control_plane::token::{self, AdminToken};
+use shadowcat_control_plane::{ControlPlane, Settings};
+use shadowcat_proto::admin::v1::configurations_client::ConfigurationsClient;
+use shadowcat_proto::admin::v1::fleets_client::FleetsClient;
+use shadowcat_proto::admin::v1::nodes_client::NodesClient;
+use shadowcat_proto::admin::v1::sessions_client::SessionsClient;
+use shadowcat_proto::admin::v1::upstreams_client::UpstreamsClient;
+use shadowcat_proto::admin::v1::{ApplyRequest, ApplyResponse, CreateJoinTokenRequest};
+use shadowcat_proto::config::v1 as raw;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// What everything that should happen soon happens within, on a busy machine.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// A control plane that serves, and its admin's token.
+pub(crate) struct Plane {
+    pub(crate) grpc: SocketAddr,
+    pub(crate) console: SocketAddr,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) authority: CertificateDer<'static>,
+    pub(crate) token: String,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<()>,
+    _dir: Arc<TempDir>,
+}
+
+/// A directory of its own.
+pub(crate) fn directory() -> Arc<TempDir> {
+    Arc::new(tempfile::tempdir().unwrap())
+}
+
+/// A database of its own.
+pub(crate) async fn database(dir: &TempDir) -> Arc<dyn Store> {
+    store::open(&format!("sqlite:{}", dir.path().join("test.db").display())).await.unwrap()
+}
+
+impl Plane {
+    pub(crate) async fn start() -> Self {
+        let dir = directory();
+        let store = database(&dir).await;
+        Self::on(store, dir).await
+    }
+
+    /// One that is reached at another address than loopback.
+    pub(crate) async fn start_at(bind: SocketAddr) -> Self {
+        let dir = directory();
+        let store = database(&dir).await;
+        Self::bound(store, dir, bind).await
+    }
+
+    /// One more replica, or the first, on a store.
+    pub(crate) async fn on(store: Arc<dyn Store>, dir: Arc<TempDir>) -> Self {
+        Self::bound(store, dir, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    async fn bound(store: Arc<dyn Store>, dir: Arc<TempDir>, bind: SocketAddr) -> Self {
+        let console_bind = "127.0.0.1:0".parse().unwrap();
+        let settings = Settings { bind, console_bind, ..Settings::new(dir.path()) };
+        let plane = ControlPlane::with_store(store, settings).await.unwrap();
+        let token = std::fs::read_to_string(dir.path().join(token::ADMIN_TOKEN_FILE)).unwrap().trim().to_owned();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (grpc, console) = (plane.grpc_addr(), plane.console_addr());
+        let (store, authority) = (Arc::clone(plane.store()), plane.authority().certificate().clone());
+        let serving = tokio::spawn(async move { plane.serve(async { drop(stopped.await) }).await.unwrap() });
+        Self { grpc, console, store, authority, token, stop: Some(stop), serving, _dir: dir }
+    }
+
+    /// Stops it, and waits until it has.
+    pub(crate) async fn stop(mut self) {
+        drop(self.stop.take());
+        tokio::time::timeout(SOON, self.serving).await.expect("it stops within its grace period").unwrap();
+    }
+
+    /// A channel without TLS.
+    pub(crate) fn plain(&self) -> Channel {
+        Dialer { address: self.grpc, tls: None }.channel()
+    }
+
+    /// A channel with TLS, and the certificate of a node if there is one.
+    pub(crate) fn secured(&self, identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Channel {
+        Dialer { address: self.grpc, tls: Some(self.tls(identity)) }.channel()
+    }
+
+    fn tls(&self, identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let mut config = match identity {
+            Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        Arc::new(config)
+    }
+
+    /// A message with the admin's token.
+    pub(crate) fn ask<T>(&self, message: T) -> Request<T> {
+        with_token(message, &self.token)
+    }
+
+    /// A token of another role.
+    pub(crate) async fn token_of(&self, role: Role) -> String {
+        let token = AdminToken::generate().unwrap();
+        token::keep(self.store.as_ref(), &token, role.as_str(), role).await.unwrap();
+        token.reveal()
+    }
+
+    pub(crate) async fn join_token(&self, uses: u32) -> String {
+        let request = CreateJoinTokenRequest { uses, ..CreateJoinTokenRequest::default() };
+        self.nodes().create_join_token(self.ask(request)).await.unwrap().into_inner().token
+    }
+
+    pub(crate) async fn apply(&self, config: raw::Config) -> Result<ApplyResponse, Status> {
+        let request = ApplyRequest { config: Some(config), ..ApplyRequest::default() };
+        self.configurations().apply(self.ask(request)).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) fn configurations(&self) -> ConfigurationsClient<Channel> {
+        ConfigurationsClient::new(self.plain())
+    }
+
+    pub(crate) fn nodes(&self) -> NodesClient<Channel> {
+        NodesClient::new(self.plain())
+    }
+
+    pub(crate) fn sessions(&self) -> SessionsClient<Channel> {
+        SessionsClient::new(self.plain())
+    }
+
+    pub(crate) fn upstreams(&self) -> UpstreamsClient<Channel> {
+        UpstreamsClient::new(self.plain())
+    }
+
+    pub(crate) fn fleets(&self) -> FleetsClient<Channel> {
+        FleetsClient::new(self.plain())
+    }
+}
+
+pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+/// A configuration with one route to one upstream, which tells it from others.
+pub(crate) fn config(name: &str) -> raw::Config {
+    let text = format!(
+        "routes: [{{ name: {name}, match: {{ path: /{name} }}, targets: [{{ upstream: {name} }}] }}]\n\
+         upstreams: [{{ name: {name}, http: {{ endpoints: [{{ url: 'http://127.0.0.1:3001/mcp' }}] }} }}]\n"
+    );
+    shadowcat_config::parse_fleet(&[("test.yaml".to_owned(), text)]).unwrap().config().clone()
+}
+
+/// Waits until something is so.
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut so: impl FnMut() -> F) {
+    let waited = tokio::time::timeout(SOON, async {
+        while !so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "never: {what}");
+}
+
+#[derive(Clone)]
+struct Dialer {
+    address: SocketAddr,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+impl Dialer {
+    fn channel(self) -> Channel {
+        Endpoint::from_static("http://shadowcat-control-plane").connect_with_connector_lazy(self)
+    }
+}
+
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+type Dialed = TokioIo<Box<dyn Io>>;
+
+impl tower_service::Service<http::Uri> for Dialer {
+    type Response = Dialed;
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Dialed, std::io::Error>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: http::Uri) -> Self::Future {
+        let Self { address, tls } = self.clone();
+        Box::pin(async move {
+            let socket = TcpStream::connect(address).await?;
+            let io: Box<dyn Io> = match tls {
+                Some(tls) => {
+                    let name = SERVER_NAME.try_into().unwrap();
+                    Box::new(tokio_rustls::TlsConnector::from(tls).connect(name, socket).await?)
+                }
+                None => Box::new(socket),
+            };
+            Ok(TokioIo::new(io))
+        })
+    }
+}

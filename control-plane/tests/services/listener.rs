@@ -1,0 +1,98 @@
+//! What the ports do with peers that mean no good, or are slow.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use shadowcat_proto::admin::v1::StatusRequest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::harness::Plane;
+
+/// Each step of a connection has five seconds; the rest is a busy machine's.
+const CLOSED_WITHIN: Duration = Duration::from_secs(8);
+
+/// How long a peer that says `begin` and no more is listened to.
+async fn closed_after(address: SocketAddr, begin: &[u8]) -> Duration {
+    let began = Instant::now();
+    let mut socket = TcpStream::connect(address).await.unwrap();
+    socket.write_all(begin).await.unwrap();
+    let mut taken = Vec::new();
+    // An end and a reset are both one.
+    let _ = timeout(CLOSED_WITHIN, socket.read_to_end(&mut taken)).await.expect("it is closed");
+    began.elapsed()
+}
+
+#[tokio::test]
+async fn slow_peers_are_closed_in_time_and_honest_ones_notice_nothing() {
+    let plane = Plane::start().await;
+    let slow = [
+        (plane.grpc, &b""[..]),
+        (plane.grpc, b"PRI * HTTP/2.0\r\n"),
+        (plane.grpc, &[0x16]),
+        (plane.grpc, &[0x16, 3, 1, 1, 0, 1, 0, 0, 0xfc]),
+        (plane.console, b""),
+        (plane.console, b"GET /health HTTP/1.1\r\n"),
+    ];
+    let crowd = (0..20).flat_map(|_| slow).map(|(address, begin)| closed_after(address, begin));
+    let honest = async {
+        for _ in 0..20 {
+            plane.fleets().status(plane.ask(StatusRequest::default())).await.unwrap();
+        }
+    };
+    let (closed, ()) = tokio::join!(futures_util::future::join_all(crowd), honest);
+    assert!(closed.iter().all(|after| *after >= Duration::from_secs(4)), "they had their time: {closed:?}");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_neither_tls_nor_http2_is_closed_at_once() {
+    let plane = Plane::start().await;
+    let after = closed_after(plane.grpc, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    assert!(after < Duration::from_secs(2), "{after:?}");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_console_tells_health_and_metrics() {
+    let plane = Plane::start().await;
+    let ask = async |path: &str| {
+        let mut socket = TcpStream::connect(plane.console).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        text
+    };
+    let health = ask("/health").await;
+    assert!(health.starts_with("HTTP/1.1 200") && health.contains(r#""status":"ok""#), "{health}");
+    let metrics = ask("/metrics").await;
+    assert!(metrics.contains("shadowcat_control_plane_connections "), "{metrics}");
+    assert!(ask("/").await.starts_with("HTTP/1.1 404"));
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn plain_text_is_served_to_this_machine_alone() {
+    let Some(elsewhere) = own_address() else {
+        // Without a network there is no address that is not loopback, and nothing to ask.
+        return;
+    };
+    let plane = Plane::start_at(SocketAddr::new(elsewhere, 0)).await;
+    let after = closed_after(plane.grpc, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(after < Duration::from_secs(2), "{after:?}");
+    let request = plane.ask(StatusRequest::default());
+    let mut secured = shadowcat_proto::admin::v1::fleets_client::FleetsClient::new(plane.secured(None));
+    secured.status(request).await.unwrap();
+    plane.stop().await;
+}
+
+/// An address of this machine that is not loopback: the one from which it would reach another.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    // Nothing is sent: the kernel only looks for a route.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_loopback()).then_some(address)
+}

@@ -1,0 +1,219 @@
+//! Versions on their way from an operator to the nodes.
+
+use prost::Message as _;
+use shadowcat_proto::admin::v1::{
+    ApplyRequest, DiffRequest, GetVersionRequest, HistoryRequest, PlanRequest, RollbackRequest, WatchRequest, change,
+    node,
+};
+use shadowcat_proto::config::v1 as raw;
+use shadowcat_proto::fleet::v1::config_status::State;
+use shadowcat_proto::fleet::v1::control_message::Kind;
+use shadowcat_proto::fleet::v1::{ConfigStatus, Hello};
+use tonic::Code;
+
+use crate::harness::{Plane, config, eventually};
+use crate::node::Node;
+use crate::nodes::shown;
+
+#[tokio::test]
+async fn a_version_is_sent_prepared_activated_and_seen_to_run() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    let applied = plane.apply(config("a")).await.unwrap();
+    assert!(applied.changed);
+    assert_eq!(applied.nodes, 1);
+    assert_eq!(applied.changes.len(), 2, "a route and an upstream: {:?}", applied.changes);
+
+    let reference = stream.takes().await;
+    assert_eq!(Some(&reference), applied.version.unwrap().r#ref.as_ref());
+    eventually("the node is shown with it", || async {
+        shown(&plane, "edge-1").await.version.as_ref() == Some(&reference)
+    })
+    .await;
+    stream.is_silent().await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_with_the_current_version_is_sent_nothing() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    plane.apply(config("a")).await.unwrap();
+    let reference = node.connected(&plane).await.takes().await;
+    node.connected_with(&plane, Some(reference)).await.is_silent().await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_rejected_version_is_not_sent_again_and_another_is() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    plane.apply(config("a")).await.unwrap();
+    let rejected = stream.snapshot().await;
+    stream.status(&rejected, State::Rejected).await;
+    stream.is_silent().await;
+    let told = shown(&plane, "edge-1").await.refusal.unwrap();
+    assert_eq!(told.errors[0].message, "not here");
+    eventually("the store keeps it", || async {
+        let kept = plane.store.node("default", "edge-1").await.unwrap().unwrap();
+        kept.seen.refusal.is_some_and(|(number, _)| number == 1)
+    })
+    .await;
+
+    // The node forgot; the control plane did not. Then the other way round.
+    node.connected(&plane).await.is_silent().await;
+    let hello = Hello { instance: "again".to_owned(), rejected: vec![rejected], ..Hello::default() };
+    let mut stream = node.connect(&plane, hello).await.unwrap();
+    stream.welcomed().await;
+    stream.is_silent().await;
+
+    plane.apply(config("b")).await.unwrap();
+    assert_eq!(stream.takes().await.number, 2);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn one_version_is_outstanding_and_the_newest_follows() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    plane.apply(config("v0")).await.unwrap();
+    let first = stream.snapshot().await;
+    for number in 1..=20 {
+        plane.apply(config(&format!("v{number}"))).await.unwrap();
+    }
+    stream.is_silent().await;
+    stream.status(&first, State::Prepared).await;
+    assert!(
+        matches!(stream.next().await.unwrap(), Kind::Activate(activate) if activate.r#ref.as_ref() == Some(&first))
+    );
+    stream.status(&first, State::Applied).await;
+    assert_eq!(stream.takes().await.number, 21, "those between are skipped");
+    stream.is_silent().await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_ahead_of_the_database_is_shown_and_left_alone() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let applied = plane.apply(config("a")).await.unwrap();
+    let mut have = applied.version.unwrap().r#ref.unwrap();
+    have.number = 7;
+    let mut stream = node.connected_with(&plane, Some(have)).await;
+    stream.is_silent().await;
+    assert_eq!(shown(&plane, "edge-1").await.state(), node::State::Ahead);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn an_invalid_configuration_changes_nothing_and_every_error_is_told() {
+    let plane = Plane::start().await;
+    let mut wrong: raw::Config = config("a");
+    wrong.routes[0].targets[0].upstream = "b".to_owned();
+    wrong.routes[0].r#match.as_mut().unwrap().path = "no-slash".to_owned();
+    let refused = plane.apply(wrong).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let told = ConfigStatus::decode(refused.details()).unwrap();
+    assert_eq!(told.state(), State::Rejected);
+    let paths: Vec<_> = told.errors.iter().map(|error| error.path.as_str()).collect();
+    assert!(paths.contains(&"routes[0].match.path"), "{paths:?}");
+    assert!(paths.contains(&"routes[0].targets[0].upstream"), "{paths:?}");
+    assert!(refused.message().contains("routes[0].match.path"), "{}", refused.message());
+    let history = plane.configurations().history(plane.ask(HistoryRequest::default())).await.unwrap().into_inner();
+    assert!(history.versions.is_empty());
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn more_mistakes_than_a_header_holds_are_told_as_far_as_they_fit() {
+    let plane = Plane::start().await;
+    let mut wrong = config("a");
+    let route = wrong.routes[0].clone();
+    wrong.routes = (0..500)
+        .map(|number| {
+            let mut route = route.clone();
+            route.name = format!("Wrong Name {number}");
+            route
+        })
+        .collect();
+    let refused = plane.apply(wrong).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument, "{refused}");
+    let told = ConfigStatus::decode(refused.details()).unwrap();
+    assert!(told.errors.last().unwrap().message.contains("more mistakes"), "{:?}", told.errors.last());
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_same_configuration_commits_nothing_and_a_conflict_names_the_current_version() {
+    let plane = Plane::start().await;
+    plane.apply(config("a")).await.unwrap();
+    let again = plane.apply(config("a")).await.unwrap();
+    assert!(!again.changed);
+    assert_eq!(again.version.unwrap().r#ref.unwrap().number, 1);
+
+    let request = |if_version| ApplyRequest { config: Some(config("b")), if_version, ..ApplyRequest::default() };
+    let refused = plane.configurations().apply(plane.ask(request(Some(0)))).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Aborted);
+    assert!(refused.message().contains("the current version is 1"), "{}", refused.message());
+    plane.configurations().apply(plane.ask(request(Some(1)))).await.unwrap();
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn history_diff_plan_and_rollback_agree() {
+    let plane = Plane::start().await;
+    let mut configurations = plane.configurations();
+    for name in ["a", "b"] {
+        plane.apply(config(name)).await.unwrap();
+    }
+    let plan = PlanRequest { config: Some(config("c")), ..PlanRequest::default() };
+    let plan = configurations.plan(plane.ask(plan)).await.unwrap().into_inner();
+    assert_eq!(plan.current.unwrap().r#ref.unwrap().number, 2);
+    assert_eq!(plan.changes.len(), 4);
+
+    let diff = configurations.diff(plane.ask(DiffRequest { from: 1, to: 2, ..DiffRequest::default() })).await.unwrap();
+    let verbs: Vec<_> = diff.into_inner().changes.iter().map(|change| (change.verb(), change.name.clone())).collect();
+    assert!(verbs.contains(&(change::Verb::Added, "b".to_owned())), "{verbs:?}");
+    assert!(verbs.contains(&(change::Verb::Removed, "a".to_owned())), "{verbs:?}");
+
+    let rollback = RollbackRequest { number: 1, ..RollbackRequest::default() };
+    let back = configurations.rollback(plane.ask(rollback)).await.unwrap().into_inner().version.unwrap();
+    assert_eq!((back.r#ref.as_ref().unwrap().number, back.message.as_str()), (3, "rollback to 1"));
+    let page = HistoryRequest { limit: 2, ..HistoryRequest::default() };
+    let page = configurations.history(plane.ask(page)).await.unwrap().into_inner();
+    let numbers: Vec<_> = page.versions.iter().map(|version| version.r#ref.as_ref().unwrap().number).collect();
+    assert_eq!((numbers, page.next_before), (vec![3, 2], 2));
+    assert_eq!(page.versions[0].r#ref.as_ref().unwrap().digest, {
+        let first = GetVersionRequest { number: 1, ..GetVersionRequest::default() };
+        let first = configurations.get(plane.ask(first)).await.unwrap().into_inner();
+        assert_eq!(first.config, Some(config("a")));
+        first.version.unwrap().r#ref.unwrap().digest
+    });
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn progress_is_told_until_every_node_has_answered() {
+    let plane = Plane::start().await;
+    let (good, bad) = (Node::new(&plane, "good").await, Node::new(&plane, "bad").await);
+    let (mut good, mut bad) = (good.connected(&plane).await, bad.connected(&plane).await);
+    plane.apply(config("a")).await.unwrap();
+    let watch = plane.configurations().watch(plane.ask(WatchRequest::default())).await.unwrap();
+    let mut progress = watch.into_inner();
+    let first = progress.message().await.unwrap().unwrap();
+    assert_eq!((first.number, first.nodes, first.applied, first.done), (1, 2, 0, false));
+    good.takes().await;
+    let rejected = bad.snapshot().await;
+    bad.status(&rejected, State::Rejected).await;
+    let mut last = first;
+    while let Some(next) = progress.message().await.unwrap() {
+        last = next;
+    }
+    assert!(last.done);
+    assert_eq!((last.applied, last.rejections.len()), (1, 1));
+    assert_eq!(last.rejections[0].node, "bad");
+    plane.stop().await;
+}
