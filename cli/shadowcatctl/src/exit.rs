@@ -12,7 +12,7 @@ pub enum Exit {
     Usage = 2,
     /// The configuration has mistakes; nothing was changed.
     Invalid = 3,
-    /// The control plane, or what it needs, does not answer.
+    /// The control plane, or what it needs, does not answer; or another one does.
     Unreachable = 4,
     /// The token is not good for this.
     Denied = 5,
@@ -29,7 +29,7 @@ Exit codes:
   1  failed
   2  wrong usage
   3  invalid configuration, nothing was changed
-  4  control plane not reachable
+  4  control plane not reachable, or not the one that was meant
   5  denied: wrong token, or a role that may not do this
   6  conflict: the current version is another one, nothing was changed
   7  committed, but rejected by a node";

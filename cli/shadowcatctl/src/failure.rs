@@ -87,9 +87,7 @@ impl Failure {
             Code::Aborted => Self::new(Exit::Conflict, format!("cannot {what}: {server} refuses: {said}")),
             Code::Unavailable => Self::new(
                 Exit::Unreachable,
-                format!(
-                    "cannot {what}: {server}: {said}; look whether the control plane runs and is well, then try again"
-                ),
+                format!("cannot {what}: {server}: {said}; try again, and see `shadowcatctl status`"),
             ),
             Code::DeadlineExceeded | Code::Cancelled => Self::new(
                 Exit::Unreachable,

@@ -65,8 +65,11 @@ impl Dialer {
         let Some(tls) = self.tls else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from(SERVER_NAME).expect("a constant that is a DNS name");
         let stream = TlsConnector::from(tls).connect(name, stream).await;
-        let untrusted =
-            |why: std::io::Error| DialError::Untrusted { server: self.server.to_string(), why: why.to_string() };
+        let untrusted = |why: std::io::Error| DialError::Untrusted {
+            server: self.server.to_string(),
+            // What rustls says before words that are ours.
+            why: why.to_string().trim_start_matches("unexpected error: ").to_owned(),
+        };
         Ok(Box::new(stream.map_err(untrusted)?))
     }
 
