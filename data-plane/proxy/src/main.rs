@@ -44,7 +44,7 @@ async fn run(flags: &Flags) -> anyhow::Result<bool> {
     init_logging(&flags.log, flags.log_format).context("--log")?;
     raise_file_limit();
     match (flags.membership(), flags.config.clone()) {
-        (Some(settings), _) => serve_fleet(flags, settings).await,
+        (Some(settings), _) => Box::pin(serve_fleet(flags, settings)).await,
         (None, Some(path)) => serve_file(flags, path).await,
         (None, None) => bail!("nothing to serve: give --control-plane or --config"),
     }

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use shadowcat_config::ConfigRef;
 
-/// Versions refused that are remembered; the oldest is forgotten, and would be refused again after it has done harm again.
+/// Versions that did harm that are remembered; the oldest is forgotten, and would be refused again after it has done harm again.
 const REFUSED_MAX: usize = 16;
 
 /// Versions remembered in any other list: those of which a snapshot is kept, and the next.
@@ -25,16 +25,11 @@ pub(super) struct Boots {
     ran: Vec<String>,
     /// Snapshots to go back to, the last first.
     pub(super) proven: Vec<String>,
-    pub(super) trial: Option<Trial>,
+    /// What was touched last and has not yet shown that it does no harm.
+    pub(super) trial: Option<ConfigRef>,
+    /// How often the process died under a version that was on trial, until it shows that it does no harm.
+    crashes: Vec<(ConfigRef, u32)>,
     pub(super) refused: Vec<ConfigRef>,
-}
-
-/// A version that was touched and has not yet shown that it does no harm.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trial {
-    pub(super) version: ConfigRef,
-    /// How often the process died under it.
-    pub(super) crashes: u32,
 }
 
 /// The name of a version's file.
@@ -72,10 +67,20 @@ impl Boots {
         self.proven.contains(&stem(version))
     }
 
-    pub(super) fn begin(&mut self, version: &ConfigRef) {
-        if self.trial.as_ref().is_none_or(|trial| trial.version != *version) {
-            self.trial = Some(Trial { version: version.clone(), crashes: 0 });
-        }
+    /// Counts a death under `version`; how often that was by now.
+    pub(super) fn died_under(&mut self, version: &ConfigRef) -> u32 {
+        let before = self.crashes.iter().position(|(known, _)| known == version).map(|at| self.crashes.remove(at).1);
+        let crashes = before.unwrap_or(0).saturating_add(1);
+        self.crashes.push((version.clone(), crashes));
+        let beyond = self.crashes.len().saturating_sub(REFUSED_MAX);
+        self.crashes.drain(..beyond);
+        crashes
+    }
+
+    /// `version` does no harm. Another one may be on trial by now.
+    pub(super) fn survived(&mut self, version: &ConfigRef) {
+        self.crashes.retain(|(known, _)| known != version);
+        self.trial.take_if(|trial| trial == version);
     }
 
     pub(super) fn refuse(&mut self, version: ConfigRef) {
@@ -112,17 +117,11 @@ struct Written {
     format: u32,
     ran: Vec<String>,
     proven: Vec<String>,
-    trial: Option<WrittenTrial>,
+    trial: Option<WrittenRef>,
+    crashes: Vec<(WrittenRef, u32)>,
     refused: Vec<WrittenRef>,
     /// SHA-256 of the rest, with this empty.
     checksum: String,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenTrial {
-    version: WrittenRef,
-    crashes: u32,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -147,10 +146,8 @@ impl Written {
             format: FORMAT,
             ran: boots.ran.clone(),
             proven: boots.proven.clone(),
-            trial: boots
-                .trial
-                .as_ref()
-                .map(|trial| WrittenTrial { version: version(&trial.version), crashes: trial.crashes }),
+            trial: boots.trial.as_ref().map(version),
+            crashes: boots.crashes.iter().map(|(died_under, crashes)| (version(died_under), *crashes)).collect(),
             refused: boots.refused.iter().map(version).collect(),
             checksum: String::new(),
         };
@@ -171,11 +168,13 @@ impl Written {
             let digest = version.digest.parse().ok()?;
             Some(ConfigRef { epoch: version.epoch, number: version.number, digest })
         };
+        let crashes = self.crashes.into_iter().map(|(died_under, crashes)| Some((version(died_under)?, crashes)));
+        let crashes = crashes.collect::<Option<_>>()?;
         let trial = match self.trial {
-            Some(trial) => Some(Trial { version: version(trial.version)?, crashes: trial.crashes }),
+            Some(trial) => Some(version(trial)?),
             None => None,
         };
         let refused = self.refused.into_iter().map(version).collect::<Option<_>>()?;
-        Some(Boots { ran: self.ran, proven: self.proven, trial, refused })
+        Some(Boots { ran: self.ran, proven: self.proven, trial, crashes, refused })
     }
 }

@@ -95,16 +95,16 @@ impl Disk {
 
     /// Counts the start that just happens against the version under which the last process died, if it did.
     fn judge(&mut self, stems: &[String]) {
-        let Some(trial) = &mut self.boots.trial else { return };
-        trial.crashes = trial.crashes.saturating_add(1);
-        let suspect = trial.version.clone();
-        let another = self.boots.proven.iter().any(|proven| *proven != stem(&suspect) && stems.contains(proven));
-        if trial.crashes < CRASHES_MAX || self.boots.has_proven(&suspect) || !another {
+        let Some(suspect) = self.boots.trial.take() else { return };
+        // What has run for long is not what kills, whenever it happens.
+        if self.boots.has_proven(&suspect) || self.boots.died_under(&suspect) < CRASHES_MAX {
+            return;
+        }
+        if !self.boots.proven.iter().any(|proven| stems.contains(proven)) {
             return;
         }
         tracing::error!(version = %suspect, "the process died twice under this version: going back to one that has proven itself");
         self.boots.refuse(suspect.clone());
-        self.boots.trial = None;
         self.reverted = Some(suspect);
     }
 
@@ -150,15 +150,21 @@ impl Disk {
 
     /// Notes that `version` is about to be touched for the first time, or again.
     pub(crate) fn trial(&mut self, version: &ConfigRef) -> Result<(), DiskError> {
-        self.boots.begin(version);
+        self.boots.trial = Some(version.clone());
         self.note()
     }
 
-    /// Notes that what was on trial does no harm: it has run for a while, or was never put to use, or the node stops in order.
+    /// Notes that nothing is on trial: what was touched is not put to use, or the node stops in order.
     pub(crate) fn end_of_trial(&mut self) -> Result<(), DiskError> {
         if self.boots.trial.take().is_none() {
             return Ok(());
         }
+        self.note()
+    }
+
+    /// Notes that `version` has run for a while, so that whatever kills the process later is not it.
+    pub(crate) fn survived(&mut self, version: &ConfigRef) -> Result<(), DiskError> {
+        self.boots.survived(version);
         self.note()
     }
 
@@ -294,5 +300,4 @@ fn modified(path: &Path) -> std::time::SystemTime {
 }
 
 #[cfg(test)]
-#[path = "disk/tests.rs"]
 mod tests;

@@ -159,10 +159,8 @@ impl Work {
             Milestone::Harmless => {
                 *next = Some(Milestone::Proven);
                 // Another version may have been touched meanwhile; then the note is about that one.
-                if self.note.borrow().as_ref() == Some(&version) {
-                    self.note.send_replace(None);
-                    self.write(Disk::end_of_trial).await;
-                }
+                self.note.send_if_modified(|noted| noted.take_if(|noted| *noted == version).is_some());
+                self.write(move |disk| disk.survived(&version)).await;
             }
             Milestone::Proven => {
                 *next = None;

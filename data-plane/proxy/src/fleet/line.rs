@@ -184,5 +184,4 @@ impl Arrival {
 }
 
 #[cfg(test)]
-#[path = "line/tests.rs"]
 mod tests;

@@ -265,3 +265,6 @@ impl Following {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

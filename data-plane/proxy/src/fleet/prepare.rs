@@ -244,5 +244,4 @@ fn give_way() {
 }
 
 #[cfg(test)]
-#[path = "prepare/tests.rs"]
 mod tests;
