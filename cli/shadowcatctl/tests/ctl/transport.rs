@@ -1,11 +1,14 @@
-//! TLS, with trust in exactly one authority.
+//! TLS, with trust in exactly one authority; and servers that say nothing.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls_pki_types::PrivateKeyDer;
-use shadowcatctl_cli::connect::Fingerprint;
+use shadowcat_proto::admin::v1::StatusRequest;
+use shadowcatctl_cli::Exit;
+use shadowcatctl_cli::connect::{Client, Fingerprint, Target};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
@@ -97,4 +100,40 @@ async fn a_server_that_cannot_be_known_is_not_asked() {
     let told = status(&url, None).await;
     assert_eq!(told.code, 2, "{told:?}");
     assert!(told.stderr.contains("--ca"), "{told:?}");
+}
+
+/// A server that takes connections and never says a word.
+async fn mute() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound").to_string();
+    (listener, address)
+}
+
+fn target(url: &str) -> Target {
+    let server = url.parse().expect("a server");
+    Target { server, ca: Some(Fingerprint::of(b"any")), token: EDITOR.to_owned(), fleet: "default".to_owned() }
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_a_handshake_is_given_up_after_five_seconds() {
+    let (_listener, address) = mute().await;
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let failure = Client::connect(target(&format!("https://{address}"))).await.expect_err("it says nothing");
+    assert_eq!(failure.exit(), Exit::Unreachable, "{failure}");
+    assert!(failure.to_string().contains("within 5 s"), "{failure}");
+    assert!(begun.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn a_call_without_an_answer_is_given_up_within_thirty_seconds() {
+    let (_listener, address) = mute().await;
+    let client = Client::connect(target(&format!("http://{address}"))).await.expect("a connection");
+    tokio::time::pause();
+    let begun = tokio::time::Instant::now();
+    let request = StatusRequest { fleet: client.fleet() };
+    let failure =
+        client.call("show the status", client.fleets().status(request)).await.expect_err("nobody answers the call");
+    assert_eq!(failure.exit(), Exit::Unreachable, "{failure}");
+    assert!(begun.elapsed() <= Duration::from_secs(31));
 }
