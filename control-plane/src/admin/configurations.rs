@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use shadowcat_config::{Config, Digest, Verb, canonical, diff, digest};
+use shadowcat_config::{Config, ConfigRef, Digest, Verb, canonical, diff, digest, encode};
 use shadowcat_proto::admin::v1::configurations_server::Configurations;
 use shadowcat_proto::admin::v1::{
     ApplyRequest, ApplyResponse, Change, DiffRequest, DiffResponse, FieldChange, GetVersionRequest, GetVersionResponse,
@@ -86,10 +86,11 @@ impl Configurations for Admin {
         let GetVersionRequest { fleet, number } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let (version, content) = self.version(fleet, number).await?;
+        let named = ConfigRef { epoch: self.hub.epoch().to_owned(), number: version.number, digest: version.digest };
         Ok(Response::new(GetVersionResponse {
             version: Some(answer::version(self.hub.epoch(), &version)),
             config: Some(decode(&content)?),
-            seed: Vec::new(),
+            seed: encode(&named, &content),
         }))
     }
 

@@ -6,8 +6,8 @@ use shadowcat_proto::fleet::v1::{ConfigRef, SnapshotChunk};
 /// What one message carries: far below gRPC's own limit of 4 MiB, so that a command never waits long behind a piece.
 pub(crate) const CHUNK_BYTES_MAX: usize = 256 * 1024;
 
-/// The largest configuration, unpacked: 40 times one with 10 000 routes, and what a node must be ready to hold twice.
-pub(crate) const CONFIG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// The largest configuration, unpacked: what nodes read.
+pub(crate) const CONFIG_BYTES_MAX: usize = shadowcat_config::MAX_CANONICAL_BYTES;
 
 /// zstd's own default: a configuration shrinks to a tenth in a few milliseconds.
 const COMPRESSION_LEVEL: i32 = 3;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use futures_util::{Stream as Messages, TryStreamExt as _};
 use shadowcat_proto::fleet::v1::{
     Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
     command_reply, control_message, hello, node_message,
@@ -14,7 +15,7 @@ use shadowcat_proto::fleet::v1::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
-use tonic::{Status, Streaming};
+use tonic::Status;
 
 use super::hub::{Head, Hub, LiveFleet};
 use super::line::{Action, Event, Line};
@@ -57,6 +58,11 @@ pub(crate) struct Streams {
     pub(crate) stop: CancellationToken,
 }
 
+/// Where a node's messages come from.
+pub(crate) trait Incoming: Messages<Item = Result<NodeMessage, Status>> + Unpin + Send {}
+
+impl<S: Messages<Item = Result<NodeMessage, Status>> + Unpin + Send> Incoming for S {}
+
 /// Where a node's messages go.
 pub(crate) type Outgoing = mpsc::Sender<Result<ControlMessage, Status>>;
 
@@ -91,7 +97,7 @@ pub(crate) async fn serve(
     shared: Arc<Streams>,
     peer: Peer,
     kept: Option<u64>,
-    mut incoming: Streaming<NodeMessage>,
+    mut incoming: impl Incoming,
     outgoing: Outgoing,
 ) {
     let hello = tokio::select! {
@@ -113,8 +119,8 @@ pub(crate) async fn serve(
     }
 }
 
-async fn first(incoming: &mut Streaming<NodeMessage>) -> Result<Hello, Status> {
-    let first = timeout(HELLO_DEADLINE, incoming.message())
+async fn first(incoming: &mut impl Incoming) -> Result<Hello, Status> {
+    let first = timeout(HELLO_DEADLINE, incoming.try_next())
         .await
         .map_err(|_| Status::deadline_exceeded("a stream begins with Hello, within 5 s"))??;
     match first.and_then(|message| message.kind) {
@@ -182,7 +188,7 @@ impl Stream {
     async fn run(
         &mut self,
         mut asked: mpsc::Receiver<Ask>,
-        incoming: &mut Streaming<NodeMessage>,
+        incoming: &mut impl Incoming,
         outgoing: &Outgoing,
     ) -> Result<(), Status> {
         let mut ended = self.node.ended();
@@ -193,7 +199,7 @@ impl Stream {
                     return farewell(ending);
                 }
                 () = shared.stop.cancelled() => return Err(stopping()),
-                message = incoming.message() => match message {
+                message = incoming.try_next() => match message {
                     Ok(Some(message)) => self.hear(message),
                     // The node has closed its side, or is gone.
                     Ok(None) | Err(_) => return Ok(()),
@@ -372,3 +378,7 @@ async fn until(at: Option<Instant>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -184,3 +184,73 @@ impl AsyncWrite for Socket {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::listen::Caps;
+
+    fn opening() -> Opening {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::default().self_signed(&key).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Opening { tls: Arc::new(tls), handshakes: Arc::new(Semaphore::new(1)), cut: CancellationToken::new() }
+    }
+
+    /// Opens a connection whose client is said to be at `address`, and says `begin`.
+    async fn opened(address: &str, begin: &[u8]) -> (TcpStream, io::Result<Socket>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        client.write_all(begin).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let address: SocketAddr = address.parse().unwrap();
+        let permit = Caps::new(1, metrics::Gauge::noop(), metrics::Counter::noop()).admit(address.ip()).unwrap();
+        (client, open(socket, address, opening(), permit).await)
+    }
+
+    #[tokio::test]
+    async fn plain_text_is_served_to_this_machine_alone() {
+        for here in ["127.0.0.1:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert!(opened(here, PREFACE).await.1.is_ok(), "{here}");
+        }
+        for elsewhere in ["192.0.2.1:9", "[2001:db8::1]:9", "0.0.0.0:9"] {
+            let refused = opened(elsewhere, PREFACE).await.1.err().unwrap();
+            assert!(refused.to_string().contains("another machine"), "{elsewhere}: {refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_read_to_tell_the_protocol_is_read_again() {
+        let (mut client, socket) = opened("127.0.0.1:9", PREFACE).await;
+        client.write_all(b"frames").await.unwrap();
+        let mut begin = [0; PREFACE.len() + 6];
+        socket.unwrap().read_exact(&mut begin).await.unwrap();
+        assert_eq!(begin, *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes");
+    }
+
+    #[tokio::test]
+    async fn a_connection_ends_when_there_is_no_more_time() {
+        let (_client, socket) = opened("127.0.0.1:9", PREFACE).await;
+        let mut socket = socket.unwrap();
+        let cut = CancellationToken::new();
+        socket.cut = Box::pin(cut.clone().cancelled_owned());
+        socket.read_exact(&mut [0; PREFACE.len()]).await.unwrap();
+        cut.cancel();
+        assert_eq!(socket.read_u8().await.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+    }
+}

@@ -61,21 +61,10 @@ impl Plane {
         Self::on(store, dir).await
     }
 
-    /// One that is reached at another address than loopback.
-    pub(crate) async fn start_at(bind: SocketAddr) -> Self {
-        let dir = directory();
-        let store = database(&dir).await;
-        Self::bound(store, dir, bind).await
-    }
-
     /// One more replica, or the first, on a store.
     pub(crate) async fn on(store: Arc<dyn Store>, dir: Arc<TempDir>) -> Self {
-        Self::bound(store, dir, "127.0.0.1:0".parse().unwrap()).await
-    }
-
-    async fn bound(store: Arc<dyn Store>, dir: Arc<TempDir>, bind: SocketAddr) -> Self {
-        let console_bind = "127.0.0.1:0".parse().unwrap();
-        let settings = Settings { bind, console_bind, ..Settings::new(dir.path()) };
+        let local: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let settings = Settings { bind: local, console_bind: local, ..Settings::new(dir.path()) };
         let plane = ControlPlane::with_store(store, settings).await.unwrap();
         let token = std::fs::read_to_string(dir.path().join(token::ADMIN_TOKEN_FILE)).unwrap().trim().to_owned();
         let (stop, stopped) = oneshot::channel::<()>();

@@ -1,5 +1,8 @@
 //! The control plane in process, on a database of its own, with nodes and operators that are clients of the real protocol.
 
+#![allow(clippy::unwrap_used, reason = "in a test an error is a failure, and its text says which")]
+#![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
+
 mod admin;
 mod harness;
 mod listener;

@@ -190,6 +190,9 @@ async fn history_diff_plan_and_rollback_agree() {
         let first = GetVersionRequest { number: 1, ..GetVersionRequest::default() };
         let first = configurations.get(plane.ask(first)).await.unwrap().into_inner();
         assert_eq!(first.config, Some(config("a")));
+        let (named, content) = shadowcat_config::decode(&first.seed).unwrap();
+        assert_eq!((named.number, named.epoch.as_str()), (1, plane.store.epoch()));
+        assert_eq!(raw::Config::decode(content).unwrap(), config("a"));
         first.version.unwrap().r#ref.unwrap().digest
     });
     plane.stop().await;
@@ -215,5 +218,64 @@ async fn progress_is_told_until_every_node_has_answered() {
     assert!(last.done);
     assert_eq!((last.applied, last.rejections.len()), (1, 1));
     assert_eq!(last.rejections[0].node, "bad");
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_storm_of_commits_every_node_ends_on_the_newest() {
+    const NODES: usize = 50;
+    const COMMITS: u64 = 100;
+    let plane = Plane::start().await;
+    let token = plane.join_token(50).await;
+    let mut nodes = Vec::new();
+    for number in 0..NODES {
+        let node = Node::join(&plane, &token, &format!("edge-{number}")).await.unwrap();
+        let mut stream = node.connected(&plane).await;
+        nodes.push(tokio::spawn(async move {
+            // Stream::takes asserts that nothing else comes while a version is outstanding.
+            let mut taken = vec![0];
+            while *taken.last().unwrap() < COMMITS {
+                taken.push(stream.takes().await.number);
+            }
+            stream.is_silent().await;
+            taken
+        }));
+    }
+    for number in 1..=COMMITS {
+        plane.apply(config(&format!("v{number}"))).await.unwrap();
+    }
+    for node in nodes {
+        let taken = node.await.unwrap();
+        assert!(taken.is_sorted(), "{taken:?}");
+    }
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_configuration_larger_than_a_message_of_grpc_passes_whole() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    let mut large = config("a");
+    let mut random = fastrand::Rng::with_seed(1);
+    let (route, upstream) = (large.routes.remove(0), large.upstreams.remove(0));
+    for number in 0..700 {
+        let name = format!("u{number}");
+        let (mut route, mut upstream) = (route.clone(), upstream.clone());
+        (route.name, upstream.name) = (name.clone(), name.clone());
+        route.r#match.as_mut().unwrap().path = format!("/{name}");
+        route.targets[0].upstream.clone_from(&name);
+        let value: String = std::iter::repeat_with(|| random.alphanumeric()).take(8000).collect();
+        let header =
+            raw::upstream::http::Header { name: "x-large".to_owned(), value: Some(value), ..Default::default() };
+        upstream.http.as_mut().unwrap().headers.push(header);
+        large.routes.push(route);
+        large.upstreams.push(upstream);
+    }
+    plane.apply(large.clone()).await.unwrap();
+    assert_eq!(stream.takes().await.number, 1);
+    let mut configurations = plane.configurations().max_decoding_message_size(64 << 20);
+    let got = configurations.get(plane.ask(GetVersionRequest::default())).await.unwrap().into_inner();
+    assert_eq!(got.config, Some(large));
     plane.stop().await;
 }

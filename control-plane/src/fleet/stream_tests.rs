@@ -1,0 +1,162 @@
+//! A stream's deadlines, on a clock that the test turns.
+
+use bytes::Bytes;
+use hyper::rt::Executor as _;
+use hyper_util::rt::TokioExecutor;
+use shadowcat_config::{Digest, digest};
+use shadowcat_proto::fleet::v1::control_message::Kind;
+use shadowcat_proto::fleet::v1::{NodeHealth, SnapshotChunk};
+use tonic::Code;
+
+use super::*;
+use crate::observe::Metrics;
+use crate::store::Version;
+
+fn shared() -> Arc<Streams> {
+    let hub = Arc::new(Hub::new("ours", Metrics::new()));
+    Arc::new(Streams { hub, notes: Arc::new(Notes::default()), stop: CancellationToken::new() })
+}
+
+/// A version that packs to several chunks.
+fn publish(shared: &Streams, number: u64) {
+    let mut random = fastrand::Rng::with_seed(number);
+    let content: Bytes = std::iter::repeat_with(|| random.u8(..)).take(3_000_000).collect();
+    let digest: Digest = digest(&content);
+    let version = Version {
+        fleet: "f".to_owned(),
+        number,
+        digest,
+        parent: number - 1,
+        author: String::new(),
+        message: String::new(),
+        created_at: SystemTime::now(),
+        routes: 0,
+        upstreams: 0,
+    };
+    shared.hub.publish(Head::new("ours", version, content).unwrap());
+}
+
+/// The node's end of a stream.
+struct Node {
+    says: mpsc::Sender<Result<NodeMessage, Status>>,
+    hears: mpsc::Receiver<Result<ControlMessage, Status>>,
+}
+
+fn open(shared: &Arc<Streams>) -> Node {
+    let (says, mut said) = mpsc::channel(1);
+    let (outgoing, hears) = mpsc::channel(OUTGOING_MAX);
+    let peer = Peer { fleet: "f".to_owned(), name: "n".to_owned(), address: "a".to_owned() };
+    let incoming = futures_util::stream::poll_fn(move |context| said.poll_recv(context));
+    TokioExecutor::new().execute(serve(Arc::clone(shared), peer, None, incoming, outgoing));
+    Node { says, hears }
+}
+
+impl Node {
+    async fn say(&self, kind: node_message::Kind) {
+        self.says.send(Ok(NodeMessage { kind: Some(kind) })).await.unwrap();
+    }
+
+    async fn next(&mut self) -> Result<Kind, Status> {
+        self.hears.recv().await.ok_or_else(|| Status::ok("the stream ended"))?.map(|message| message.kind.unwrap())
+    }
+
+    async fn last(&mut self) -> Status {
+        loop {
+            if let Err(status) = self.next().await {
+                return status;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_begin_with_hello_ends() {
+    let shared = shared();
+    let began = Instant::now();
+    assert_eq!(open(&shared).last().await.code(), Code::DeadlineExceeded);
+    assert_eq!(began.elapsed(), HELLO_DEADLINE);
+
+    let mut node = open(&shared);
+    node.say(node_message::Kind::NodeHealth(NodeHealth::default())).await;
+    assert_eq!(node.last().await.code(), Code::FailedPrecondition);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_without_an_answer_ends_the_stream_whether_the_node_reads_or_not() {
+    let shared = shared();
+    publish(&shared, 1);
+    for reads in [true, false] {
+        let mut node = open(&shared);
+        let began = Instant::now();
+        node.say(node_message::Kind::Hello(Hello::default())).await;
+        if reads {
+            assert_eq!(node.last().await.code(), Code::DeadlineExceeded);
+        } else {
+            node.says.closed().await;
+        }
+        let after = began.elapsed();
+        assert!((REPLY_DEADLINE..REPLY_DEADLINE + LAST_WORD * 2).contains(&after), "{after:?}");
+        assert!(shared.hub.fleet("f").nodes().is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_does_not_read_holds_eight_messages_and_one_snapshot_whatever_is_committed() {
+    let shared = shared();
+    publish(&shared, 1);
+    let mut node = open(&shared);
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    for number in 2..20 {
+        // The clock moves on when the stream has nothing to do any more.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        publish(&shared, number);
+    }
+    assert_eq!(node.hears.len(), OUTGOING_MAX);
+    assert!(matches!(node.next().await.unwrap(), Kind::Welcome(_)));
+    let mut index = 0;
+    loop {
+        let Kind::Snapshot(SnapshotChunk { r#ref, index: at, last, .. }) = node.next().await.unwrap() else {
+            panic!("a snapshot goes on to its end")
+        };
+        assert_eq!((r#ref.unwrap().number, at), (1, index));
+        index += 1;
+        if last {
+            break;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_left_at_its_age_and_ended_if_it_is_not() {
+    let shared = shared();
+    let mut node = open(&shared);
+    let began = Instant::now();
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    assert!(matches!(node.next().await.unwrap(), Kind::Welcome(_)));
+    let Kind::Reconnect(reconnect) = node.next().await.unwrap() else { panic!("it is told to reconnect") };
+    let age = began.elapsed();
+    assert!((STREAM_AGE.mul_f64(0.8)..=STREAM_AGE.mul_f64(1.2)).contains(&age), "{age:?}");
+    assert!(u128::from(reconnect.after_ms) <= RECONNECT_WITHIN.as_millis());
+    assert_eq!(node.last().await.code(), Code::Unavailable);
+    assert!(began.elapsed() <= age + RECONNECT_WITHIN + RECONNECT_GRACE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn askers_that_went_away_make_room_for_others() {
+    let shared = shared();
+    let mut node = open(&shared);
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    assert!(matches!(node.next().await.unwrap(), Kind::Welcome(_)));
+    let live = shared.hub.fleet("f").node("n").unwrap();
+    let drain = || shadowcat_proto::fleet::v1::command::Kind::Drain(shadowcat_proto::fleet::v1::Drain {});
+    for round in 0..3 {
+        let asks = (0..COMMANDS_MAX / 2).map(|_| live.ask(drain(), Duration::from_secs(2)));
+        let read = async {
+            for _ in 0..COMMANDS_MAX / 2 {
+                assert!(matches!(node.next().await.unwrap(), Kind::Command(_)));
+            }
+        };
+        let (answers, ()) = tokio::join!(futures_util::future::join_all(asks), read);
+        assert!(answers.iter().all(|answer| *answer == Err(crate::fleet::AskError::Silent)), "{round}: {answers:?}");
+    }
+}
