@@ -2,6 +2,9 @@
 //!
 //! Invariant: no secret is printed unless [`JoinToken::reveal`] or [`AdminToken::reveal`] is called, once, for whoever asked for it.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::{self, Write};

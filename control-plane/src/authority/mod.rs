@@ -9,6 +9,8 @@
 
 mod identity;
 mod request;
+#[cfg(test)]
+mod tests;
 mod tls;
 
 use std::fmt;

@@ -25,6 +25,17 @@ type Database = sqlx::Postgres;
 
 const BEGIN: &str = "BEGIN";
 
+/// A server that has lost its files says so itself.
+#[derive(Debug, Clone)]
+struct Place;
+
+impl Place {
+    #[allow(clippy::unused_self, clippy::unnecessary_wraps, reason = "that of SQLite has something to look at")]
+    fn check(&self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
 /// As the migrations name it.
 const CHANNEL: &str = "shadowcat_changes";
 
@@ -74,7 +85,7 @@ impl PostgresStore {
             .acquire_timeout(OPERATION_TIMEOUT)
             .connect_lazy_with(bounded.clone());
         let pulse = Arc::new(Pulse::new());
-        let access = sql::Access { writers: pool.clone(), readers: pool, pulse: Arc::clone(&pulse) };
+        let access = sql::Access { writers: pool.clone(), readers: pool, pulse: Arc::clone(&pulse), place: Place };
         Box::pin(Self::start(access, listen(bounded, pulse))).await
     }
 }

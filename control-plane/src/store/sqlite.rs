@@ -3,10 +3,10 @@
 //! Commits are on disk when they are answered (WAL, `synchronous = FULL`). One connection writes, and in this process nothing ever
 //! waits for a lock; a few read, from the state of the last commit.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::future::ready;
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +37,38 @@ const READERS: u32 = 3;
 /// Whoever reads the file holds the authority's key.
 const FILE_MODE: u32 = 0o600;
 
+/// Where the file was when it was opened. SQLite goes on with a file that was moved or deleted, and what it writes then is gone
+/// with the process.
+#[derive(Debug, Clone)]
+struct Place {
+    path: Arc<Path>,
+    file: FileId,
+}
+
+/// Device and number: no other file has both while this one is open.
+type FileId = (u64, u64);
+
+impl Place {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self { path: path.into(), file: file_id(path)? })
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if file_id(&self.path).is_ok_and(|file| file == self.file) {
+            return Ok(());
+        }
+        Err(format!(
+            "{} was moved or deleted while in use: put it back, or restart to open another",
+            self.path.display()
+        ))
+    }
+}
+
+fn file_id(path: &Path) -> io::Result<FileId> {
+    let file = fs::metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
 /// Never changed, only added to.
 const MIGRATIONS: &[Source] = &[(
     1,
@@ -57,7 +89,9 @@ impl SqliteStore {
             StoreError::Unusable(reason) => StoreError::Unusable(format!("{}: {reason}", path.display())),
             other => other,
         };
-        keep_private(path).map_err(|error| at(StoreError::Unusable(error.to_string())))?;
+        let place = keep_private(path)
+            .and_then(|()| Place::of(path))
+            .map_err(|error| at(StoreError::Unusable(error.to_string())))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .journal_mode(SqliteJournalMode::Wal)
@@ -69,8 +103,12 @@ impl SqliteStore {
         let mut connection = writers.acquire().await.map_err(|error| at(refused(&error)))?;
         migrate(&mut *connection, MIGRATIONS, refused).await.map_err(at)?;
         drop(connection);
-        let access =
-            sql::Access { writers, readers: pool(READERS).connect_lazy_with(options), pulse: Arc::new(Pulse::new()) };
+        let access = sql::Access {
+            writers,
+            readers: pool(READERS).connect_lazy_with(options),
+            pulse: Arc::new(Pulse::new()),
+            place,
+        };
         Self::start(access, ready(())).await.map_err(at)
     }
 }

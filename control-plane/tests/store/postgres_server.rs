@@ -41,7 +41,8 @@ wait "$server" || true
 /// A Postgres that keeps nothing for long and dies with its owner.
 pub(crate) struct PostgresServer {
     directory: PathBuf,
-    orders: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
+    /// What it is told, and what it answers; gone once it was told to end.
+    line: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     keeper: Child,
 }
 
@@ -79,8 +80,8 @@ impl PostgresServer {
         let mut directory = String::new();
         answers.read_line(&mut directory).unwrap();
         assert!(!directory.is_empty(), "Postgres did not start: its reason is above");
-        let orders = Mutex::new((keeper.stdin.take().unwrap(), answers));
-        Self { directory: directory.trim().into(), orders, keeper }
+        let line = Mutex::new(keeper.stdin.take().map(|orders| (orders, answers)));
+        Self { directory: directory.trim().into(), line, keeper }
     }
 
     /// Ends it, as an administrator does who is in a hurry.
@@ -103,8 +104,8 @@ impl PostgresServer {
     }
 
     fn order(&self, order: &str) {
-        let mut guard = self.orders.lock().unwrap();
-        let (orders, answers) = &mut *guard;
+        let mut line = self.line.lock().unwrap();
+        let (orders, answers) = line.as_mut().unwrap();
         writeln!(orders, "{order}").unwrap();
         let mut answer = String::new();
         answers.read_line(&mut answer).unwrap();
@@ -136,10 +137,8 @@ impl PostgresServer {
 
 impl Drop for PostgresServer {
     fn drop(&mut self) {
-        // Its input ends, and so does the keeper.
-        let (orders, _answers) = &mut *self.orders.lock().unwrap();
-        let _ = orders.flush();
-        drop(std::mem::replace(&mut self.keeper, Command::new("true").spawn().unwrap()));
+        drop(self.line.lock().unwrap().take());
+        let _ = self.keeper.wait();
     }
 }
 

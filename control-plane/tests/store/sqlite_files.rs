@@ -129,6 +129,24 @@ async fn a_new_database_that_another_process_has_locked_is_told_within_two_secon
     assert!(told.contains("another process has kept it locked"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_goes_away_is_told_and_put_back_is_used() {
+    let subject = Subject::in_sqlite().await;
+    let path = path_of(&subject);
+    subject.store.commit(version_of("one"), alice()).await.unwrap();
+    let aside = path.with_extension("aside");
+    fs::rename(&path, &aside).unwrap();
+    let refusal = subject.store.commit(version_of("lost"), alice()).await.unwrap_err().to_string();
+    assert!(refusal.contains("was moved or deleted while in use: put it back"), "{refusal}");
+    fs::write(&path, b"").unwrap();
+    assert!(subject.store.commit(version_of("lost"), alice()).await.is_err(), "another file does not take its place");
+    eventually("it is noticed", SOON, || async { subject.store.health().is_err() }).await;
+
+    fs::rename(&aside, &path).unwrap();
+    assert_eq!(subject.store.commit(version_of("two"), alice()).await.unwrap().number, 2);
+    eventually("it is well again", SOON, || async { subject.store.health().is_ok() }).await;
+}
+
 #[tokio::test]
 async fn a_file_that_is_no_database_is_refused_and_left_alone() {
     let directory = TempDir::new().unwrap();

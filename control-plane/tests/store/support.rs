@@ -1,5 +1,6 @@
 //! What the tests say often.
 
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -56,10 +57,13 @@ pub(crate) fn running(version: u64) -> Seen {
     }
 }
 
-/// To the millisecond, as times are kept.
+/// From the start of the tests, in whole seconds, as it is kept: the same whenever it is asked for.
 pub(crate) fn in_an_hour() -> SystemTime {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs() + 3_600)
+    static THEN: LazyLock<SystemTime> = LazyLock::new(|| {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(now.as_secs() + 3_600)
+    });
+    *THEN
 }
 
 pub(crate) fn hash_of(text: &str) -> Digest {

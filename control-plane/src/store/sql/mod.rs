@@ -2,7 +2,8 @@
 //!
 //! This module is compiled twice, as a child of `sqlite` and of `postgres`. Both databases run the same text (`$1`, `ON CONFLICT`
 //! and `RETURNING` mean the same to them), but sqlx's types differ, and to be generic over them takes more bounds than
-//! statements. The parent says which `Database`, how a transaction begins (`BEGIN`), and what an error means (`words`).
+//! statements. The parent says which `Database`, how a transaction begins (`BEGIN`), what an error means (`words`), and whether the
+//! database is still where it was (`Place`).
 //!
 //! Everything a commit of one fleet must not do twice hangs on one row: whoever updates `fleets.head` first makes the others wait.
 
@@ -30,7 +31,7 @@ use super::super::{
     Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, OPERATION_TIMEOUT,
     Outcome, Store, StoreError, Version,
 };
-use super::{Database, words};
+use super::{Database, Place, words};
 
 type Connection = <Database as sqlx::Database>::Connection;
 
@@ -40,19 +41,19 @@ pub(super) struct Access {
     pub(super) writers: Pool<Database>,
     pub(super) readers: Pool<Database>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) place: Place,
 }
 
 /// Runs an operation on a connection of a pool, both within [`OPERATION_TIMEOUT`].
 macro_rules! ask {
     ($access:expr, $pool:ident, $operation:path $(, $argument:expr)*) => {{
         let (access, until) = (&$access, Instant::now() + OPERATION_TIMEOUT);
-        match timeout_at(until, access.$pool.acquire()).await {
-            Ok(Ok(mut connection)) => {
+        match access.connection(&access.$pool, until).await {
+            Ok(mut connection) => {
                 let outcome = timeout_at(until, $operation(&mut connection $(, $argument)*)).await;
                 access.settle(connection, outcome)
             }
-            Ok(Err(error)) => Err(access.failed(words(&error))),
-            Err(Elapsed { .. }) => Err(access.failed(no_answer())),
+            Err(reason) => Err(access.failed(reason)),
         }
     }};
 }
@@ -62,6 +63,14 @@ fn no_answer() -> String {
 }
 
 impl Access {
+    async fn connection(&self, pool: &Pool<Database>, until: Instant) -> Result<PoolConnection<Database>, String> {
+        self.place.check()?;
+        match timeout_at(until, pool.acquire()).await {
+            Ok(connection) => connection.map_err(|error| words(&error)),
+            Err(_) => Err(no_answer()),
+        }
+    }
+
     /// What an operation came to. A connection that did not answer is not used again: its answer may still come.
     fn settle<T>(
         &self,

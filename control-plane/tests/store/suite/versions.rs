@@ -1,6 +1,5 @@
 //! Versions: appended, numbered, never changed.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
@@ -42,17 +41,13 @@ pub(crate) async fn a_version_reads_back_as_it_was_committed(subject: Subject) {
 
 pub(crate) async fn versions_are_numbered_without_gaps_by_eight_committers_at_once(subject: Subject) {
     const EACH: usize = 10;
-    let committers = (0..COMMITTERS).map(|committer| {
-        let store = Arc::clone(&subject.store);
-        tokio::spawn(async move {
-            for round in 0..EACH {
-                store.commit(version_of(&format!("{committer} {round}")), alice()).await.unwrap();
-            }
-        })
+    let store = &subject.store;
+    let committers = (0..COMMITTERS).map(|committer| async move {
+        for round in 0..EACH {
+            store.commit(version_of(&format!("{committer} {round}")), alice()).await.unwrap();
+        }
     });
-    for committer in join_all(committers).await {
-        committer.unwrap();
-    }
+    join_all(committers).await;
     let history = subject.store.history(FLEET, 0, 1_000).await.unwrap();
     let numbers: Vec<u64> = history.iter().rev().map(|version| version.number).collect();
     assert_eq!(numbers, (1..=(COMMITTERS * EACH) as u64).collect::<Vec<_>>());
