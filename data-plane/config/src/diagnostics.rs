@@ -50,6 +50,10 @@ impl Diagnostic {
             message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
             message.push('…');
         }
+        if message.contains(char::is_control) {
+            // What was written may be meant for the terminal of whoever reads this.
+            message = message.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        }
         Self { path, message, hint: None, origin: None, position: None, told_at: ToldAt::Value }
     }
 

@@ -1,7 +1,7 @@
 //! Where in a configuration something is, as a person writes it: `routes[0].targets[1].upstream`.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::str::FromStr;
 
 /// One step down.
@@ -12,6 +12,9 @@ pub enum Step {
     /// Into the item at this index, from 0.
     Item(usize),
 }
+
+/// No field of the schema has a name half as long; of one that somebody made up, no more is shown.
+const MAX_SHOWN_CHARACTERS: usize = 80;
 
 /// Steps from the top of the document; none at all is the document itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -35,13 +38,24 @@ impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, step) in self.0.iter().enumerate() {
             match step {
-                Step::Field(name) if depth == 0 => f.write_str(name)?,
-                Step::Field(name) => write!(f, ".{name}")?,
+                Step::Field(name) => {
+                    f.write_str(if depth == 0 { "" } else { "." })?;
+                    show(name, f)?;
+                }
                 Step::Item(index) => write!(f, "[{index}]")?,
             }
         }
         Ok(())
     }
+}
+
+/// Writes a name that may be anything: where it is read, nothing in it may act.
+fn show(name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut characters = name.chars();
+    for c in characters.by_ref().take(MAX_SHOWN_CHARACTERS) {
+        if c.is_control() { write!(f, "{}", c.escape_default())? } else { f.write_char(c)? }
+    }
+    f.write_str(if characters.as_str().is_empty() { "" } else { "…" })
 }
 
 /// Why a text is no [`FieldPath`].
@@ -76,6 +90,13 @@ impl FromStr for FieldPath {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_that_somebody_made_up_do_nothing_where_they_are_shown() {
+        let path = |name: String| FieldPath::from(vec![Step::Field(name.into())]).to_string();
+        assert_eq!(path("a\u{1b}[31m\n".to_owned()), "a\\u{1b}[31m\\n");
+        assert_eq!(path("a".repeat(1000)), "a".repeat(80) + "…");
+    }
 
     #[test]
     fn a_path_is_read_as_it_is_printed() {

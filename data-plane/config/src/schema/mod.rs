@@ -10,8 +10,8 @@ mod descriptor;
 #[cfg(test)]
 mod tests;
 
-use prost_types::FieldDescriptorProto;
 use prost_types::field_descriptor_proto::{Label, Type};
+use prost_types::{EnumValueDescriptorProto, FieldDescriptorProto};
 use serde_json::{Map, Value, json};
 
 use descriptor::{Descriptors, Message};
@@ -87,7 +87,7 @@ fn choice(descriptors: &Descriptors, type_name: &str) -> Value {
     let Some(choice) = descriptors.choice(&descriptor::local_name(type_name)) else {
         return json!({ "type": "string" });
     };
-    let names: Vec<&str> = choice.descriptor.value.iter().map(|value| value.name()).collect();
+    let names: Vec<&str> = choice.descriptor.value.iter().map(EnumValueDescriptorProto::name).collect();
     let meaning = |(name, comment)| format!("{name}: {comment}");
     let meanings: Vec<String> = names.iter().zip(&choice.value_comments).map(meaning).collect();
     json!({ "type": "string", "enum": names, "description": meanings.join("\n") })

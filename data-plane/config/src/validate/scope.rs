@@ -11,11 +11,16 @@ use crate::quantity::{self, RATE_FORM, SIZE_FORM};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, FieldPath, Step};
 
+/// References for which a like name is looked for. Each is compared with every name of its kind, which takes 10 ms with
+/// a thousand of them; and whoever misspelt more than these has one cause for all.
+const MAX_SUGGESTIONS: usize = 64;
+
 /// Everything that checks have found so far, up to a bound: what is beyond it is counted.
 #[derive(Default)]
 pub(crate) struct Findings {
     kept: RefCell<Vec<Diagnostic>>,
     beyond: Cell<usize>,
+    suggested: Cell<usize>,
 }
 
 impl Findings {
@@ -75,8 +80,9 @@ impl<'a> Scope<'a> {
 
     /// Reports a reference to a `kind` of thing that is not there, and what may have been meant.
     pub(crate) fn unresolved<'c>(&self, kind: &str, name: &str, known: impl IntoIterator<Item = &'c str>) {
-        // A comparison with every name is worth it only for what will be read.
-        let hint = if self.findings.is_full() { None } else { did_you_mean(name, known) };
+        let suggested = self.findings.suggested.get();
+        self.findings.suggested.set(suggested + 1);
+        let hint = if suggested < MAX_SUGGESTIONS { did_you_mean(name, known) } else { None };
         let diagnostic = Diagnostic::new(self.steps().into(), format!("no {kind} named {name:?}"));
         self.report(Diagnostic { hint, ..diagnostic });
     }

@@ -7,6 +7,7 @@ use http::uri::Authority;
 
 use super::scope::Scope;
 use crate::limits::MAX_URL_BYTES;
+use crate::source::substitute::{MASK_IN_TEXT, MASK_IN_TEXT_HINT, uses_mask};
 
 /// Bytes of a host name and of one of its labels (RFC 1035, 2.3.4).
 const MAX_HOST_BYTES: usize = 253;
@@ -33,6 +34,8 @@ pub(crate) fn endpoint(text: &str, scope: &Scope<'_>) -> Option<Uri> {
         );
     } else if text.contains('#') {
         scope.error("the URL has a fragment, which is never sent", "remove what begins with #");
+    } else if uses_mask(text) {
+        scope.error(MASK_IN_TEXT, MASK_IN_TEXT_HINT);
     } else if !names_a_host(&authority) {
         scope.error("the URL has no legal host and port", FORM);
     } else {

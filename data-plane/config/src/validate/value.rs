@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::not_yet;
 use super::scope::Scope;
 use crate::SecretRef;
-use crate::source::substitute::is_variable_name;
+use crate::source::substitute::{is_variable_name, uses_mask};
 
 /// Either of the two ways to give a value.
 pub(crate) enum Source<'r> {
@@ -35,7 +35,7 @@ fn secret_ref(text: &str, scope: &Scope<'_>) -> Option<SecretRef> {
         Some(("env", name)) if is_variable_name(name) => {
             return Some(SecretRef::Env(name.to_owned()));
         }
-        Some(("file", path)) if !path.is_empty() && !path.contains('\0') => {
+        Some(("file", path)) if !path.is_empty() && !path.contains('\0') && !uses_mask(path) => {
             return Some(SecretRef::File(PathBuf::from(path)));
         }
         Some(("vault", _)) => scope.error(not_yet::message("vault: secrets"), "write env:NAME or file:PATH"),
