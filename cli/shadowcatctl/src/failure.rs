@@ -101,13 +101,6 @@ impl Failure {
             Code::Unimplemented => Self::failed(format!(
                 "cannot {what}: {server} does not know this call; it is no control plane, or one of another version"
             )),
-            // The connection broke under the call; tonic keeps the cause as the source.
-            Code::Unknown if std::error::Error::source(status).is_some() => Self::new(
-                Exit::Unreachable,
-                format!(
-                    "cannot {what}: the connection to {server} broke: {said}; try again, it may have been done all the same"
-                ),
-            ),
             _ => Self::failed(format!("cannot {what}: {server}: {said}")),
         }
     }

@@ -1,5 +1,6 @@
 //! The admin API, with a token on every call and a word for every failure.
 
+use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 use super::Target;
-use super::dial::Dialer;
+use super::dial::{DialError, Dialer};
 use super::pinned::SERVER_NAME;
+use crate::output::clean;
 use crate::{Exit, Failure};
 
 /// Name look-up, TCP and TLS together: a control plane that is well needs a tenth of it across an ocean.
@@ -63,7 +65,7 @@ impl Client {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT);
         let channel = match tokio::time::timeout(CONNECT_TIMEOUT, endpoint.connect_with_connector(dialer)).await {
             Ok(Ok(channel)) => channel,
-            Ok(Err(why)) => return Err(Failure::new(Exit::Unreachable, root_cause(&why))),
+            Ok(Err(why)) => return Err(Failure::new(Exit::Unreachable, root_cause(&why).to_string())),
             Err(_) => {
                 let text = format!(
                     "no connection to {server} within {} s; look whether the control plane runs there and the way is open",
@@ -141,20 +143,31 @@ impl Client {
         }
     }
 
-    /// What a refusal means.
+    /// What a refusal means, or a connection that broke under the call.
     #[must_use]
     pub fn failure(&self, what: &str, status: &Status) -> Failure {
-        Failure::of_call(what, &self.server, status)
+        // What a server says has no source; what tonic met on the way has.
+        let Some(met) = status.source() else { return Failure::of_call(what, &self.server, status) };
+        let cause = root_cause(met);
+        if cause.is::<DialError>() {
+            return Failure::new(Exit::Unreachable, cause.to_string());
+        }
+        let server = &self.server;
+        let text = format!(
+            "cannot {what}: the connection to {server} broke: {}; try again, it may have been done all the same",
+            clean(&cause.to_string())
+        );
+        Failure::new(Exit::Unreachable, text)
     }
 }
 
 /// The innermost error: ours, which says everything, or what broke HTTP/2.
-fn root_cause(error: &dyn std::error::Error) -> String {
+fn root_cause<'e>(error: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
     let mut cause = error;
     while let Some(inner) = cause.source() {
         cause = inner;
     }
-    cause.to_string()
+    cause
 }
 
 /// Puts the token on every call.

@@ -135,5 +135,6 @@ async fn a_call_without_an_answer_is_given_up_within_thirty_seconds() {
     let failure =
         client.call("show the status", client.fleets().status(request)).await.expect_err("nobody answers the call");
     assert_eq!(failure.exit(), Exit::Unreachable, "{failure}");
+    assert!(failure.to_string().contains("broke: operation timed out"), "{failure}");
     assert!(begun.elapsed() <= Duration::from_secs(31));
 }
