@@ -3,7 +3,11 @@
 //!
 //! ```text
 //! YAML or JSON --source--> raw messages (shadowcat-proto) --validate--> Config
+//!              <--print---                                --version---> canonical bytes, digests, differences
 //! ```
+//!
+//! One machine reads a file ([`load_local`]); a fleet's configuration is read from several ([`parse_fleet`]), travels as
+//! a message, and is judged again by everybody who receives it.
 //!
 //! Invariants:
 //! - A `Config` exists only if the one validator found nothing to say; nobody downstream checks again.
@@ -51,7 +55,7 @@ mod source;
 mod suggest;
 mod upstream;
 mod validate;
-pub mod version;
+mod version;
 
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use field_path::{FieldPath, InvalidFieldPath, Step};

@@ -16,6 +16,8 @@ mod url;
 mod value;
 
 #[cfg(test)]
+mod message_tests;
+#[cfg(test)]
 mod tests;
 
 use shadowcat_proto::config::v1 as raw;
