@@ -114,6 +114,24 @@ async fn a_lock_that_somebody_holds_is_told_in_time() {
     assert_eq!(store.commit(version_of("one"), alice()).await.unwrap().number, 1);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nobody_waits_for_any_more_holds_no_connection() {
+    let server = PostgresServer::start().await;
+    let url = server.database().await;
+    let store = PostgresStore::connect(&url).await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("BEGIN; LOCK TABLE versions").execute(&mut other).await.unwrap();
+    for _ in 0..20 {
+        let commit = store.commit(version_of("lost"), alice());
+        assert!(tokio::time::timeout(Duration::from_millis(20), commit).await.is_err(), "the table is locked");
+    }
+    let started = Instant::now();
+    store.nodes(FLEET).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    sqlx::raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    assert_eq!(store.commit(version_of("one"), alice()).await.unwrap().number, 1);
+}
+
 #[tokio::test]
 async fn a_postgres_that_is_not_there_is_told_in_time() {
     let server = PostgresServer::start().await;

@@ -7,119 +7,32 @@
 //!
 //! Everything a commit of one fleet must not do twice hangs on one row: whoever updates `fleets.head` first makes the others wait.
 
+mod access;
 mod nodes;
 mod secrets;
 mod versions;
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use shadowcat_config::Digest;
-use sqlx::pool::PoolConnection;
-use sqlx::{Pool, query, query_as};
+use sqlx::{query, query_as};
 use tokio::sync::watch;
-use tokio::time::error::Elapsed;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::super::pulse::{LOOK_EVERY, Pulse};
+pub(super) use self::access::Access;
+use self::access::ask;
 use super::super::rows::{self, Failure, Marks, millis};
 use super::super::{
     Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, OPERATION_TIMEOUT,
     Outcome, Store, StoreError, Version,
 };
-use super::{Database, Place, words};
+use super::Database;
 
 type Connection = <Database as sqlx::Database>::Connection;
-
-/// Ways to the database, and what is known of it. Clones share both.
-#[derive(Debug, Clone)]
-pub(super) struct Access {
-    pub(super) writers: Pool<Database>,
-    pub(super) readers: Pool<Database>,
-    pub(super) pulse: Arc<Pulse>,
-    pub(super) place: Place,
-}
-
-/// Runs an operation on a connection of a pool, both within [`OPERATION_TIMEOUT`].
-macro_rules! ask {
-    ($access:expr, $pool:ident, $operation:path $(, $argument:expr)*) => {{
-        let (access, until) = (&$access, Instant::now() + OPERATION_TIMEOUT);
-        match access.connection(&access.$pool, until).await {
-            Ok(mut connection) => {
-                let outcome = timeout_at(until, $operation(&mut connection $(, $argument)*)).await;
-                access.settle(connection, outcome)
-            }
-            Err(reason) => Err(access.failed(reason)),
-        }
-    }};
-}
-
-fn no_answer() -> String {
-    format!("no answer within {OPERATION_TIMEOUT:?}")
-}
-
-impl Access {
-    async fn connection(&self, pool: &Pool<Database>, until: Instant) -> Result<PoolConnection<Database>, String> {
-        self.place.check()?;
-        match timeout_at(until, pool.acquire()).await {
-            Ok(connection) => connection.map_err(|error| words(&error)),
-            Err(_) => Err(no_answer()),
-        }
-    }
-
-    /// What an operation came to. A connection that did not answer is not used again: its answer may still come.
-    fn settle<T>(
-        &self,
-        connection: PoolConnection<Database>,
-        outcome: Result<Result<T, Failure>, Elapsed>,
-    ) -> Result<T, StoreError> {
-        let told = match outcome {
-            Ok(Ok(value)) => {
-                self.pulse.answered();
-                return Ok(value);
-            }
-            Ok(Err(Failure::Refused(refusal))) => {
-                self.pulse.answered();
-                return Err(refusal);
-            }
-            Ok(Err(Failure::Database(error))) if error.as_database_error().is_some() => {
-                return Err(self.failed(words(&error)));
-            }
-            Ok(Err(Failure::Database(error))) => words(&error),
-            Err(_) => no_answer(),
-        };
-        drop(connection.detach());
-        Err(self.failed(told))
-    }
-
-    fn failed(&self, reason: String) -> StoreError {
-        self.pulse.failed(&reason);
-        StoreError::Unavailable(reason)
-    }
-
-    async fn look(&self) -> Result<Marks, StoreError> {
-        ask!(*self, readers, marks)
-    }
-
-    /// Looks again and again. What comes first after an outage is always news: nobody knows what was missed.
-    async fn keep_looking(self) {
-        let mut every = interval(LOOK_EVERY);
-        every.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut known = None;
-        loop {
-            every.tick().await;
-            let seen = self.look().await.ok();
-            if seen.is_some() && seen != known {
-                self.pulse.changed();
-            }
-            known = seen;
-        }
-    }
-}
 
 /// A store in a SQL database.
 #[derive(Debug)]
