@@ -118,13 +118,14 @@ impl Work {
                 biased;
                 changed = self.wishes.changed() => match changed {
                     Ok(()) => self.catch_up().await,
+                    // The end of the drain may come with the first word of it.
+                    Err(_nobody_tells) if drain.is_announced() => return self.write(Disk::end_of_trial).await,
                     Err(_nobody_tells) => return,
                 },
                 milestone = reached => self.reach(milestone).await,
                 () = drain.announced() => {
                     // Whoever is told to stop has not crashed.
-                    self.write(Disk::end_of_trial).await;
-                    return;
+                    return self.write(Disk::end_of_trial).await;
                 }
             }
         }
@@ -177,5 +178,83 @@ impl Work {
             Ok(Err(error)) => tracing::error!(%error, "what runs is not kept for the next start"),
             Err(error) => tracing::error!(%error, "what runs is not kept for the next start"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::rt::Executor as _;
+    use hyper_util::rt::TokioExecutor;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::fleet::testing::version;
+
+    /// A keeper at work, as in a node that just started, until its drain.
+    fn at_work(directory: &TempDir) -> (Keeper, Drain, tokio::sync::oneshot::Receiver<()>) {
+        let drain = Drain::default();
+        let (keeper, work) = Keeper::new(Disk::open(directory.path()).unwrap(), drain.clone());
+        let (end, ended) = tokio::sync::oneshot::channel();
+        TokioExecutor::new().execute(async move {
+            work.await;
+            let _ = end.send(());
+        });
+        (keeper, drain, ended)
+    }
+
+    /// What the file says, whoever holds the directory.
+    fn boots(directory: &TempDir) -> serde_json::Value {
+        let text = std::fs::read(directory.path().join("config/boots")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
+    async fn until(directory: &TempDir, holds: impl Fn(&serde_json::Value) -> bool) -> Instant {
+        // Time is turned only while nothing else is to be done.
+        while !holds(&boots(directory)) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Instant::now()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_version_is_on_trial_until_it_has_run_for_half_a_minute_and_proven_after_a_whole_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (keeper, ..) = at_work(&directory);
+        let (first, canonical) = version(1, "/first");
+        keeper.touch(&first).await;
+        assert_eq!(boots(&directory)["trial"]["number"], 1, "it is noted before anybody touches it");
+        let began = Instant::now();
+        keeper.runs(&first, Some(canonical));
+        let survived = until(&directory, |boots| boots["trial"].is_null()).await;
+        let proven = until(&directory, |boots| boots["proven"][0] == first.to_string()).await;
+        assert_eq!((survived - began).as_secs(), TRIAL.as_secs());
+        assert_eq!((proven - began).as_secs(), PROVEN.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_stops_in_order_has_not_crashed() {
+        let directory = tempfile::tempdir().unwrap();
+        let (keeper, drain, ended) = at_work(&directory);
+        let (first, canonical) = version(1, "/first");
+        keeper.touch(&first).await;
+        keeper.runs(&first, Some(canonical));
+        let (no_time, no_connections) = (Duration::ZERO, tokio_util::task::TaskTracker::new());
+        drain.run(no_time, no_time, &no_connections).await;
+        ended.await.unwrap();
+        assert!(boots(&directory)["trial"].is_null());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_used_after_all_leaves_the_running_version_on_its_trial() {
+        let directory = tempfile::tempdir().unwrap();
+        let (keeper, ..) = at_work(&directory);
+        let ((first, canonical), (second, _)) = (version(1, "/first"), version(2, "/second"));
+        keeper.touch(&first).await;
+        keeper.runs(&first, Some(canonical));
+        keeper.touch(&second).await;
+        assert_eq!(boots(&directory)["trial"]["number"], 2);
+        keeper.leave();
+        until(&directory, |boots| boots["trial"]["number"] == 1).await;
+        until(&directory, |boots| boots["trial"].is_null()).await;
     }
 }

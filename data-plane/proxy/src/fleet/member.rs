@@ -28,6 +28,12 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// No pause is longer: so long does a fleet of any size take to be back after its control plane is.
 const PAUSE_MAX: Duration = Duration::from_secs(15);
 
+/// After so many failures the pause is at its longest anyway, and more would overflow.
+const DOUBLINGS_MAX: u32 = 16;
+
+/// A node that has nothing to serve asks this often: there are few of them, and clients are waiting.
+const PAUSE_MAX_WAITING: Duration = Duration::from_secs(2);
+
 /// The control plane may take this long to issue a certificate.
 pub(super) const ISSUE_WAIT: Duration = Duration::from_secs(10);
 
@@ -211,6 +217,9 @@ impl Following {
         loop {
             let ended = self.once(&mut failures).await;
             self.control.shared.configs.disconnected();
+            if failures == 0 {
+                told.clear();
+            }
             let Err(error) = ended else { continue };
             let text = error.to_string();
             // The same failure every few seconds is told once.
@@ -220,11 +229,19 @@ impl Following {
                 tracing::warn!(%error, "no line to the control plane; what runs goes on");
                 told = text;
             }
-            let limit = PAUSE_MIN.saturating_mul(1 << u32::min(failures, 16)).min(PAUSE_MAX);
-            failures = if error.is_final() { u32::MAX } else { failures.saturating_add(1) };
             // Full jitter: a fleet that lost its control plane in one moment comes back over the whole pause.
-            sleep(limit.mul_f64(fastrand::f64())).await;
+            sleep(self.pause_limit(failures, &error).mul_f64(fastrand::f64())).await;
+            failures = failures.saturating_add(1);
         }
+    }
+
+    fn pause_limit(&self, failures: u32, error: &LineError) -> Duration {
+        if error.is_final() {
+            return PAUSE_MAX;
+        }
+        let waiting = self.control.running().config.is_none();
+        let most = if waiting { PAUSE_MAX_WAITING } else { PAUSE_MAX };
+        PAUSE_MIN.saturating_mul(1 << failures.min(DOUBLINGS_MAX)).min(most)
     }
 
     /// From dialling to the end of the line; `failures` is forgotten once the control plane has said welcome.
