@@ -3,13 +3,12 @@
 //! Bounds: what waits to be said is at most [`OUTBOX`] messages, and a control plane that does not take them loses the line; commands
 //! under way are at most [`COMMANDS_MAX`], and further ones are refused; one version is built at a time.
 
-use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt as _;
-use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::future::FutureExt as _;
 use futures_util::stream::{FuturesUnordered, poll_fn};
 use shadowcat_config::ConfigRef;
 use shadowcat_proto::fleet::v1 as wire;
@@ -17,19 +16,20 @@ use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
 use shadowcat_proto::fleet::v1::node_message::Kind;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tonic::Streaming;
 use tonic::transport::Channel;
-use tonic::{Code, Status, Streaming};
 
 use super::commands::{draining, obey};
-use super::dial::DialError;
-use super::identity::{Identity, IdentityError, Request};
+use super::ending::LineError;
+use super::identity::{Identity, Request};
 use super::keeper::Keeper;
 use super::line::{Line, Task, Violation, Welcome};
 use super::member::{ISSUE_WAIT, MemberSettings};
 use super::prepare::{Packed, PrepareError, Prepared, Source};
 use super::provenance::to_wire;
 use super::report::{Reports, node_health};
+use super::talk::{Talk, done, reached};
 use crate::gateway::Control;
 
 /// The highest schema of the configuration that this program knows.
@@ -55,55 +55,6 @@ const RENEW_AGAIN: Duration = Duration::from_secs(300);
 
 /// Versions refused in this boot that are remembered; the oldest is forgotten.
 const REJECTED_MAX: usize = 64;
-
-/// Why a line is not there (any more).
-#[derive(Debug, thiserror::Error)]
-pub(super) enum LineError {
-    #[error(transparent)]
-    Dial(#[from] DialError),
-    #[error("the control plane does not let this node in: {0}; make a new token with shadowcatctl nodes token")]
-    NotLetIn(String),
-    #[error("the node's certificate has expired while it could not be renewed: give --join-token to join again")]
-    Expired,
-    #[error(transparent)]
-    Identity(#[from] IdentityError),
-    #[error("the control plane does not answer")]
-    Silent,
-    #[error("the control plane takes no more messages")]
-    Stuck,
-    #[error("another machine uses this node's identity: {0}; give each its own --data-dir")]
-    Cloned(String),
-    #[error("the control plane refuses this node: {0}")]
-    Refused(String),
-    #[error("the line ended: {0}")]
-    Ended(String),
-    #[error(transparent)]
-    Violated(#[from] Violation),
-}
-
-impl LineError {
-    /// True if nothing will be different until a person has acted.
-    pub(super) const fn is_final(&self) -> bool {
-        matches!(self, Self::NotLetIn(_) | Self::Expired | Self::Cloned(_) | Self::Refused(_))
-            || matches!(self, Self::Dial(DialError::Stranger(_)))
-    }
-}
-
-impl From<Status> for LineError {
-    fn from(status: Status) -> Self {
-        let text = ended_because(&status);
-        match status.code() {
-            Code::AlreadyExists => Self::Cloned(text),
-            Code::Unauthenticated | Code::PermissionDenied => Self::Refused(text),
-            _ => Self::Ended(text),
-        }
-    }
-}
-
-/// A status in words.
-pub(super) fn ended_because(status: &Status) -> String {
-    if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() }
-}
 
 /// What outlives a line.
 #[derive(Debug, Default)]
@@ -134,49 +85,6 @@ pub(super) struct Conversation<'a> {
     pub(super) memory: &'a mut Memory,
     /// Forgotten at the welcome.
     pub(super) failures: &'a mut u32,
-}
-
-/// Something under way that may not be there.
-type Slot<'a, T> = Option<BoxFuture<'a, T>>;
-
-/// Resolves when what is in the slot has, and empties it; never while it is empty.
-async fn done<T>(slot: &mut Slot<'_, T>) -> T {
-    let Some(under_way) = slot else { return pending().await };
-    let result = under_way.await;
-    *slot = None;
-    result
-}
-
-/// Resolves at `at`; never without one.
-async fn reached(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => pending().await,
-    }
-}
-
-/// What is under way on a line.
-struct Talk<'a> {
-    line: Line,
-    outbox: mpsc::Sender<wire::NodeMessage>,
-    preparing: Slot<'a, (ConfigRef, Result<Prepared, PrepareError>)>,
-    prepared: Option<Prepared>,
-    renewing: Slot<'a, Result<Identity, LineError>>,
-    counting: Slot<'a, wire::NodeHealth>,
-    reports: Reports,
-    /// When the next thing is due; the welcome first.
-    welcome_by: Option<Instant>,
-    health_at: Option<Instant>,
-    health_every: Duration,
-    renew_at: Option<Instant>,
-    leave_at: Option<Instant>,
-}
-
-impl Talk<'_> {
-    fn say(&self, kind: Kind) -> Result<(), LineError> {
-        let message = wire::NodeMessage { kind: Some(kind) };
-        self.outbox.try_send(message).map_err(|_| LineError::Stuck)
-    }
 }
 
 fn status(version: &ConfigRef, state: State) -> wire::ConfigStatus {

@@ -13,9 +13,10 @@ use shadowcat_proto::fleet::v1 as wire;
 use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
 use tokio::time::{sleep, timeout};
 
-use super::client::{Conversation, LineError, Memory, ended_because};
+use super::client::{Conversation, Memory};
 use super::dial::{ControlPlaneUrl, as_node, as_stranger, dial};
 use super::disk::{Disk, DiskError, read_seed};
+use super::ending::{LineError, ended_because};
 use super::identity::{Identity, IdentityError, JoinToken, Request};
 use super::keeper::Keeper;
 use super::prepare::Source;

@@ -5,7 +5,7 @@
 //! | [`file`] | reads a file again when it changes |
 //! | [`member`] | joins a fleet, starts from what the machine has, follows the control plane |
 //! | [`dial`], [`identity`] | the secure way there, and who the node is on it |
-//! | [`client`], [`line`] | one line: the task, and the protocol it speaks |
+//! | [`client`], [`line`], [`talk`], [`ending`] | one line: the task, the protocol, what is under way, how it ends |
 //! | [`commands`], [`report`] | what the control plane may ask, and what the node says unasked |
 //! | [`disk`], [`boots`], [`keeper`] | what is kept for the next start, and which of it can be trusted |
 //! | [`prepare`], [`provenance`] | every configuration is built here, whatever its way, and knows where it came from |
@@ -15,6 +15,7 @@ mod client;
 mod commands;
 mod dial;
 mod disk;
+mod ending;
 mod file;
 mod identity;
 mod keeper;
@@ -23,6 +24,7 @@ mod member;
 mod prepare;
 mod provenance;
 mod report;
+mod talk;
 #[cfg(test)]
 mod testing;
 
