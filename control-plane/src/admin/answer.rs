@@ -54,13 +54,18 @@ pub(super) fn node(
     told
 }
 
+/// Whether a node that is not connected here is to another replica, as far as can be known: it was heard of a moment ago, and
+/// not because it was here.
+pub(super) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> bool {
+    let left = fleet.and_then(|fleet| fleet.left(&kept.name)).map(|at| at + NOTED_WITHIN);
+    kept.last_seen
+        .is_some_and(|at| at.elapsed().is_ok_and(|ago| ago < HEARD_OF_WITHIN) && left.is_none_or(|left| left < at))
+}
+
 fn of_kept(epoch: &str, fleet: Option<&LiveFleet>, kept: &store::Node) -> Node {
     let seen = &kept.seen;
     let ours = |number: u64| ConfigRef { epoch: epoch.to_owned(), number, ..ConfigRef::default() };
-    let left = fleet.and_then(|fleet| fleet.left(&kept.name)).map(|at| at + NOTED_WITHIN);
-    let elsewhere = kept
-        .last_seen
-        .is_some_and(|at| at.elapsed().is_ok_and(|ago| ago < HEARD_OF_WITHIN) && left.is_none_or(|left| left < at));
+    let elsewhere = is_elsewhere(fleet, kept);
     Node {
         name: kept.name.clone(),
         state: if elsewhere { node::State::Connected } else { node::State::Away }.into(),

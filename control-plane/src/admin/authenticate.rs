@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -135,6 +135,12 @@ impl Gate {
             return Err(Status::permission_denied(format!("{}: {reason}", caller.verb)));
         }
         Ok(caller)
+    }
+
+    /// Since when the database is gone, in seconds of Unix time.
+    pub(crate) fn stale_since(&self) -> Option<u64> {
+        let since = self.store.health().err()?;
+        Some(since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
     }
 
     async fn look_up(&self, token: &str) -> Result<Option<AdminToken>, Status> {

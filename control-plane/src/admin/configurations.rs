@@ -3,6 +3,7 @@
 //! What is applied passes the one validator first, so that a version which a node refuses is a difference between programs and not
 //! a mistake of an operator.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use shadowcat_proto::admin::v1::{
 use shadowcat_proto::config::v1 as raw;
 use shadowcat_proto::fleet::v1::{self as wire, ConfigError, ConfigStatus, config_status};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Request, Response, Status};
 
 use super::authenticate::Caller;
@@ -25,7 +27,7 @@ use crate::fleet::follow::publish;
 use crate::fleet::hub::reference;
 use crate::fleet::service::{Answers, answers};
 use crate::fleet::snapshot::CONFIG_BYTES_MAX;
-use crate::store::{NewVersion, Version};
+use crate::store::{NewVersion, Node, Store, Version};
 
 /// Versions of a page unless asked otherwise.
 const PAGE_DEFAULT: u32 = 50;
@@ -35,6 +37,9 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024;
 
 /// Between two words about progress: many nodes that answer at once are told of at once.
 const PROGRESS_PAUSE: Duration = Duration::from_millis(50);
+
+/// How often the nodes of other replicas are looked for while an operator watches.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Words about progress that an operator has not read yet.
 const PROGRESS_QUEUE: usize = 4;
@@ -118,12 +123,12 @@ impl Configurations for Admin {
         let (version, _) = self.version(fleet, number).await?;
         let reference = reference(self.hub.epoch(), &version);
         let (sender, receiver) = mpsc::channel(PROGRESS_QUEUE);
-        let (live, stop) = (self.hub.fleet(fleet), self.stop.clone());
+        let (live, store, stop) = (self.hub.fleet(fleet), Arc::clone(&self.store), self.stop.clone());
         self.tasks.spawn(async move {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sender.closed() => {}
-                () = tell(&live, &reference, &sender) => {}
+                () = tell(&live, store.as_ref(), &reference, &sender) => {}
             }
         });
         Ok(Response::new(answers(receiver)))
@@ -131,22 +136,40 @@ impl Configurations for Admin {
 }
 
 /// Tells how far a version has come, until there is nothing more to tell.
-async fn tell(fleet: &LiveFleet, reference: &wire::ConfigRef, sender: &mpsc::Sender<Result<Progress, Status>>) {
+async fn tell(
+    fleet: &LiveFleet,
+    store: &dyn Store,
+    reference: &wire::ConfigRef,
+    sender: &mpsc::Sender<Result<Progress, Status>>,
+) {
     let mut moves = fleet.moves();
     let mut told = None;
+    let (mut elsewhere, mut looked) = (nodes_elsewhere(fleet, store).await, Instant::now());
     loop {
         moves.borrow_and_update();
-        let progress = fleet.progress(reference);
+        let progress = fleet.progress(reference, &elsewhere);
         let done = progress.done;
         if told.as_ref() != Some(&progress) && sender.send(Ok(progress.clone())).await.is_err() {
             return;
         }
         told = Some(progress);
-        if done || moves.changed().await.is_err() {
+        if done {
             return;
         }
+        // A node of another replica moves without a word here: it is looked for, and so is one that has ended.
+        let _ = timeout_at(looked + LOOK_ELSEWHERE, moves.changed()).await;
         tokio::time::sleep(PROGRESS_PAUSE).await;
+        if looked.elapsed() >= LOOK_ELSEWHERE {
+            (elsewhere, looked) = (nodes_elsewhere(fleet, store).await, Instant::now());
+        }
     }
+}
+
+/// The nodes that are connected to other replicas; none that are known while the database is gone.
+async fn nodes_elsewhere(fleet: &LiveFleet, store: &dyn Store) -> Vec<Node> {
+    let mut nodes = store.nodes(&fleet.name).await.unwrap_or_default();
+    nodes.retain(|node| fleet.node(&node.name).is_none() && answer::is_elsewhere(Some(fleet), node));
+    nodes
 }
 
 /// A configuration that may be committed.
@@ -175,13 +198,17 @@ impl Admin {
         if let Some(expected) = if_version.filter(|expected| *expected != number) {
             return Err(refused(crate::store::StoreError::Conflict { expected, current: number }));
         }
-        let nodes = || self.hub.known(&fleet).map_or(0, |fleet| fleet.nodes().len());
+        let nodes = async || {
+            let live = self.hub.fleet(&fleet);
+            let all = live.nodes().len() + nodes_elsewhere(&live, self.store.as_ref()).await.len();
+            u32::try_from(all).unwrap_or(u32::MAX)
+        };
         if let Some(current) = current.as_ref().filter(|current| current.digest == prepared.digest) {
             return Ok(ApplyResponse {
                 version: Some(answer::version(self.hub.epoch(), current)),
                 changed: false,
                 changes: Vec::new(),
-                nodes: u32::try_from(nodes()).unwrap_or(u32::MAX),
+                nodes: nodes().await,
             });
         }
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
@@ -211,7 +238,7 @@ impl Admin {
             version: Some(answer::version(self.hub.epoch(), &version)),
             changed: true,
             changes,
-            nodes: count(nodes()),
+            nodes: nodes().await,
         })
     }
 

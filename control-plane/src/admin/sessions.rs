@@ -13,7 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::authenticate::Caller;
 use super::{ASK_DEADLINE, Admin, fleet_of, page, refused};
-use crate::fleet::{AskError, LiveNode};
+use crate::fleet::LiveNode;
 use crate::store::Outcome;
 
 /// Sessions of a page unless asked otherwise.
@@ -30,15 +30,18 @@ impl Sessions for Admin {
     async fn list(&self, request: Request<ListSessionsRequest>) -> Result<Response<ListSessionsResponse>, Status> {
         let ListSessionsRequest { fleet, route, limit, cursor } = request.into_inner();
         let limit = page(limit, PAGE_DEFAULT);
-        let cursor = Cursor::read(&cursor)?;
+        let cursors = Cursors::read(&cursor)?;
         let mut nodes = self.asked(fleet_of(&fleet)?);
-        nodes.retain(|node| node.name >= cursor.node);
-        let asks = nodes.iter().map(|node| {
-            let at = if node.name == cursor.node { cursor.at.clone() } else { String::new() };
-            let list = ListSessions { route: route.clone(), limit, cursor: at };
-            async move { (node, node.ask(command::Kind::ListSessions(list), ASK_DEADLINE).await) }
-        });
-        Ok(Response::new(paged(join_all(asks).await, limit)))
+        nodes.retain(|node| cursors.of(node).is_some());
+        let (told, silent) = ask(&nodes, &cursors, &route, limit).await;
+        if told.sessions.len() <= limit as usize {
+            return Ok(Response::new(ListSessionsResponse { silent, ..told }));
+        }
+        // More than was asked for: each gets its share, and at least one, so that the list goes on.
+        nodes.retain(|node| !silent.contains(&node.name));
+        let share = (limit / u32::try_from(nodes.len()).unwrap_or(u32::MAX)).max(1);
+        let (told, fallen_silent) = ask(&nodes, &cursors, &route, share).await;
+        Ok(Response::new(ListSessionsResponse { silent: [silent, fallen_silent].concat(), ..told }))
     }
 
     async fn get(&self, request: Request<GetSessionRequest>) -> Result<Response<Session>, Status> {
@@ -85,53 +88,57 @@ impl Admin {
     }
 }
 
-/// Where a page ended: a node, and where it ended there.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Cursor {
-    node: String,
-    at: String,
-}
+/// Where a page ended, by node. Nodes that share a store go through it side by side, so that what they all name is told once;
+/// a node that is not here has nothing more. As JSON.
+#[derive(Debug, Default)]
+struct Cursors(Option<BTreeMap<String, String>>);
 
-impl Cursor {
+impl Cursors {
     fn read(text: &str) -> Result<Self, Status> {
         if text.is_empty() {
-            return Ok(Self::default());
+            return Ok(Self(None));
         }
-        let (node, at) = text
-            .split_once('/')
-            .ok_or_else(|| Status::invalid_argument("no cursor of this list: give what `next` said, or none"))?;
-        Ok(Self { node: node.to_owned(), at: at.to_owned() })
+        let cursors = serde_json::from_str(text);
+        let cursors =
+            cursors.map_err(|_| Status::invalid_argument("no cursor of this list: give what `next` said, or none"))?;
+        Ok(Self(Some(cursors)))
+    }
+
+    fn of(&self, node: &LiveNode) -> Option<String> {
+        match &self.0 {
+            None => Some(String::new()),
+            Some(cursors) => cursors.get(&node.name).cloned(),
+        }
     }
 }
 
-/// One page out of what the nodes said, which is in the order of their names. Nodes that share a store name the same sessions:
-/// each is told once.
-fn paged(replies: Vec<(&Arc<LiveNode>, Result<command_reply::Kind, AskError>)>, limit: u32) -> ListSessionsResponse {
-    let mut told = ListSessionsResponse::default();
-    let mut known = BTreeMap::new();
-    for (node, reply) in replies {
-        let Ok(command_reply::Kind::Sessions(page)) = reply else {
-            told.silent.push(node.name.clone());
+/// A page of every node, and who was silent. Nodes that share a store name the same sessions: each is told once.
+async fn ask(
+    nodes: &[Arc<LiveNode>],
+    cursors: &Cursors,
+    route: &str,
+    limit: u32,
+) -> (ListSessionsResponse, Vec<String>) {
+    let asks = nodes.iter().map(|node| {
+        let list = ListSessions { route: route.to_owned(), limit, cursor: cursors.of(node).unwrap_or_default() };
+        async move { (node, node.ask(command::Kind::ListSessions(list), ASK_DEADLINE).await) }
+    });
+    let (mut known, mut more, mut silent) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    for (node, reply) in join_all(asks).await {
+        let Ok(command_reply::Kind::Sessions(SessionPage { sessions, next })) = reply else {
+            silent.push(node.name.clone());
             continue;
         };
-        if !told.next.is_empty() {
-            continue;
-        }
-        if known.len() >= limit as usize {
-            told.next = format!("{}/", node.name);
-            continue;
-        }
-        let SessionPage { sessions, next } = page;
         for session in sessions {
             let of_node = Session { session: Some(session.clone()), node: node.name.clone() };
             known.entry(session.id).or_insert(of_node);
         }
         if !next.is_empty() {
-            told.next = format!("{}/{next}", node.name);
+            more.insert(node.name.clone(), next);
         }
     }
-    told.sessions = known.into_values().collect();
-    told
+    let next = if more.is_empty() { String::new() } else { serde_json::json!(more).to_string() };
+    (ListSessionsResponse { sessions: known.into_values().collect(), next, ..ListSessionsResponse::default() }, silent)
 }
 
 /// Goes through a node's sessions for one.

@@ -11,10 +11,10 @@ use shadowcat_proto::admin::v1::{Progress, Rejection};
 use shadowcat_proto::fleet::v1::ConfigRef;
 use tokio::sync::watch;
 
-use super::live::{Ending, LiveNode};
+use super::live::{Ending, LiveNode, from_lines};
 use super::snapshot::{Snapshot, SnapshotError};
 use crate::observe::Metrics;
-use crate::store::Version;
+use crate::store::{Node, Version};
 
 /// The current version of a fleet.
 #[derive(Debug)]
@@ -122,9 +122,18 @@ impl LiveFleet {
         self.left.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied()
     }
 
-    /// How far a version has come on the nodes of this replica.
-    pub(crate) fn progress(&self, reference: &ConfigRef) -> Progress {
+    /// How far a version has come on the nodes of this replica, and on those of others as they were noted last.
+    pub(crate) fn progress(&self, reference: &ConfigRef, elsewhere: &[Node]) -> Progress {
         let mut progress = Progress { number: reference.number, ..Progress::default() };
+        for node in elsewhere.iter().filter(|node| self.node(&node.name).is_none()) {
+            progress.nodes += 1;
+            let refusal = node.seen.refusal.as_ref().filter(|(number, _)| *number == reference.number);
+            if node.seen.version == reference.number {
+                progress.applied += 1;
+            } else if let Some((_, errors)) = refusal {
+                progress.rejections.push(Rejection { node: node.name.clone(), errors: from_lines(errors) });
+            }
+        }
         for node in self.nodes() {
             let state = node.state();
             progress.nodes += 1;

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use shadowcat_proto::admin::v1::configurations_server::ConfigurationsServer;
 use shadowcat_proto::admin::v1::fleets_server::FleetsServer;
 use shadowcat_proto::admin::v1::nodes_server::NodesServer;
@@ -30,6 +30,9 @@ const NODE_MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 
 /// The longest request of an operator: a configuration, and a little around it.
 const ADMIN_REQUEST_BYTES_MAX: usize = CONFIG_BYTES_MAX + 64 * 1024;
+
+/// With an answer to an operator while the database is gone: since when, in seconds of Unix time. What was read is that old.
+const STALE_SINCE: HeaderName = HeaderName::from_static("shadowcat-stale-since");
 
 type Answer = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
 
@@ -108,7 +111,11 @@ impl Services {
         match self.gate.admit(&path, Connection::at(request.extensions()).address, request.headers()).await {
             Ok(caller) => {
                 request.extensions_mut().insert(caller);
-                guarded.answer(request).await
+                let mut answer = guarded.answer(request).await?;
+                if let Some(since) = self.gate.stale_since() {
+                    answer.headers_mut().insert(STALE_SINCE, since.into());
+                }
+                Ok(answer)
             }
             Err(refused) => Ok(refused.into_http()),
         }

@@ -208,3 +208,40 @@ async fn a_control_plane_that_stops_says_so_to_its_nodes() {
     let (ended, ()) = tokio::join!(stream.ended(), plane.stop());
     assert_eq!(ended.code(), Code::Unavailable, "{ended}");
 }
+
+#[tokio::test]
+async fn a_page_of_sessions_goes_on_where_each_node_ended_and_tells_what_nodes_share_once() {
+    let plane = Plane::start().await;
+    let (one, two) = (Node::new(&plane, "one").await, Node::new(&plane, "two").await);
+    let (mut one, mut two) = (one.connected(&plane).await, two.connected(&plane).await);
+    let ids = ["s1", "s2", "s3"];
+    // Both have the same three sessions, and page through them alike.
+    let serve = async |stream: &mut crate::node::Stream| {
+        for _ in 0..2 {
+            let Kind::Command(command) = stream.next().await.unwrap() else { panic!("a command") };
+            let Some(command::Kind::ListSessions(list)) = command.kind else { panic!("a list") };
+            let begin: usize = list.cursor.parse().unwrap_or(0);
+            let end = ids.len().min(begin + list.limit as usize);
+            let session = |id: &&str| Session { id: (*id).to_owned(), ..Session::default() };
+            let next = if end < ids.len() { end.to_string() } else { String::new() };
+            let page = SessionPage { sessions: ids[begin..end].iter().map(session).collect(), next };
+            stream.reply(command.id, command_reply::Kind::Sessions(page)).await;
+        }
+    };
+    let ask = async {
+        let mut told = Vec::new();
+        let mut request = ListSessionsRequest { limit: 2, ..ListSessionsRequest::default() };
+        loop {
+            let page = plane.sessions().list(plane.ask(request.clone())).await.unwrap().into_inner();
+            assert!(page.sessions.len() <= 2);
+            told.extend(page.sessions.into_iter().map(|session| session.session.unwrap().id));
+            if page.next.is_empty() {
+                return told;
+            }
+            request.cursor = page.next;
+        }
+    };
+    let (told, (), ()) = tokio::join!(ask, serve(&mut one), serve(&mut two));
+    assert_eq!(told, ids);
+    plane.stop().await;
+}

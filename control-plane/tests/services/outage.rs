@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shadowcat_proto::admin::v1::{GetVersionRequest, HistoryRequest, StatusRequest};
+use shadowcat_proto::admin::v1::{GetVersionRequest, HistoryRequest, StatusRequest, WatchRequest};
 use tonic::Code;
 
 use crate::harness::{Plane, config, database, directory, eventually};
@@ -17,11 +17,22 @@ async fn replicas_on_one_store_see_each_others_versions_and_removals() {
     let other = Plane::on(store, dir).await;
     let node = Node::new(&one, "edge-1").await;
     let mut stream = node.connected(&other).await;
+    eventually("it is noted", || async {
+        one.store.node("default", "edge-1").await.unwrap().unwrap().last_seen.is_some()
+    })
+    .await;
     let began = Instant::now();
-    one.apply(config("a")).await.unwrap();
+    assert_eq!(one.apply(config("a")).await.unwrap().nodes, 1);
     stream.takes().await;
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 
+    let watch = one.configurations().watch(one.ask(WatchRequest::default())).await.unwrap();
+    let mut watch = watch.into_inner();
+    let mut last = None;
+    while let Some(progress) = watch.message().await.unwrap() {
+        last = Some(progress);
+    }
+    assert_eq!(last.map(|last| (last.done, last.nodes, last.applied)), Some((true, 1, 1)));
     eventually("the node is seen from the other replica", || async {
         let status = one.fleets().status(one.ask(StatusRequest::default())).await.unwrap().into_inner();
         (status.connected, status.current_nodes) == (1, 1)
@@ -56,7 +67,9 @@ async fn a_database_that_is_gone_changes_nothing_for_nodes_and_is_told_to_operat
     let refused = plane.apply(config("b")).await.unwrap_err();
     assert_eq!(refused.code(), Code::Unavailable, "{refused}");
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-    let status = plane.fleets().status(plane.ask(StatusRequest::default())).await.unwrap().into_inner();
+    let status = plane.fleets().status(plane.ask(StatusRequest::default())).await.unwrap();
+    assert!(status.metadata().contains_key("shadowcat-stale-since"), "{:?}", status.metadata());
+    let status = status.into_inner();
     assert!(status.stale_since.is_some());
     assert_eq!((status.current.unwrap().r#ref.unwrap().number, status.connected), (1, 1));
     let current = plane.configurations().get(plane.ask(GetVersionRequest::default())).await.unwrap().into_inner();
