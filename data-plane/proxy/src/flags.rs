@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use shadowcat_config::RedisUrl;
 use shadowcat_proxy::LogFormat;
 use shadowcat_proxy::fleet::{ControlPlaneUrl, JoinToken, MemberSettings};
@@ -17,17 +17,14 @@ const DEFAULT_DATA_DIR: &str = "shadowcat-data";
 
 /// One replica of a Shadowcat fleet: a gateway between MCP clients and MCP servers.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, group(ArgGroup::new("source").required(true).args(["config", "control_plane"])))]
 pub(crate) struct Flags {
     /// The configuration: a YAML or JSON file, read again when it changes
-    #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE", conflicts_with = "control_plane")]
-    #[arg(required_unless_present = "control_plane")]
+    #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// The control plane to get the configuration from, as https://HOST[:PORT]
     #[arg(long, env = "SHADOWCAT_CONTROL_PLANE", value_name = "URL")]
     pub(crate) control_plane: Option<ControlPlaneUrl>,
-    #[command(flatten)]
-    membership: Membership,
     /// Where sessions are shared with other replicas; overrides node.redis
     #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL")]
     pub(crate) redis: Option<RedisUrl>,
@@ -43,6 +40,9 @@ pub(crate) struct Flags {
     /// How to log
     #[arg(long, env = "SHADOWCAT_LOG_FORMAT", value_enum, default_value = "text")]
     pub(crate) log_format: LogFormat,
+    // Last: its heading would cover what follows.
+    #[command(flatten)]
+    membership: Membership,
 }
 
 /// What means nothing without a control plane.

@@ -42,12 +42,12 @@ const TEMPORARY: &str = "tmp";
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// The directory is not there, full, or somebody else's.
-    #[error("cannot write to {}: {source}; give another directory with --data-dir, or make it this user's", path.display())]
+    #[error("cannot write to {}: {reason}; give another directory with --data-dir, or make it this user's", path.display())]
     Io {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// Another process has it.
     #[error("{} is in use by another data plane: give each its own --data-dir", path.display())]
@@ -72,7 +72,7 @@ impl Disk {
     /// Opens `<data_dir>/config`, and goes back from a version under which the process died.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, DiskError> {
         let directory = data_dir.join("config");
-        let failed = |source| DiskError::Io { path: directory.clone(), source };
+        let failed = |reason| DiskError::Io { path: directory.clone(), reason };
         create_private(&directory).map_err(failed)?;
         let lock = File::create(directory.join("lock")).map_err(failed)?;
         match lock.try_lock() {
@@ -178,7 +178,7 @@ impl Disk {
     pub(crate) fn save(&mut self, version: &ConfigRef, canonical: &[u8]) -> Result<(), DiskError> {
         let stem = stem(version);
         let path = self.path(&stem, SNAPSHOT);
-        let failed = |source| DiskError::Io { path: path.clone(), source };
+        let failed = |reason| DiskError::Io { path: path.clone(), reason };
         let temporary = self.path(&stem, TEMPORARY);
         write_private(&temporary, &encode(version, canonical), Durability::Synced).map_err(failed)?;
         fs::rename(&temporary, &path).map_err(failed)?;
@@ -195,7 +195,7 @@ impl Disk {
         let path = self.directory.join("boots");
         let temporary = self.directory.join("boots.tmp");
         let written = write_private(&temporary, &self.boots.to_bytes(), Durability::Written);
-        written.and_then(|()| fs::rename(&temporary, &path)).map_err(|source| DiskError::Io { path, source })
+        written.and_then(|()| fs::rename(&temporary, &path)).map_err(|reason| DiskError::Io { path, reason })
     }
 
     /// Removes what is beyond its bound. What cannot be removed is tried again the next time.

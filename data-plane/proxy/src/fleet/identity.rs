@@ -34,12 +34,12 @@ const SECRET_CHARS: usize = 43;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read or written.
-    #[error("cannot use {}: {source}; give another directory with --data-dir, or make it this user's", path.display())]
+    #[error("cannot use {}: {reason}; give another directory with --data-dir, or make it this user's", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The file holds something else.
     #[error("{} is not a node's identity: {reason}; remove it and join again with --join-token", path.display())]
@@ -160,7 +160,7 @@ impl Identity {
         let path = file(data_dir);
         let pem = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(IdentityError::Io { path, source }),
+            Err(reason) => return Err(IdentityError::Io { path, reason }),
             Ok(pem) => pem,
         };
         let read = || {
@@ -182,7 +182,7 @@ impl Identity {
             fs::rename(&temporary, &path)?;
             fs::File::open(&directory)?.sync_all()
         };
-        write().map_err(|source| IdentityError::Io { path: path.clone(), source })
+        write().map_err(|reason| IdentityError::Io { path: path.clone(), reason })
     }
 
     fn to_pem(&self) -> String {
