@@ -19,22 +19,30 @@
 #![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
 
 mod client;
+mod control_plane;
 mod fleet;
 mod lab;
+mod load;
+mod managed;
 mod metrics;
 mod plane;
 mod ports;
+mod postgres;
 mod program;
 mod redis;
 mod upstream;
 mod wait;
 
 pub use client::{Client, Event, Events, Failure, Reply, message, secured};
+pub use control_plane::{ControlPlane, Said};
 pub use fleet::{Fleet, FleetBuilder, fleet, reverse};
 pub use lab::Lab;
+pub use load::{Call, Load};
+pub use managed::{Managed, ManagedBuilder, managed, number, one_route};
 pub use metrics::Metrics;
 pub use plane::DataPlane;
 pub use ports::free_port;
+pub use postgres::Postgres;
 pub use program::{Process, Program, Signal, binary, command};
 pub use redis::Redis;
 pub use upstream::{Gate, Seen, Upstream};

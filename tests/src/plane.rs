@@ -1,6 +1,7 @@
 //! One data plane: a running binary, its ports, and what it says about itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -27,6 +28,8 @@ pub struct DataPlane {
     program: Program,
     port: u16,
     operations_port: u16,
+    /// Where it keeps its files and what it is started with, under a control plane.
+    member: Option<(PathBuf, Vec<String>)>,
 }
 
 impl DataPlane {
@@ -51,11 +54,30 @@ impl DataPlane {
         command.arg("--config").arg(configuration).args(["--bind", &format!("127.0.0.1:{port}")]);
         command.envs(environment.iter().map(|(name, value)| (name, value)));
         let program = Program::start(&name, dir, &mut command);
-        Self { name, program, port, operations_port }
+        Self { name, program, port, operations_port, member: None }
+    }
+
+    /// Starts one that gets its configuration from a control plane.
+    pub(crate) fn join(name: String, dir: &Path, arguments: Vec<String>) -> Self {
+        let ports = (free_port(), free_port());
+        let program = Program::start(&name, dir, &mut member(&name, dir, ports, &arguments));
+        Self { name, program, port: ports.0, operations_port: ports.1, member: Some((dir.to_owned(), arguments)) }
+    }
+
+    /// Starts it again after its end, at the same ports and on the same directory.
+    ///
+    /// # Panics
+    ///
+    /// If it is not under a control plane.
+    pub fn start_again(&mut self) {
+        let (dir, arguments) = self.member.clone().expect("a data plane under a control plane");
+        self.program.kill();
+        let ports = (self.port, self.operations_port);
+        self.program = Program::start(&self.name, &dir, &mut member(&self.name, &dir, ports, &arguments));
     }
 
     /// Waits until it says that it is ready.
-    pub(crate) async fn ready(&mut self) {
+    pub async fn ready(&mut self) {
         let what = format!("{} is ready", self.name);
         eventually(&what, READY_WITHIN, async || {
             if let Some(status) = self.program.ended() {
@@ -114,4 +136,11 @@ impl DataPlane {
     pub fn process(&self) -> Process {
         self.program.process()
     }
+}
+
+fn member(name: &str, dir: &Path, ports: (u16, u16), arguments: &[String]) -> Command {
+    let mut data_plane = command(binary("shadowcat-data-plane"));
+    data_plane.args(["--bind", &format!("127.0.0.1:{}", ports.0), "--ops-bind", &format!("127.0.0.1:{}", ports.1)]);
+    data_plane.args(["--node", name]).arg("--data-dir").arg(dir.join(format!("{name}-data"))).args(arguments);
+    data_plane
 }

@@ -68,6 +68,9 @@ pub struct UpArgs {
     /// The MCP server: an http:// or https:// URL, or a command that speaks MCP over stdin and stdout
     #[arg(long, env = "SHADOWCAT_UPSTREAM", value_name = "URL|COMMAND")]
     pub upstream: Option<UpstreamArg>,
+    /// Where versions, nodes and tokens are kept from start to start [default: the platform's data directory]
+    #[arg(long, env = "SHADOWCAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// Options of `reverse`.

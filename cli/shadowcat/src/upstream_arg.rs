@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use http::uri::Authority;
 use shadowcat_config::{Diagnostics, Transport};
+use shadowcat_proto::config::v1::upstream as raw;
 
 /// What `--upstream` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,32 @@ pub struct UpstreamArg {
     pub text: String,
     /// A Streamable HTTP server, or a program that speaks MCP over stdin and stdout.
     pub transport: Transport,
+    /// The same as a configuration says it.
+    pub written: Written,
+}
+
+/// The two ways in which a configuration names a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Its URL.
+    Http(String),
+    /// Its program and arguments.
+    Stdio(Vec<String>),
+}
+
+impl Written {
+    /// The upstream of this name.
+    #[must_use]
+    pub fn upstream(self, name: &str) -> shadowcat_proto::config::v1::Upstream {
+        let (http, stdio) = match self {
+            Self::Http(url) => {
+                let endpoint = raw::http::Endpoint { url, weight: None };
+                (Some(raw::Http { endpoints: vec![endpoint], ..raw::Http::default() }), None)
+            }
+            Self::Stdio(command) => (None, Some(raw::Stdio { command, ..raw::Stdio::default() })),
+        };
+        shadowcat_proto::config::v1::Upstream { name: name.to_owned(), http, stdio, ..Default::default() }
+    }
 }
 
 /// Why a text names no upstream.
@@ -39,13 +66,17 @@ impl FromStr for UpstreamArg {
 
     fn from_str(text: &str) -> Result<Self, NotAnUpstream> {
         let text = text.trim();
-        let transport = if text.starts_with("http://") || text.starts_with("https://") {
-            Transport::http(text)
+        let written = if text.starts_with("http://") || text.starts_with("https://") {
+            Written::Http(text.to_owned())
         } else {
-            Transport::stdio(words(text)?)
+            Written::Stdio(words(text)?)
+        };
+        let transport = match &written {
+            Written::Http(url) => Transport::http(url),
+            Written::Stdio(command) => Transport::stdio(command.clone()),
         };
         let transport = transport.map_err(|mistakes| NotAnUpstream::Invalid(without_paths(&mistakes)))?;
-        Ok(Self { text: text.to_owned(), transport })
+        Ok(Self { text: text.to_owned(), transport, written })
     }
 }
 

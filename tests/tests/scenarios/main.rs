@@ -26,3 +26,4 @@ mod stdio;
 mod streaming;
 mod tls;
 mod upstream_faults;
+mod versions;

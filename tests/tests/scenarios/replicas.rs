@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use shadowcat_tests::{Client, Failure, Fleet, Upstream, eventually, fleet, within};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior};
+use shadowcat_tests::{Load, Upstream, eventually, fleet, within};
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_one_session_alternate_between_two_data_planes() {
@@ -38,7 +37,7 @@ async fn killing_one_of_two_data_planes_under_load_loses_no_session_and_repeats_
         clients.push(fleet.client(number % 2).await);
     }
 
-    let mut load = Load::new(&fleet, clients);
+    let mut load = Load::new(RATE, vec![fleet.url(0), fleet.url(1)], clients);
     load.run(BEFORE, &[0, 1]).await;
     fleet.plane_mut(0).program().kill();
     // A load balancer has noticed: new calls go to the survivor, in the sessions that began on the dead one, too.
@@ -55,45 +54,6 @@ async fn killing_one_of_two_data_planes_under_load_loses_no_session_and_repeats_
     assert!(cut < RATE as usize / 2, "{cut} calls were cut by the kill: more than were under way");
     assert_eq!(upstream.repeated(), Vec::<String>::new());
     assert_eq!((upstream.sessions(), upstream.messages("initialize")), (SESSIONS, SESSIONS));
-}
-
-#[derive(Debug)]
-struct Call {
-    token: String,
-    plane: usize,
-}
-
-/// An open loop: a call goes out when it is due, whether or not the one before has been answered.
-struct Load {
-    urls: Vec<String>,
-    clients: Vec<Client>,
-    sent: usize,
-    calls: JoinSet<(Call, Result<String, Failure>)>,
-}
-
-impl Load {
-    fn new(fleet: &Fleet, clients: Vec<Client>) -> Self {
-        Self { urls: vec![fleet.url(0), fleet.url(1)], clients, sent: 0, calls: JoinSet::new() }
-    }
-
-    async fn run(&mut self, count: u32, planes: &[usize]) {
-        let mut due = tokio::time::interval(Duration::from_secs(1) / RATE);
-        due.set_missed_tick_behavior(MissedTickBehavior::Burst);
-        for _ in 0..count {
-            due.tick().await;
-            let call = Call { token: format!("load-{}", self.sent), plane: planes[self.sent % planes.len()] };
-            let client = self.clients[self.sent % self.clients.len()].at(&*self.urls[call.plane]);
-            self.sent += 1;
-            self.calls.spawn(async move {
-                let answer = client.call_text("echo", json!({ "token": call.token })).await;
-                (call, answer)
-            });
-        }
-    }
-
-    async fn outcomes(self) -> Vec<(Call, Result<String, Failure>)> {
-        within("every call ends", Duration::from_secs(20), self.calls.join_all()).await
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use shadowcat_config::{Config, DEFAULT_PATH, Node, SessionMode, Transport};
-use shadowcat_proxy::{DEFAULT_BIND, Gateway, stop_signal};
+use shadowcat_proxy::{DEFAULT_BIND, Gateway, GatewayBuilder, stop_signal};
 use shadowcat_session::RedisStore;
 
 use super::Ended;
@@ -13,17 +13,21 @@ use super::Ended;
 /// One route at [`DEFAULT_PATH`] to one upstream. On loopback a call needs no session, so that a bare `curl` works; what others can
 /// reach asks for one, because the gateway would otherwise hold sessions for strangers.
 pub(super) fn single(transport: Transport, bind: SocketAddr) -> Config {
-    let mode = if bind.ip().is_loopback() { SessionMode::Optional } else { SessionMode::Required };
-    Config::single(transport, mode)
+    Config::single(transport, session_mode(bind))
+}
+
+/// Whether a call needs a session.
+pub(super) fn session_mode(bind: SocketAddr) -> SessionMode {
+    if bind.ip().is_loopback() { SessionMode::Optional } else { SessionMode::Required }
 }
 
 /// Builds a gateway and opens its socket.
-pub(super) async fn build(config: Config, node: &Node) -> anyhow::Result<Gateway> {
+pub(super) async fn open(builder: GatewayBuilder, node: &Node) -> anyhow::Result<Gateway> {
     let bind = node.bind.unwrap_or(DEFAULT_BIND);
     if !bind.ip().is_loopback() {
         tracing::warn!(%bind, "other machines can reach the gateway, and it authenticates nobody");
     }
-    let mut builder = Gateway::builder(config).bind(bind);
+    let mut builder = builder.bind(bind);
     if let Some(tls) = &node.tls {
         builder = builder.tls(tls.clone());
     }

@@ -2,6 +2,7 @@
 
 mod banner;
 mod demo_server;
+mod fleet_of_one;
 mod gateway;
 mod reverse;
 mod up;
@@ -24,7 +25,7 @@ pub enum Ended {
 /// What kept it from starting or going on, in one sentence with the cure; mistakes in a configuration file take a line each.
 pub async fn run(command: Command) -> anyhow::Result<Ended> {
     match command {
-        Command::Up(args) => up::run(args).await,
+        Command::Up(args) => Box::pin(up::run(args)).await,
         Command::Reverse(args) => reverse::run(args).await,
         Command::DemoServer(args) => demo_server::run(&args).await,
     }

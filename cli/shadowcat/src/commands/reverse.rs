@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{anyhow, bail};
 use shadowcat_config::{Node, load_local};
-use shadowcat_proxy::{DEFAULT_BIND, watch_file};
+use shadowcat_proxy::{DEFAULT_BIND, Gateway, watch_file};
 
 use super::{Ended, gateway};
 use crate::args::{Behind, ReverseArgs};
@@ -22,7 +22,7 @@ pub(super) async fn run(args: ReverseArgs) -> anyhow::Result<Ended> {
 
 async fn serve_one(upstream: UpstreamArg, node: Node) -> anyhow::Result<Ended> {
     let config = gateway::single(upstream.transport, node.bind.unwrap_or(DEFAULT_BIND));
-    let gateway = gateway::build(config, &node).await?;
+    let gateway = gateway::open(Gateway::builder(config), &node).await?;
     tracing::info!(url = gateway::url(&gateway, &node)?, upstream = upstream.text, "listening");
     Ok(gateway::serve(gateway).await)
 }
@@ -31,7 +31,7 @@ async fn serve_one(upstream: UpstreamArg, node: Node) -> anyhow::Result<Ended> {
 async fn serve_file(path: PathBuf, flags: Node) -> anyhow::Result<Ended> {
     let local = load_local(&path).map_err(|mistakes| anyhow!("the configuration is refused\n{mistakes}"))?;
     let node = Node { bind: flags.bind.or(local.node.bind), ..local.node.clone() };
-    let gateway = gateway::build(local.config.clone(), &node).await?;
+    let gateway = gateway::open(Gateway::builder(local.config.clone()), &node).await?;
     tracing::info!(address = %gateway.local_addr()?, config = %path.display(), "listening");
     let control = gateway.control();
     tokio::select! {
