@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::Value;
 
 use crate::program::{Process, Program, binary, command};
-use crate::{Client, eventually, free_port, within};
+use crate::{Admin, Client, Database, eventually, free_port, within};
 
 /// From start to ready takes tens of milliseconds; the rest is for a machine busy with other tests.
 const READY_WITHIN: Duration = Duration::from_secs(20);
@@ -97,9 +97,19 @@ impl ControlPlane {
         let mut ctl = tokio::process::Command::from(command(binary("shadowcatctl")));
         ctl.args(["--server", url, "--token", token]).args(arguments).kill_on_drop(true);
         // An operator's own contexts and colours are not part of a test.
-        ctl.env("SHADOWCAT_CONFIG", self.directory.join("contexts.yaml")).env("NO_COLOR", "1");
+        ctl.env("SHADOWCAT_CONTEXTS", self.directory.join("contexts.yaml")).env("NO_COLOR", "1");
         let what = format!("shadowcatctl {arguments:?}");
         async move { Said::new(within(&what, COMMAND_WITHIN, ctl.output()).await.expect("shadowcatctl starts")) }
+    }
+
+    /// Its admin API.
+    pub fn admin(&self) -> Admin {
+        Admin::at(&self.url(), &self.token())
+    }
+
+    /// Its database on SQLite.
+    pub fn sqlite(&self) -> Database {
+        Database::at(self.directory.join("control-plane.db"))
     }
 
     /// The program, to look at or to end.

@@ -10,7 +10,7 @@ use crate::Failure;
 use crate::output::yaml;
 
 /// Names another file than the usual one.
-const FILE_VARIABLE: &str = "SHADOWCAT_CONFIG";
+const FILE_VARIABLE: &str = "SHADOWCAT_CONTEXTS";
 
 /// Bytes of the file: ten thousand contexts.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Nobody but its owner reads a token.
 const MODE: u32 = 0o600;
 
-/// Where the contexts are: `$SHADOWCAT_CONFIG`, else `$XDG_CONFIG_HOME/shadowcat/contexts.yaml`, else
+/// Where the contexts are: `$SHADOWCAT_CONTEXTS`, else `$XDG_CONFIG_HOME/shadowcat/contexts.yaml`, else
 /// `~/.config/shadowcat/contexts.yaml`.
 ///
 /// # Errors
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(with(&[home]).expect("a path"), Path::new("/home/a/.config/shadowcat/contexts.yaml"));
         let xdg = ("XDG_CONFIG_HOME", "/x");
         assert_eq!(with(&[home, xdg]).expect("a path"), Path::new("/x/shadowcat/contexts.yaml"));
-        assert_eq!(with(&[("SHADOWCAT_CONFIG", "/c.yaml")]).expect("a path"), Path::new("/c.yaml"));
+        assert_eq!(with(&[("SHADOWCAT_CONTEXTS", "/c.yaml")]).expect("a path"), Path::new("/c.yaml"));
         assert!(with(&[]).is_err());
     }
 }

@@ -23,7 +23,7 @@ impl Kept {
     }
 
     async fn ctl(&self, arguments: &[&str]) -> Told {
-        ctl(arguments).env("SHADOWCAT_CONFIG", self.file()).run().await
+        ctl(arguments).env("SHADOWCAT_CONTEXTS", self.file()).run().await
     }
 }
 
