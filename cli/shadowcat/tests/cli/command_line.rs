@@ -5,7 +5,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Program, call, command, soon, text};
+use crate::support::{Program, call, command, keep_in, soon, text};
 
 #[tokio::test]
 async fn up_serves_where_its_banner_says() {
@@ -85,7 +85,10 @@ async fn the_version_is_printed() {
 
 /// The exit code and standard error of a run that must fail and print nothing else.
 async fn fails(arguments: &[&str]) -> (i32, String) {
-    let output = soon("the end of shadowcat", command(arguments).output()).await.expect("shadowcat runs");
+    let kept = tempfile::tempdir().expect("a directory");
+    let mut command = command(arguments);
+    keep_in(&mut command, kept.path());
+    let output = soon("the end of shadowcat", command.output()).await.expect("shadowcat runs");
     let Output { status, stdout, stderr } = output;
     assert!(stdout.is_empty(), "{arguments:?} printed {}", String::from_utf8_lossy(&stdout));
     (status.code().expect("an exit code"), String::from_utf8_lossy(&stderr).into_owned())

@@ -1,8 +1,9 @@
 //! README.md is run as it is printed, so that it stays true.
 //!
 //! Of its fenced blocks, `sh serve` is what a person starts in one terminal and `sh run` what they then type in another; the block of
-//! another kind that follows one of them is what that prints, where `…` stands for anything. All run in one scratch directory and share
-//! their variables. Only ports and the way to start the programs are replaced, so that tests run side by side.
+//! another kind that follows one of them is what that prints, where `…` stands for anything. A `sh serve` after a `sh run` is in the
+//! place of what was started before, `sh serve beside` comes to it. All run in one scratch directory, data and contexts included, and
+//! share their variables. Only ports and the way to start the programs are replaced, so that tests run side by side.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -14,19 +15,26 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::support::{SHADOWCAT, soon};
+use crate::support::{SHADOWCAT, keep_in, soon};
 
 const README: &str = include_str!("../../../../README.md");
 
 /// The ports README names; each becomes a free one.
-const PORTS: [&str; 5] = ["8080", "8081", "9090", "3001", "6379"];
+const PORTS: [&str; 8] = ["8080", "8081", "9090", "9091", "7070", "7080", "3001", "6379"];
 
 /// How README starts each program, and the program.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("cargo run --release -p shadowcat-proxy --bin shadowcat-data-plane --", "shadowcat-data-plane"),
+const PROGRAMS: [(&str, &str); 4] = [
+    ("cargo run --release -p shadowcat-proxy --bin shadowcat-data-plane --", CARRIES),
+    ("cargo run --release -p shadowcat-control-plane --", DIRECTS),
     ("cargo run --release --", "shadowcat"),
     ("target/release/shadowcat", "shadowcat"),
 ];
+const CARRIES: &str = "shadowcat-data-plane";
+const DIRECTS: &str = "shadowcat-control-plane";
+
+/// How README builds the program for operators, and where it finds it then.
+const BUILD: &str = "cargo build --release -p shadowcatctl";
+const BUILT: &str = "$PWD/target/release:";
 
 /// Where README says that the test begins, and what it excepts.
 const CLAIM: &str = "runs what follows as it is printed, the line with `npx` excepted";
@@ -45,7 +53,11 @@ async fn the_tour_of_the_readme_prints_what_the_readme_says() {
     let mut tour = Tour::new();
     for step in &steps {
         match step.kind {
-            Kind::Serve => tour.serve(step).await,
+            Kind::Serve => {
+                tour.leave().await;
+                tour.serve(step).await;
+            }
+            Kind::Beside => tour.serve(step).await,
             Kind::Run => tour.run(step).await,
         }
     }
@@ -61,7 +73,7 @@ fn whatever_is_to_be_typed_is_run_and_whatever_is_shown_is_compared() {
     while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
         match block.split_once('\n').expect("a block of some lines") {
             ("sh", commands) => not_run.push(commands),
-            ("sh serve" | "sh run", _) => {}
+            ("sh serve" | "sh serve beside" | "sh run", _) => {}
             _ => shown += 1,
         }
     }
@@ -80,6 +92,7 @@ struct Step {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Serve,
+    Beside,
     Run,
 }
 
@@ -97,6 +110,7 @@ fn steps(markdown: &str) -> Vec<Step> {
         let block = block.join("\n");
         let kind = match info {
             "sh serve" => Some(Kind::Serve),
+            "sh serve beside" => Some(Kind::Beside),
             "sh run" => Some(Kind::Run),
             _ => None,
         };
@@ -137,9 +151,6 @@ impl Tour {
 
     /// Starts what the block says, waits until its port is open, and compares what it prints.
     async fn serve(&mut self, step: &Step) {
-        if std::mem::take(&mut self.used) {
-            self.stop().await;
-        }
         let mut command = self.shell(&format!("exec {}", step.script));
         let printed = self.directory.path().join(format!("printed-{}", step.line));
         // What a server logs belongs to the report of a test that failed.
@@ -179,6 +190,13 @@ impl Tour {
         }
     }
 
+    /// Ends the servers if they have been used: what follows is about others.
+    async fn leave(&mut self) {
+        if std::mem::take(&mut self.used) {
+            self.stop().await;
+        }
+    }
+
     /// Ends the servers as Ctrl-C would, the last one first.
     async fn stop(&mut self) {
         for mut server in std::mem::take(&mut self.servers).into_iter().rev() {
@@ -191,14 +209,24 @@ impl Tour {
     fn shell(&self, script: &str) -> Command {
         let mut command = Command::new("sh");
         command.arg("-c").arg(self.localized(script)).current_dir(self.directory.path());
-        command.stdin(Stdio::null()).env("SHADOWCAT_BIND", self.localized("127.0.0.1:8080"));
-        command.env("SHADOWCAT_OPS_BIND", self.localized("127.0.0.1:9090"));
+        command.stdin(Stdio::null());
+        let bind = format!("127.0.0.1:{}", default_port(script));
+        for (name, address) in [
+            ("SHADOWCAT_BIND", bind.as_str()),
+            ("SHADOWCAT_OPS_BIND", "127.0.0.1:9090"),
+            ("SHADOWCAT_CONSOLE_BIND", "127.0.0.1:7080"),
+        ] {
+            command.env(name, self.localized(address));
+        }
+        keep_in(&mut command, self.directory.path());
         command
     }
 
     /// `text` with this machine's ports and programs.
     fn localized(&self, text: &str) -> String {
-        let text = PROGRAMS.iter().fold(text.to_owned(), |text, (printed, name)| {
+        let built = Path::new(SHADOWCAT).parent().expect("a directory").display();
+        let text = text.replace(BUILD, "true").replace(BUILT, &format!("{built}:"));
+        let text = PROGRAMS.iter().fold(text, |text, (printed, name)| {
             if text.contains(printed) { text.replace(printed, &program(name)) } else { text }
         });
         self.ports.iter().fold(text, |text, (port, free)| text.replace(port, free))
@@ -207,9 +235,14 @@ impl Tour {
     /// The port a `sh serve` block opens: the last it names, else the program's default.
     fn port_of(&self, step: &Step) -> u16 {
         let named = PORTS.iter().filter_map(|port| step.script.rfind(port).map(|at| (at, *port))).max();
-        let port = named.map_or("8080", |(_, port)| port);
+        let port = named.map_or(default_port(&step.script), |(_, port)| port);
         self.localized(port).parse().expect("a port")
     }
+}
+
+/// The port a program opens unless told otherwise.
+fn default_port(script: &str) -> &'static str {
+    if script.contains(DIRECTS) { "7070" } else { "8080" }
 }
 
 /// A program of the workspace, which lies beside the one under test.

@@ -1,9 +1,11 @@
 //! What the scenarios of this crate share: the program as a child process, and a line-by-line MCP client for its pipes.
 
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
@@ -22,14 +24,17 @@ pub(crate) async fn soon<F: Future>(what: &str, future: F) -> F::Output {
 pub(crate) struct Program {
     child: Child,
     output: Lines<BufReader<ChildStdout>>,
+    _kept: TempDir,
 }
 
 impl Program {
-    /// Starts `command` and reads its standard output.
+    /// Starts `command`, with nothing kept from another start, and reads its standard output.
     pub(crate) fn start(mut command: Command) -> Self {
+        let kept = TempDir::new().expect("a directory");
+        keep_in(&mut command, kept.path());
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("shadowcat starts");
         let output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
-        Self { child, output }
+        Self { child, output, _kept: kept }
     }
 
     /// The address in the first line of `up`'s banner.
@@ -56,6 +61,12 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     }
     command.args(arguments).kill_on_drop(true);
     command
+}
+
+/// Points what `up` leaves behind, its fleet and its context, to `directory`.
+pub(crate) fn keep_in(command: &mut Command, directory: &Path) {
+    command.env("SHADOWCAT_DATA_DIR", directory.join("data"));
+    command.env("SHADOWCAT_CONTEXTS", directory.join("contexts.yaml"));
 }
 
 /// An MCP client at the pipes of `shadowcat demo-server`.
