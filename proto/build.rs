@@ -21,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     prost.btree_map(["."]).compile_well_known_types().extern_path(".google.protobuf", "::pbjson_types");
     // A chunk of a snapshot is one of many that share their buffer.
     prost.bytes([".shadowcat.fleet.v1"]);
-    tonic_prost_build::configure().build_transport(false).compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
+    tonic_prost_build::configure()
+        .build_transport(false)
+        .compile_fds_with_config(compiler.file_descriptor_set(), prost)?;
     pbjson_build::Builder::new()
         .register_descriptors(&descriptors)?
         .preserve_proto_field_names()

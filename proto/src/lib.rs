@@ -25,7 +25,12 @@ pub mod config {
 /// How a data plane and its control plane talk.
 pub mod fleet {
     /// Version 1 of the protocol.
-    #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated: the lints are about code that people read")]
+    #[allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        reason = "generated: the lints are about code that people read"
+    )]
     pub mod v1 {
         generated!("shadowcat.fleet.v1");
     }
@@ -34,7 +39,12 @@ pub mod fleet {
 /// What operators ask of a control plane.
 pub mod admin {
     /// Version 1 of the API.
-    #[allow(missing_docs, clippy::all, clippy::pedantic, reason = "generated: the lints are about code that people read")]
+    #[allow(
+        missing_docs,
+        clippy::all,
+        clippy::pedantic,
+        reason = "generated: the lints are about code that people read"
+    )]
     pub mod v1 {
         generated!("shadowcat.admin.v1");
     }
