@@ -1,11 +1,11 @@
 //! The fleet that `up` runs: a control plane in this process, on SQLite, with this machine as its only node.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use prost::Message;
 use shadowcat_config::{Config, canonical, digest};
 use shadowcat_control_plane::store::{Actor, NewJoinToken, NewVersion, Store};
@@ -14,6 +14,7 @@ use shadowcat_control_plane::{ControlPlane, Settings, StartError};
 use shadowcat_proto::config::v1 as raw;
 use shadowcat_proxy::Control;
 use shadowcat_proxy::fleet::{Member, MemberSettings};
+use shadowcatctl_cli::connect::Fingerprint;
 use shadowcatctl_cli::context::{self, Contexts};
 
 /// The fleet, its author in histories, and what its node and its context are called.
@@ -73,13 +74,13 @@ pub(super) async fn version(store: &dyn Store, wanted: Wanted) -> anyhow::Result
         }
         (Wanted::This(raw) | Wanted::LastOr(raw), current) => (raw, current),
     };
+    let config = Config::try_from(&raw)?;
     let content = canonical(&raw);
     let digest = digest(&content);
     let number = match current {
         Some(current) if current.digest == digest => current.number,
         _ => store.commit(first_version(&raw, content, digest), actor("configurations.apply")).await?.number,
     };
-    let config = Config::try_from(&raw)?;
     Ok(Running { number, raw, config })
 }
 
@@ -127,9 +128,10 @@ pub(super) async fn member(plane: &ControlPlane, data_dir: &Path) -> anyhow::Res
     Ok(Member::open(settings)?)
 }
 
-/// Where operators find the control plane.
+/// Where operators and the node find the control plane. By TLS even here: a token goes to the holder of the authority's key, not to
+/// whoever has the port.
 pub(super) fn url(plane: &ControlPlane) -> String {
-    format!("http://{}", plane.grpc_addr())
+    format!("https://{}", plane.grpc_addr())
 }
 
 /// Waits until the node runs the version.
@@ -150,12 +152,22 @@ pub(super) fn leave_context(plane: &ControlPlane) -> anyhow::Result<Option<&'sta
     let token = std::fs::read_to_string(token)?.trim().to_owned();
     let path = context::path()?;
     let mut contexts = Contexts::load(&path)?;
-    let server = url(plane);
-    contexts.put(context::Context { name: LOCAL.to_owned(), server, token: Some(token), fleet: None, ca: None });
+    if let Some(other) = contexts.get(LOCAL).filter(|known| !is_here(&known.server)) {
+        bail!("the context {LOCAL:?} is somebody else's: {}; give it another name", other.server);
+    }
+    let (server, ca) = (url(plane), Fingerprint::of(plane.authority().certificate()));
+    contexts.put(context::Context { name: LOCAL.to_owned(), server, token: Some(token), fleet: None, ca: Some(ca) });
     let current = contexts.current().map(|context| context.name.clone());
     if current.is_none() {
         contexts.current = Some(LOCAL.to_owned());
     }
     contexts.save(&path)?;
     Ok(current.filter(|name| name != LOCAL).map(|_| LOCAL))
+}
+
+/// True if a server is one of this machine.
+fn is_here(server: &str) -> bool {
+    let host = server.parse::<http::Uri>().ok().and_then(|url| url.host().map(str::to_owned)).unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

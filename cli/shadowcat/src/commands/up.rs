@@ -30,10 +30,11 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<Ended> {
         None => (Wanted::LastOr(demo.clone()), None),
     };
     let plane = fleet::control_plane(&data_dir).await?;
-    let running = fleet::version(&**plane.store(), wanted).await?;
     let node = Node { bind: Some(args.bind), ..Node::default() };
     let serving = gateway::open(Gateway::waiting(), &node).await?;
+    // Of two on one directory the later one ends here, before it has changed what the earlier one serves.
     let member = fleet::member(&plane, &data_dir).await?;
+    let running = fleet::version(&**plane.store(), wanted).await?;
     let (url, control_url) = (gateway::url(&serving, &node)?, fleet::url(&plane));
     let context = fleet::leave_context(&plane).unwrap_or_else(|error| {
         tracing::warn!("no context is left for shadowcatctl: {error:#}");

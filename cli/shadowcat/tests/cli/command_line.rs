@@ -33,6 +33,7 @@ async fn a_taken_address_is_one_sentence_with_the_cure() {
         let (code, stderr) = fails(arguments).await;
         assert_eq!((code, stderr.lines().count()), (2, 1), "{stderr}");
         assert!(stderr.contains(&address) && stderr.contains("--bind"), "{stderr}");
+        assert_eq!(stderr.matches("in use").count(), 1, "its cause is said once: {stderr}");
     }
 }
 
