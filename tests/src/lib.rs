@@ -18,12 +18,15 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
 
+mod admin;
 mod client;
 mod control_plane;
+mod database;
 mod fleet;
 mod lab;
 mod load;
 mod managed;
+mod member;
 mod metrics;
 mod plane;
 mod ports;
@@ -33,12 +36,15 @@ mod redis;
 mod upstream;
 mod wait;
 
+pub use admin::Admin;
 pub use client::{Client, Event, Events, Failure, Reply, message, secured};
 pub use control_plane::{ControlPlane, Said};
+pub use database::Database;
 pub use fleet::{Fleet, FleetBuilder, fleet, reverse};
 pub use lab::Lab;
 pub use load::{Call, Load};
 pub use managed::{Managed, ManagedBuilder, managed, number, one_route};
+pub use member::Follower;
 pub use metrics::Metrics;
 pub use plane::DataPlane;
 pub use ports::free_port;

@@ -1,6 +1,6 @@
 //! Calls at a steady rate.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::task::JoinSet;
@@ -18,6 +18,8 @@ pub struct Call {
     pub token: String,
     /// Which of the URLs it went to.
     pub plane: usize,
+    /// From when it was sent to its end.
+    pub took: Duration,
 }
 
 /// An open loop: a call goes out when it is due, whether or not the one before has been answered.
@@ -69,11 +71,17 @@ impl Load {
     }
 
     fn send(&mut self, planes: &[usize]) {
-        let call = Call { token: format!("load-{}", self.sent), plane: planes[self.sent % planes.len()] };
+        let mut call = Call {
+            token: format!("load-{}", self.sent),
+            plane: planes[self.sent % planes.len()],
+            took: Duration::ZERO,
+        };
         let client = self.clients[self.sent % self.clients.len()].at(&*self.urls[call.plane]);
         self.sent += 1;
         self.calls.spawn(async move {
+            let sent = Instant::now();
             let answer = client.call_text("echo", json!({ "token": call.token })).await;
+            call.took = sent.elapsed();
             (call, answer)
         });
     }

@@ -123,6 +123,11 @@ impl Managed {
         &mut self.planes[number]
     }
 
+    /// The fleet's Redis.
+    pub fn redis_mut(&mut self) -> &mut Redis {
+        self.redis.as_mut().expect("a fleet built with .redis()")
+    }
+
     /// The fleet's Postgres, to end it.
     pub fn postgres_mut(&mut self) -> &mut Postgres {
         self.postgres.as_mut().expect("a fleet built with .postgres()")
@@ -165,6 +170,12 @@ impl Managed {
         }
         self.planes.push(DataPlane::join(format!("plane-{number}"), self.dir.path(), all));
         number
+    }
+
+    /// Starts a second process with the identity and the files of a data plane, and says which it is.
+    pub fn clone_data_plane(&mut self, number: usize) -> usize {
+        self.planes.push(self.planes[number].cloned());
+        self.planes.len() - 1
     }
 
     /// Applies a configuration; the number of the version it became.

@@ -28,8 +28,8 @@ pub struct DataPlane {
     program: Program,
     port: u16,
     operations_port: u16,
-    /// Where it keeps its files and what it is started with, under a control plane.
-    member: Option<(PathBuf, Vec<String>)>,
+    /// What it is started with, under a control plane.
+    member: Option<Member>,
 }
 
 impl DataPlane {
@@ -59,9 +59,36 @@ impl DataPlane {
 
     /// Starts one that gets its configuration from a control plane.
     pub(crate) fn join(name: String, dir: &Path, arguments: Vec<String>) -> Self {
+        let data_dir = dir.join(format!("{name}-data"));
+        Self::member(name.clone(), Member { node: name, dir: dir.to_owned(), data_dir, arguments })
+    }
+
+    fn member(name: String, member: Member) -> Self {
         let ports = (free_port(), free_port());
-        let program = Program::start(&name, dir, &mut member(&name, dir, ports, &arguments));
-        Self { name, program, port: ports.0, operations_port: ports.1, member: Some((dir.to_owned(), arguments)) }
+        let program = Program::start(&name, &member.dir, &mut member.command(ports));
+        Self { name, program, port: ports.0, operations_port: ports.1, member: Some(member) }
+    }
+
+    /// Starts a second one on a copy of this one's directory, as a machine does that was made from another's image.
+    pub(crate) fn cloned(&self) -> Self {
+        let original = self.as_member();
+        let name = format!("{}-clone", self.name);
+        let data_dir = original.dir.join(format!("{name}-data"));
+        copy_dir(&original.data_dir, &data_dir);
+        Self::member(name, Member { data_dir, ..original.clone() })
+    }
+
+    fn as_member(&self) -> &Member {
+        self.member.as_ref().expect("a data plane under a control plane")
+    }
+
+    /// Where it keeps its files.
+    ///
+    /// # Panics
+    ///
+    /// If it is not under a control plane.
+    pub fn data_dir(&self) -> &Path {
+        &self.as_member().data_dir
     }
 
     /// Starts it again after its end, at the same ports and on the same directory.
@@ -70,10 +97,10 @@ impl DataPlane {
     ///
     /// If it is not under a control plane.
     pub fn start_again(&mut self) {
-        let (dir, arguments) = self.member.clone().expect("a data plane under a control plane");
         self.program.kill();
-        let ports = (self.port, self.operations_port);
-        self.program = Program::start(&self.name, &dir, &mut member(&self.name, &dir, ports, &arguments));
+        let member = self.as_member();
+        let mut command = member.command((self.port, self.operations_port));
+        self.program = Program::start(&self.name, &member.dir, &mut command);
     }
 
     /// Waits until it says that it is ready.
@@ -138,9 +165,34 @@ impl DataPlane {
     }
 }
 
-fn member(name: &str, dir: &Path, ports: (u16, u16), arguments: &[String]) -> Command {
-    let mut data_plane = command(binary("shadowcat-data-plane"));
-    data_plane.args(["--bind", &format!("127.0.0.1:{}", ports.0), "--ops-bind", &format!("127.0.0.1:{}", ports.1)]);
-    data_plane.args(["--node", name]).arg("--data-dir").arg(dir.join(format!("{name}-data"))).args(arguments);
-    data_plane
+/// What a data plane under a control plane is started with.
+#[derive(Debug, Clone)]
+struct Member {
+    node: String,
+    /// Where its log goes.
+    dir: PathBuf,
+    data_dir: PathBuf,
+    arguments: Vec<String>,
+}
+
+impl Member {
+    fn command(&self, ports: (u16, u16)) -> Command {
+        let mut data_plane = command(binary("shadowcat-data-plane"));
+        data_plane.args(["--bind", &format!("127.0.0.1:{}", ports.0), "--ops-bind", &format!("127.0.0.1:{}", ports.1)]);
+        data_plane.args(["--node", &self.node]).arg("--data-dir").arg(&self.data_dir).args(&self.arguments);
+        data_plane
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("the temporary directory is writable");
+    for entry in std::fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_dir(&from, &to);
+        } else {
+            std::fs::copy(from, to).expect("a file can be copied");
+        }
+    }
 }

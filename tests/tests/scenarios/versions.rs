@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use shadowcat_tests::{Client, Load, Managed, Upstream, eventually, managed, number, one_route, within};
+use shadowcat_tests::{Client, Load, Managed, Upstream, eventually, managed, number, one_route};
 
 /// Calls per second while something happens.
 const RATE: u32 = 200;
@@ -77,7 +77,7 @@ async fn a_version_reaches_every_node_under_load_and_a_wrong_one_changes_nothing
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_request_waits_for_the_control_plane() {
     /// How long it is gone.
-    const GONE: Duration = Duration::from_secs(10);
+    const GONE: Duration = Duration::from_secs(30);
     const READY: Duration = Duration::from_secs(1);
     let upstream = Upstream::start().await;
     let mut fleet = managed().redis().data_planes(2).upstream(&upstream).start().await;
@@ -176,34 +176,4 @@ async fn nodes_and_sessions_are_seen_and_ended_from_the_command_line() {
     fleet.plane(0).metric_is("shadowcat_control_plane_connected", 0.0, Duration::from_secs(1) + SLACK).await;
     let served = fleet.client(0).await.call_text("echo", json!({ "token": "on its last version" })).await;
     assert_eq!(served.unwrap(), "on its last version");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_control_plane_killed_at_any_point_of_an_apply_leaves_whole_versions() {
-    /// How often it dies, each time a little later after the command began.
-    const DEATHS: u32 = 20;
-    const STEP: Duration = Duration::from_millis(3);
-    let upstream = Upstream::start().await;
-    let mut fleet = managed().upstream(&upstream).start().await;
-    let token = fleet.control().token();
-    for death in 0..DEATHS {
-        let url = fleet.control().url();
-        let mut configuration = one_route(&upstream.url());
-        configuration["routes"][0]["sessions"] = json!({ "max": 1000 + death });
-        let file = fleet.file(&configuration);
-        let (ctl, kill) = (fleet.control().ctl_at(&url, &token, &["apply", "-f", &file]), STEP * death);
-        let applying = tokio::spawn(ctl);
-        tokio::time::sleep(kill).await;
-        fleet.control_mut(0).program().kill();
-        let _ = applying.await;
-        fleet.control_mut(0).restart().await;
-    }
-    let history = fleet.control().ctl(&["history", "-o", "json"]).await.json();
-    let versions = history["versions"].as_array().unwrap();
-    let newest = number(&versions[0]["ref"]["number"]);
-    assert_eq!(versions.len() as u64, newest, "numbers without gaps");
-    for version in 1..=newest {
-        fleet.control().ctl(&["show", &version.to_string()]).await.ok();
-    }
-    within("the node follows", SOON, fleet.runs(newest)).await;
 }
