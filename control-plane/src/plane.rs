@@ -49,7 +49,7 @@ pub enum StartError {
     #[error(transparent)]
     Token(#[from] FirstTokenError),
     /// A port is taken, or not ours.
-    #[error("cannot listen on {0}: {1}")]
+    #[error("cannot listen on {0}: {1}; choose another with --bind or --console-bind")]
     Bind(SocketAddr, io::Error),
 }
 

@@ -33,12 +33,12 @@ const TASKS_GRACE: Duration = Duration::from_secs(2);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}; choose another with --bind")]
+    #[error("cannot listen on {address}: {reason}; choose another with --bind")]
     Bind {
         /// The address.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        reason: io::Error,
     },
     /// The certificate is not usable.
     #[error(transparent)]
@@ -186,7 +186,7 @@ async fn listen(
     tls: Option<tokio_rustls::TlsAcceptor>,
     caps: Arc<Caps>,
 ) -> Result<Listener, StartError> {
-    Listener::bind(address, tls, caps).await.map_err(|source| StartError::Bind { address, source })
+    Listener::bind(address, tls, caps).await.map_err(|reason| StartError::Bind { address, reason })
 }
 
 /// A gateway whose sockets are open and which serves once it is told to.
