@@ -59,7 +59,8 @@ pub struct Actor {
     pub address: String,
     /// As in `configurations.apply`.
     pub verb: String,
-    /// What it is done to, as in `node edge-1`. [`Store::commit`] writes the number of the version it makes instead.
+    /// What it is done to, as in `node edge-1`. [`Store::commit`](super::Store::commit) writes the number of the version it makes
+    /// instead.
     pub resource: String,
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct Flags {
     /// The configuration: a YAML or JSON file, read again when it changes
     #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The control plane to get the configuration from, as https://HOST[:PORT]
+    /// The control plane to get the configuration from, as https://HOST or https://HOST:PORT
     #[arg(long, env = "SHADOWCAT_CONTROL_PLANE", value_name = "URL")]
     pub(crate) control_plane: Option<ControlPlaneUrl>,
     /// Where sessions are shared with other replicas; overrides node.redis

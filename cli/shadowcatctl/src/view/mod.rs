@@ -1,6 +1,6 @@
 //! Answers as people read them: one file for each kind of thing.
 //!
-//! Pure: a message and a [`Page`](crate::output::Page) in, text out. What is free text stands in the last column.
+//! Pure: a message and a [`Page`] in, text out. What is free text stands in the last column.
 
 mod audit;
 mod changes;
