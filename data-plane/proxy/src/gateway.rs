@@ -304,13 +304,13 @@ impl Control {
         let old = self.runtime.swap(Arc::clone(&new));
         let took = began.elapsed();
         self.shared.configs.applied(new.provenance.number(), took);
-        old.retire(&new, &self.shared, self.preparer.clone());
+        old.retire(new, &self.shared, self.preparer.clone());
         took
     }
 
     /// Gives up what was prepared and will not be used.
     pub(crate) fn discard(&self, prepared: Prepared) {
-        prepared.runtime.retire(&self.runtime.load(), &self.shared, self.preparer.clone());
+        prepared.runtime.retire(self.runtime.load_full(), &self.shared, self.preparer.clone());
     }
 
     /// What runs now.

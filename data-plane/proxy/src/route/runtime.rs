@@ -1,6 +1,6 @@
 //! What a configuration becomes: routes with everything a call needs, built once, off the way of any call.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -131,18 +131,14 @@ impl Runtime {
 
     /// Ends a configuration that `next` has replaced, or that was never put to use. Once nobody reads it any more it goes back to
     /// the thread that built it, which frees it: with a thousand upstreams that takes longer than a call may wait. What `next`
-    /// does not take over is stopped when its last call has ended, or a drain's time is up.
-    pub(crate) fn retire(self: Arc<Self>, next: &Self, shared: &Shared, preparer: Preparer) {
-        let kept = |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(new, old));
-        let retiring: Vec<_> = self.upstreams().filter(|old| !kept(old)).map(Arc::clone).collect();
-        // A program's own upstream serves on under settings that changed.
-        let serves_on =
-            |old: &Arc<UpstreamRuntime>| next.upstreams().any(|new| Arc::ptr_eq(&new.upstream, &old.upstream));
-        let (serving, ending): (Vec<_>, Vec<_>) = retiring.into_iter().partition(serves_on);
-        // A stream that waits for whatever the server says would wait here for as long as its client stays.
-        serving.iter().chain(&ending).for_each(|upstream| upstream.leaving.cancel());
+    /// does not take over is stopped when its last call has ended, or a drain's time is up. Whoever swaps waits for none of it.
+    pub(crate) fn retire(self: Arc<Self>, next: Arc<Self>, shared: &Shared, preparer: Preparer) {
         let drain = shared.drain.clone();
         shared.retiring.spawn(async move {
+            let Leaving { serving, ending } = self.leaving(&next);
+            drop(next);
+            // A stream that waits for whatever the server says would wait here for as long as its client stays.
+            serving.iter().chain(&ending).for_each(|upstream| upstream.leaving.cancel());
             settled(&drain, || Arc::strong_count(&self) == 1).await;
             preparer.bury(self).await;
             let ending = ending.iter().map(|upstream| upstream.stop_when_idle(&drain));
@@ -150,6 +146,24 @@ impl Runtime {
             tokio::join!(join_all(ending), join_all(serving));
         });
     }
+
+    /// What `next` does not take over; one look at each upstream, since there may be thousands.
+    fn leaving(&self, next: &Self) -> Leaving {
+        let address = |upstream: &Arc<UpstreamRuntime>| Arc::as_ptr(&upstream.upstream).cast::<()>().addr();
+        let serving: HashSet<_> = next.upstreams().map(address).collect();
+        let taken_over =
+            |old: &&Arc<UpstreamRuntime>| next.upstream(&old.name).is_some_and(|new| Arc::ptr_eq(new, old));
+        let leaving = self.upstreams().filter(|old| !taken_over(old)).map(Arc::clone);
+        let (serving, ending) = leaving.partition(|old| serving.contains(&address(old)));
+        Leaving { serving, ending }
+    }
+}
+
+/// Upstreams that a configuration leaves behind.
+struct Leaving {
+    /// A program's own, which serve on under settings that changed.
+    serving: Vec<Arc<UpstreamRuntime>>,
+    ending: Vec<Arc<UpstreamRuntime>>,
 }
 
 impl UpstreamRuntime {

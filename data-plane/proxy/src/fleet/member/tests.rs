@@ -310,7 +310,7 @@ async fn commands_are_answered() {
     let reply = line.command(Ask::EndSessions(wire::EndSessions { ids: vec!["forged".to_owned()] })).await;
     assert_eq!(reply, Reply::Ended(wire::EndedSessions { count: 0 }));
     let reply = line.command(Ask::Drain(wire::Drain {})).await;
-    assert!(matches!(reply, Reply::Draining(wire::Draining { grace_ms: 25_000 })), "{reply:?}");
+    assert!(matches!(reply, Reply::Draining(wire::Draining { grace_ms: 20_000 })), "{reply:?}");
     assert_eq!(node.ready().await, 503);
     assert!(timeout(SOON, node.ended).await.expect("it drains").unwrap(), "a call was cut");
 }
