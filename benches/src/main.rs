@@ -1,16 +1,22 @@
-//! What a call through Shadowcat costs, measured beside nginx and a bare hyper pass-through in one go.
+//! What a call through Shadowcat costs, measured beside nginx and a bare hyper pass-through in one go, and what a fleet
+//! of nodes costs its control plane.
 //!
-//! `compare` is the measurement; the other commands are its parts, which it starts as processes of their own so that
-//! each can be charged for its own CPU and memory. What is measured, and how, is told in `README.md` beside this
-//! crate.
+//! `compare` measures what a call costs, and `fleet` what a version of a configuration does on its way; the other
+//! commands are their parts, which run as processes of their own so that each can be charged for its own CPU and
+//! memory. What is measured, and how, is told in `README.md` beside this crate.
 #![allow(clippy::print_stdout, reason = "a program that measures exists to print what it found")]
 
 mod compare;
 mod exchange;
+mod fleet;
 mod floor;
 mod load;
+mod machine;
+mod process;
 mod serve;
+mod table;
 mod upstream;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -20,7 +26,7 @@ use clap::{Parser, Subcommand};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Measures Shadowcat against nginx and a bare hyper pass-through.
+/// Measures Shadowcat: calls against nginx and a bare hyper pass-through, and fleets against their targets.
 #[derive(Parser)]
 struct Cli {
     #[command(subcommand)]
@@ -31,6 +37,8 @@ struct Cli {
 enum Command {
     /// Runs everything, interleaved, and prints the tables
     Compare(compare::Options),
+    /// Runs a fleet of simulated nodes under a real control plane, and prints the tables
+    Fleet(fleet::Options),
     /// Calls an MCP server over Streamable HTTP and checks every answer
     Load(load::Options),
     /// Serves MCP over Streamable HTTP at next to no cost
@@ -44,6 +52,7 @@ enum Command {
 fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Compare(options) => compare::run(&options),
+        Command::Fleet(options) => fleet::run(&options),
         Command::Load(options) => load::main(&options),
         Command::Upstream(options) => upstream::serve(&options).map(|()| ExitCode::SUCCESS),
         Command::StdioUpstream => upstream::serve_stdio().map(|()| ExitCode::SUCCESS),

@@ -1,19 +1,14 @@
 //! `shadowcat reverse`, started as its users start it.
 
-use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::Context as _;
 
 use super::Binaries;
-use super::process::{Process, Proxy, free_address};
 use crate::exchange::PATH;
-
-/// How long a health check may take; it is asked again at once.
-const HEALTH_DEADLINE: Duration = Duration::from_secs(1);
+use crate::process::{Process, Proxy, free_address, is_ok};
 
 /// Sessions in memory, configured by flags.
 pub(super) fn start(upstream: SocketAddr, binaries: &Binaries) -> anyhow::Result<Proxy> {
@@ -38,7 +33,7 @@ pub(super) fn start_with_redis(upstream: SocketAddr, binaries: &Binaries) -> any
     let mut command = Command::new(&binaries.shadowcat);
     command.arg("reverse").arg("--config").arg(configuration).stdout(Stdio::null());
     let process = Process::start(&mut command, files.path())?;
-    let proxy = Proxy::wait_for(process, address, files, || is_healthy(address).unwrap_or(false))?;
+    let proxy = Proxy::wait_for(process, address, files, || is_ok(address, "/health").unwrap_or(false))?;
     Ok(proxy.standing_on(redis))
 }
 
@@ -48,7 +43,7 @@ fn start_before(upstream: &str, binaries: &Binaries) -> anyhow::Result<Proxy> {
     let mut command = Command::new(&binaries.shadowcat);
     command.args(["reverse", "--bind", &address.to_string(), "--upstream", upstream]).stdout(Stdio::null());
     let process = Process::start(&mut command, files.path())?;
-    Proxy::wait_for(process, address, files, || is_healthy(address).unwrap_or(false))
+    Proxy::wait_for(process, address, files, || is_ok(address, "/health").unwrap_or(false))
 }
 
 fn redis_command(address: SocketAddr, directory: &Path) -> Command {
@@ -73,15 +68,4 @@ upstreams:
       endpoints: [{{ url: \"http://{upstream}{PATH}\" }}]
 "
     )
-}
-
-/// Whether `/health` answers 200.
-fn is_healthy(address: SocketAddr) -> std::io::Result<bool> {
-    const OK: &[u8] = b"HTTP/1.1 200";
-    let mut stream = TcpStream::connect_timeout(&address, HEALTH_DEADLINE)?;
-    stream.set_read_timeout(Some(HEALTH_DEADLINE))?;
-    stream.write_all(format!("GET /health HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
-    let mut status = [0; OK.len()];
-    stream.read_exact(&mut status)?;
-    Ok(status == OK)
 }

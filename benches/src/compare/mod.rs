@@ -5,26 +5,23 @@
 //! targets are set on.
 
 mod gateway;
-mod machine;
 mod measurement;
 mod nginx;
-mod process;
 mod report;
 mod round;
 mod stdio;
 mod subject;
-mod table;
 mod targets;
-mod usage;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 
 use crate::load;
-use machine::Origin;
+use crate::machine::Origin;
+use crate::process;
 use measurement::Measurement;
 use report::Report;
 use round::Round;
@@ -32,6 +29,10 @@ use subject::Subject;
 
 /// Enough for medians that repeat.
 const ROUNDS_OF_A_CHECK: usize = 5;
+
+/// How the figures are to be read.
+const REMARK: &str =
+    "load generator, proxy and upstream on the same cores; medians over the rounds; read ratios, not absolute figures";
 
 /// Runs everything, interleaved, and prints the tables
 ///
@@ -76,9 +77,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let comparison = Comparison::new(options)?;
     load::raise_open_files()?;
     if comparison.measures_gateway() {
-        build_shadowcat()?;
+        process::build(&[("shadowcat", "shadowcat")])?;
     }
-    let origin = Origin::read()?;
+    let origin = Origin::read(vec![nginx::version()?, REMARK.to_owned()])?;
     let rounds = options.rounds.unwrap_or(if options.check { ROUNDS_OF_A_CHECK } else { 1 });
     ensure!(rounds > 0, "--rounds 0 measures nothing");
     let rounds = (1..=rounds)
@@ -119,16 +120,4 @@ impl Comparison {
     fn measures(&self, measurement: Measurement) -> bool {
         self.measurements.contains(&measurement)
     }
-}
-
-/// The gateway that is measured is the one whose source lies here.
-fn build_shadowcat() -> anyhow::Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "shadowcat", "--bin", "shadowcat"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()
-        .context("cannot run cargo")?;
-    ensure!(status.success(), "cargo could not build shadowcat");
-    Ok(())
 }

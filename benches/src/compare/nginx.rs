@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::Context as _;
 
-use super::process::{Process, Proxy, free_address};
+use crate::process::{Process, Proxy, free_address};
 
 /// More than twice the connections of the largest measurement: two for each stream that is held.
 const WORKER_CONNECTIONS: u32 = 8_192;

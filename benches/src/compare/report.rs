@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Serialize;
 
-use super::machine::Origin;
 use super::measurement::{Measurement, Workload, json};
 use super::round::{Calls, Round};
 use super::stdio::Stdio;
 use super::subject::Subject;
-use super::table::{Table, figure};
 use super::targets::{TARGETS, cpu_ratio, median};
 use crate::exchange::Call;
+use crate::machine::Origin;
+use crate::table::{Table, figure};
 
 const KIBIBYTE: f64 = 1_024.0;
 const MEGABYTE: f64 = 1_000_000.0;

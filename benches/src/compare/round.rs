@@ -9,12 +9,12 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::measurement::{Measurement, Workload};
-use super::process::Process;
 use super::stdio::{self, Stdio};
 use super::subject::{Running, Subject};
-use super::usage::Usage;
 use super::{Comparison, gateway};
 use crate::load::{self, Outcome, Pace, Plan, Readings};
+use crate::process::Process;
+use crate::usage::Usage;
 
 /// Connections are open, code is in the caches and allocators have what they need well before this is over.
 const WARM_UP: Duration = Duration::from_secs(1);

@@ -8,9 +8,9 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::process::{Process, Proxy};
-use super::usage::Usage;
 use super::{Binaries, gateway, nginx};
+use crate::process::{Process, Proxy};
+use crate::usage::Usage;
 
 /// What calls go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize)]

@@ -52,6 +52,7 @@ impl Record {
                 p95_us: self.microseconds_at(0.95),
                 p99_us: self.microseconds_at(0.99),
                 p999_us: self.microseconds_at(0.999),
+                max_us: self.microseconds_at(1.0),
             },
             errors: self.errors.values().sum(),
             reasons: self.errors.clone(),
@@ -89,13 +90,18 @@ pub(crate) struct Latency {
     pub(crate) p99_us: f64,
     /// One call in 1 000 took longer.
     pub(crate) p999_us: f64,
+    /// The longest.
+    pub(crate) max_us: f64,
 }
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency { p50_us, p95_us, p99_us, p999_us } = self.latency;
+        let Latency { p50_us, p95_us, p99_us, p999_us, max_us } = self.latency;
         writeln!(f, "{} calls, {:.0} a second, {} errors", self.calls, self.calls_per_second, self.errors)?;
-        write!(f, "p50 {p50_us:.0} µs   p95 {p95_us:.0} µs   p99 {p99_us:.0} µs   p99.9 {p999_us:.0} µs")?;
+        write!(
+            f,
+            "p50 {p50_us:.0} µs   p95 {p95_us:.0} µs   p99 {p99_us:.0} µs   p99.9 {p999_us:.0} µs   max {max_us:.0} µs"
+        )?;
         self.reasons.iter().try_for_each(|(reason, count)| write!(f, "\n{count} × {reason}"))
     }
 }

@@ -1,18 +1,18 @@
 //! A process that is measured: started, waited for, charged, ended.
 
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::usage::{Usage, family};
 use crate::serve::LISTENING;
+use crate::usage::{Usage, family};
 
 /// How long a process may take to start.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -20,11 +20,14 @@ const START_DEADLINE: Duration = Duration::from_secs(10);
 /// Between two looks at whether a process has started: what a start is measured to.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
+/// How long an answer to a look at a server may take; it is asked again at once.
+const LOOK_DEADLINE: Duration = Duration::from_secs(1);
+
 /// How long a process may take to end once asked to, before it is killed.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A process and those it started. Ends with this value.
-pub(super) struct Process {
+pub(crate) struct Process {
     child: Child,
     started: Instant,
     log: PathBuf,
@@ -32,7 +35,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts a process; what it says on standard error goes to a file in `directory`.
-    pub(super) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(command: &mut Command, directory: &Path) -> anyhow::Result<Self> {
         let program = command.get_program().to_owned();
         let name = Path::new(&program).file_name().unwrap_or_default().to_string_lossy().into_owned();
         let log = directory.join(format!("{name}.log"));
@@ -46,7 +49,7 @@ impl Process {
     }
 
     /// Starts one of this program's own servers, and returns with the address it took.
-    pub(super) fn start_server(command: &mut Command, directory: &Path) -> anyhow::Result<(Self, SocketAddr)> {
+    pub(crate) fn start_server(command: &mut Command, directory: &Path) -> anyhow::Result<(Self, SocketAddr)> {
         let mut process = Self::start(command.stdout(Stdio::piped()), directory)?;
         let mut line = String::new();
         if let Some(stdout) = process.child.stdout.take() {
@@ -59,7 +62,7 @@ impl Process {
     }
 
     /// Returns once `ready` says so, with the time since the start.
-    pub(super) fn wait_until(&mut self, ready: impl Fn() -> bool) -> anyhow::Result<Duration> {
+    pub(crate) fn wait_until(&mut self, ready: impl Fn() -> bool) -> anyhow::Result<Duration> {
         loop {
             if ready() {
                 return Ok(self.started.elapsed());
@@ -75,8 +78,20 @@ impl Process {
     }
 
     /// What it and those it started have used so far. Those that ended meanwhile are not charged: none here does.
-    pub(super) fn usage(&self) -> anyhow::Result<Usage> {
+    pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         Usage::of_family(self.child.id())
+    }
+
+    /// Ends it as a crash would, and those it started with it.
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        family(self.child.id())?.into_iter().for_each(|pid| signal(pid, Signal::KILL));
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// When it was started.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
     }
 
     fn last_words(&self) -> String {
@@ -87,6 +102,10 @@ impl Process {
 impl Drop for Process {
     /// Asks first: a master process (nginx's) takes its workers along only if it is asked.
     fn drop(&mut self) {
+        // What has ended and was waited for may have left its id to another.
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let family = family(self.child.id()).unwrap_or_default();
         signal(self.child.id(), Signal::TERM);
         let asked = Instant::now();
@@ -103,20 +122,20 @@ impl Drop for Process {
 }
 
 /// A proxy that can be called. Its processes end with this value, the proxy itself before what it stands on.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     /// Where it is called.
-    pub(super) address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// From the start of its process until it could be called.
-    pub(super) ready_after: Duration,
+    pub(crate) ready_after: Duration,
     /// It.
-    pub(super) process: Process,
+    pub(crate) process: Process,
     _below: Option<Process>,
     _files: TempDir,
 }
 
 impl Proxy {
     /// Waits until `ready` says that it can be called.
-    pub(super) fn wait_for(
+    pub(crate) fn wait_for(
         mut process: Process,
         address: SocketAddr,
         files: TempDir,
@@ -127,7 +146,7 @@ impl Proxy {
     }
 
     /// Keeps what the proxy needs running as long as the proxy.
-    pub(super) fn standing_on(self, below: Process) -> Self {
+    pub(crate) fn standing_on(self, below: Process) -> Self {
         Self { _below: Some(below), ..self }
     }
 }
@@ -142,8 +161,36 @@ fn pause() {
 }
 
 /// A port nobody listens on. Nothing else on the machine asks for this very one between now and its use.
-pub(super) fn free_address() -> anyhow::Result<SocketAddr> {
+pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Whether a GET is answered with 200.
+pub(crate) fn is_ok(address: SocketAddr, path: &str) -> std::io::Result<bool> {
+    Ok(get(address, path)?.starts_with("HTTP/1.1 200"))
+}
+
+/// The whole answer to a GET, head and body.
+pub(crate) fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, LOOK_DEADLINE)?;
+    stream.set_read_timeout(Some(LOOK_DEADLINE))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+/// Builds programs of this workspace, each named after its package: what is measured is what the source here says.
+pub(crate) fn build(programs: &[(&str, &str)]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--release"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    for (package, program) in programs {
+        command.args(["--package", package, "--bin", program]);
+    }
+    let status = command.status().context("cannot run cargo")?;
+    ensure!(status.success(), "cargo could not build {programs:?}");
+    Ok(())
 }
 
 fn signal(pid: u32, signal: Signal) {

@@ -8,30 +8,29 @@ use std::thread::available_parallelism;
 use anyhow::{Context as _, ensure};
 use serde::Serialize;
 
-use super::nginx;
-
 /// Results are not what was measured.
 const EXCEPT_RESULTS: &str = ":(top,exclude)benches/results";
 
 /// Where and of what figures were taken.
 #[derive(Serialize)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// The day, in UTC.
-    pub(super) date: String,
-    pub(super) machine: Machine,
+    pub(crate) date: String,
+    pub(crate) machine: Machine,
     /// What reproduces them.
     command: String,
     commit: String,
     /// Whether the source differed from the commit.
     dirty: bool,
-    nginx: String,
+    /// What was measured against, and how to read it.
+    remarks: Vec<String>,
 }
 
 /// A machine, without naming it.
 #[derive(Serialize)]
-pub(super) struct Machine {
+pub(crate) struct Machine {
     /// Short, for file names.
-    pub(super) name: String,
+    pub(crate) name: String,
     cpu: String,
     cores: usize,
     kernel: String,
@@ -41,8 +40,8 @@ pub(super) struct Machine {
 }
 
 impl Origin {
-    /// Reads it from the system, git and nginx.
-    pub(super) fn read() -> anyhow::Result<Self> {
+    /// Reads it from the system and git; `remarks` come with it.
+    pub(crate) fn read(remarks: Vec<String>) -> anyhow::Result<Self> {
         let arguments: Vec<_> = std::env::args().skip(1).collect();
         Ok(Self {
             date: said_by("date", &["-u", "+%F"])?,
@@ -50,7 +49,7 @@ impl Origin {
             command: format!("cargo run --release -p shadowcat-benches -- {}", arguments.join(" ")),
             commit: said_by("git", &["rev-parse", "HEAD"])?,
             dirty: !said_by("git", &["status", "--porcelain", "--", ":/", EXCEPT_RESULTS])?.is_empty(),
-            nginx: nginx::version()?,
+            remarks,
         })
     }
 }
@@ -78,11 +77,7 @@ impl fmt::Display for Origin {
         writeln!(f, "- `{}`", self.command)?;
         writeln!(f, "- commit {}{dirty}", self.commit)?;
         writeln!(f, "- {cores} cores ({cpu}), {memory} of memory, {kernel}, load before: {load_before}")?;
-        writeln!(f, "- {}", self.nginx)?;
-        writeln!(
-            f,
-            "- load generator, proxy and upstream on the same cores; medians over the rounds; read ratios, not absolute figures"
-        )
+        self.remarks.iter().try_for_each(|remark| writeln!(f, "- {remark}"))
     }
 }
 

@@ -7,16 +7,16 @@ use anyhow::Context as _;
 
 /// What a process and those it started have used.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Usage {
+pub(crate) struct Usage {
     /// User and system time.
-    pub(super) cpu: Duration,
+    pub(crate) cpu: Duration,
     /// Resident memory, in bytes.
-    pub(super) resident: u64,
+    pub(crate) resident: u64,
 }
 
 impl Usage {
     /// Of a process and all that descend from it. Those that ended meanwhile are not charged: none here does.
-    pub(super) fn of_family(root: u32) -> anyhow::Result<Self> {
+    pub(crate) fn of_family(root: u32) -> anyhow::Result<Self> {
         let mut usage = Self::default();
         for pid in family(root)? {
             usage.cpu += Stat::read(pid)?.cpu;
@@ -27,7 +27,7 @@ impl Usage {
 }
 
 /// A process and all that descend from it.
-pub(super) fn family(root: u32) -> anyhow::Result<Vec<u32>> {
+pub(crate) fn family(root: u32) -> anyhow::Result<Vec<u32>> {
     let mut parents = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let Some(pid) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) else {
