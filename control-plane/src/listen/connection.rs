@@ -1,17 +1,19 @@
 //! One connection, from its first byte to the point where HTTP/2 begins.
 //!
-//! Until then each step has its deadline, and no more than fits the kernel's buffers is held; from then on HTTP/2's pings tell
-//! whether the peer is there.
+//! Until there is a first call one deadline runs, and no more than fits the kernel's buffers is held; from then on HTTP/2's pings
+//! tell whether the peer is there.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -22,8 +24,9 @@ use super::Opening;
 use super::caps::Permit;
 use crate::authority::NodeIdentity;
 
-/// What each step takes at most: the first byte, the client's hello, the handshake once it is its turn, the preface.
-pub(crate) const STEP_DEADLINE: Duration = Duration::from_secs(5);
+/// By when there is a first call: the client's hello, its part of the handshake, the preface and a head take a second or two on the
+/// slowest line. One deadline for all of them, so that nobody who sends a byte at a time is held for longer than who sends none.
+const BEGIN_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A connection waits this long for its turn to make a handshake: what a herd of 5 000 nodes takes on two cores.
 const TURN_DEADLINE: Duration = Duration::from_secs(15);
@@ -40,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) address: SocketAddr,
     /// From the certificate it showed; absent if it showed none.
     pub(crate) identity: Option<NodeIdentity>,
+    /// A call has come on it.
+    used: Arc<AtomicBool>,
 }
 
 impl Connection {
@@ -51,7 +56,18 @@ impl Connection {
     /// The same, before a call is one of gRPC.
     pub(crate) fn at(extensions: &http::Extensions) -> Self {
         // Every call comes on a `Socket`, which tonic asks for this.
-        extensions.get::<Self>().cloned().unwrap_or(Self { address: ([0, 0, 0, 0], 0).into(), identity: None })
+        extensions.get::<Self>().cloned().unwrap_or_else(|| Self::new(([0, 0, 0, 0], 0).into(), None))
+    }
+
+    fn new(address: SocketAddr, identity: Option<NodeIdentity>) -> Self {
+        Self { address, identity, used: Arc::default() }
+    }
+
+    /// Notes a call: what has made one is no silent connection any more, and pings tell whether it is there.
+    pub(crate) fn note_call(extensions: &http::Extensions) {
+        if let Some(connection) = extensions.get::<Self>() {
+            connection.used.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -63,12 +79,12 @@ pub(crate) async fn open(
     permit: Permit,
 ) -> io::Result<Socket> {
     let mut first = [0];
-    let step = Instant::now() + STEP_DEADLINE;
-    if timeout_at(step, socket.peek(&mut first)).await?? == 0 {
+    let mut due = Instant::now() + BEGIN_DEADLINE;
+    if timeout_at(due, socket.peek(&mut first)).await?? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let (wire, identity) = match first[0] {
-        TLS_HANDSHAKE => secured(socket, &opening, step).await?,
+        TLS_HANDSHAKE => secured(socket, &opening, &mut due).await?,
         _ if address.ip().to_canonical().is_loopback() => (Wire::Plain(socket), None),
         _ => {
             tracing::warn!(%address, "plain text is served on this machine alone: connect with https://");
@@ -76,10 +92,12 @@ pub(crate) async fn open(
         }
     };
     let cut = Box::pin(opening.cut.cancelled_owned());
-    let connection = Connection { address, identity };
-    let mut socket = Socket { wire, connection, begin: *PREFACE, given: PREFACE.len(), cut, _permit: permit };
+    let connection = Connection::new(address, identity);
+    let first_call = Some(Box::pin(sleep_until(due)));
+    let mut socket =
+        Socket { wire, connection, begin: *PREFACE, given: PREFACE.len(), first_call, cut, _permit: permit };
     let mut begin = [0; PREFACE.len()];
-    timeout_at(Instant::now() + STEP_DEADLINE, socket.read_exact(&mut begin)).await??;
+    timeout_at(due, socket.read_exact(&mut begin)).await??;
     if begin != *PREFACE {
         return Err(io::Error::other("this port speaks gRPC, which begins with HTTP/2"));
     }
@@ -88,13 +106,16 @@ pub(crate) async fn open(
     Ok(socket)
 }
 
-async fn secured(socket: TcpStream, opening: &Opening, step: Instant) -> io::Result<(Wire, Option<NodeIdentity>)> {
+/// The time in which a client waits for its turn is not its own: it moves `due`.
+async fn secured(socket: TcpStream, opening: &Opening, due: &mut Instant) -> io::Result<(Wire, Option<NodeIdentity>)> {
     // Its turn comes only to a client that has said hello, so that silent ones do not hold up the others.
-    let hello = timeout_at(step, LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket)).await??;
-    let turn = timeout_at(Instant::now() + TURN_DEADLINE, opening.handshakes.acquire()).await?;
+    let hello = timeout_at(*due, LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket)).await??;
+    let queued = Instant::now();
+    let turn = timeout_at(queued + TURN_DEADLINE, opening.handshakes.acquire()).await?;
     let _turn = turn.map_err(io::Error::other)?;
+    *due += queued.elapsed();
     let handshake = hello.into_stream(opening.tls.clone());
-    let socket = timeout_at(Instant::now() + STEP_DEADLINE, handshake).await??;
+    let socket = timeout_at(*due, handshake).await??;
     let identity = match socket.get_ref().1.peer_certificates().and_then(<[_]>::first) {
         Some(leaf) => Some(NodeIdentity::from_der(leaf).map_err(io::Error::other)?),
         None => None,
@@ -114,6 +135,8 @@ pub(crate) struct Socket {
     begin: [u8; PREFACE.len()],
     /// How much of `begin` was given to the reader.
     given: usize,
+    /// By when there is a first call; absent once there was one.
+    first_call: Option<Pin<Box<Sleep>>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     _permit: Permit,
 }
@@ -137,10 +160,26 @@ impl AsyncRead for Socket {
             self.given += count;
             return Poll::Ready(Ok(()));
         }
+        if self.first_call_is_overdue(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         match &mut self.wire {
             Wire::Plain(socket) => Pin::new(socket).poll_read(cx, buf),
             Wire::Tls(socket) => Pin::new(socket).poll_read(cx, buf),
         }
+    }
+}
+
+impl Socket {
+    /// Registers the deadline of the first call for the current task.
+    fn first_call_is_overdue(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = &mut self.first_call else { return false };
+        let overdue = deadline.as_mut().poll(cx).is_ready();
+        let used = self.connection.used.load(Ordering::Relaxed);
+        if used {
+            self.first_call = None;
+        }
+        overdue && !used
     }
 }
 
@@ -187,8 +226,6 @@ impl AsyncWrite for Socket {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
@@ -241,6 +278,19 @@ mod tests {
         let mut begin = [0; PREFACE.len() + 6];
         socket.unwrap().read_exact(&mut begin).await.unwrap();
         assert_eq!(begin, *b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nframes");
+    }
+
+    #[tokio::test]
+    async fn a_connection_without_a_call_ends_and_one_that_had_a_call_stays() {
+        for used in [false, true] {
+            let (_client, socket) = opened("127.0.0.1:9", PREFACE).await;
+            let mut socket = socket.unwrap();
+            socket.connection.used.store(used, Ordering::Relaxed);
+            socket.first_call = Some(Box::pin(sleep_until(Instant::now())));
+            socket.read_exact(&mut [0; PREFACE.len()]).await.unwrap();
+            let read = tokio::time::timeout(Duration::from_millis(50), socket.read_u8()).await;
+            assert_eq!(read.is_err(), used, "{read:?}");
+        }
     }
 
     #[tokio::test]

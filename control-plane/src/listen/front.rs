@@ -100,6 +100,7 @@ impl Services {
     }
 
     async fn call(&self, mut request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        Connection::note_call(request.extensions());
         let path = request.uri().path().to_owned();
         let service = path.trim_start_matches('/').split_once('/').map_or("", |(service, _)| service);
         if let Some((_, open)) = self.open.iter().find(|(name, _)| *name == service) {

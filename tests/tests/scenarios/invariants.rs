@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::odd_json::OddJson;
 
 /// A configuration that sends calls without a session to `upstream` and marks them with `version`.
-fn marked(upstream: &Upstream, version: &str) -> Value {
+pub(crate) fn marked(upstream: &Upstream, version: &str) -> Value {
     let http = json!({ "endpoints": [{ "url": upstream.url() }], "headers": [{ "name": "x-configuration", "value": version }] });
     json!({
         "routes": [{ "name": "tools", "match": { "path": "/mcp" }, "targets": [{ "upstream": version }], "sessions": { "mode": "OPTIONAL" } }],

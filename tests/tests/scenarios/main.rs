@@ -27,6 +27,7 @@ mod sessionless;
 mod slow_sockets;
 mod stdio;
 mod storm;
+mod streamed;
 mod streaming;
 mod swaps;
 mod tls;

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use shadowcat_tests::{Program, Upstream, binary, command, eventually, fleet, free_port, secured, within};
+use shadowcat_tests::{Program, Upstream, binary, command, eventually, fleet, free_port, managed, secured, within};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -228,4 +228,21 @@ async fn a_connection_with_tls_that_is_held_is_closed_within_six_seconds() {
     let none = [const { Vec::<String>::new() }; 4];
     assert_eq!([handshakes, heads, bodies, heads_of_http2], none, "during the handshake, and behind it");
     fleet.plane(0).metric_is("shadowcat_connections", 1.0, CLOSED_WITHIN).await;
+}
+
+/// What is no connection of gRPC is closed as soon as that is seen, and what begins as one has its deadline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_to_a_control_plane_that_is_held_is_closed_within_six_seconds() {
+    let fleet = managed().start().await;
+    let [grpc, console] = fleet.control().ports();
+    let (hellos, heads, of_http2, of_console) = tokio::join!(
+        hold_all(grpc, HANDSHAKES, HELD_FOR),
+        hold_all(grpc, HEADS, Duration::ZERO),
+        // After a call it is pings that tell, and half a head keeps their answers back.
+        hold_all(grpc, &HEADS_OF_HTTP2[..HEADS_OF_HTTP2.len() - 1], HELD_FOR),
+        hold_all(console, HEADS, HELD_FOR),
+    );
+    assert_eq!([hellos, heads, of_http2, of_console], [const { Vec::<String>::new() }; 4], "gRPC, and the console");
+    // An honest client finds room, before and after.
+    fleet.control().ctl(&["status"]).await.ok();
 }
