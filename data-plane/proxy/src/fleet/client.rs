@@ -50,7 +50,7 @@ const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// Upstreams are looked at this often for changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// A renewal that failed is tried again after this: there are days left.
+/// No two renewals are closer than this, whether the first failed or not: there are days left.
 const RENEW_AGAIN: Duration = Duration::from_secs(300);
 
 /// Versions refused in this boot that are remembered; the oldest is forgotten.
@@ -83,8 +83,8 @@ pub(super) struct Conversation<'a> {
     pub(super) control: &'a Control,
     pub(super) keeper: &'a Keeper,
     pub(super) memory: &'a mut Memory,
-    /// Forgotten at the welcome.
-    pub(super) failures: &'a mut u32,
+    /// When the control plane said welcome.
+    pub(super) welcomed: &'a mut Option<Instant>,
 }
 
 fn status(version: &ConfigRef, state: State) -> wire::ConfigStatus {
@@ -199,7 +199,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn greet(&mut self, welcome: &Welcome, talk: &mut Talk<'a>) -> Result<(), LineError> {
-        *self.failures = 0;
+        *self.welcomed = Some(Instant::now());
         talk.welcome_by = None;
         talk.health_every = welcome.health_every;
         talk.health_at = Some(Instant::now());
@@ -269,7 +269,8 @@ impl<'a> Conversation<'a> {
             Ok(identity) => {
                 tracing::info!(node = identity.node, "certificate renewed");
                 *self.identity = identity;
-                self.identity.renewal_in()
+                // Where clocks differ by more than a day, what was just issued is due again.
+                self.identity.renewal_in().max(RENEW_AGAIN)
             }
             Err(error) => {
                 tracing::warn!(%error, "the certificate is not renewed yet");
@@ -290,6 +291,5 @@ async fn renew(mut client: FleetClient<Channel>, data_dir: &Path) -> Result<Iden
     let asked = wire::RenewRequest { signing_request: Bytes::copy_from_slice(&request.der) };
     let answer = timeout(ISSUE_WAIT, client.renew(asked)).await.map_err(|_| LineError::Silent)??.into_inner();
     let identity = request.issued(answer.chain.into_iter().map(Vec::from).collect())?;
-    identity.store(data_dir)?;
-    Ok(identity)
+    Ok(identity.stored(data_dir).await?)
 }

@@ -32,6 +32,17 @@ pub(super) enum LineError {
 }
 
 impl LineError {
+    /// Why a machine has not joined: for want of a good token, unless it is the control plane that cannot let anybody in now.
+    pub(super) fn of_joining(status: &Status) -> Self {
+        let text = ended_because(status);
+        match status.code() {
+            Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Internal | Code::Unknown => {
+                Self::Ended(text)
+            }
+            _ => Self::NotLetIn(text),
+        }
+    }
+
     /// True if nothing will be different until a person has acted.
     pub(super) const fn is_final(&self) -> bool {
         matches!(self, Self::NotLetIn(_) | Self::Expired | Self::Cloned(_) | Self::Refused(_))
@@ -51,6 +62,6 @@ impl From<Status> for LineError {
 }
 
 /// A status in words.
-pub(super) fn ended_because(status: &Status) -> String {
+fn ended_because(status: &Status) -> String {
     if status.message().is_empty() { status.code().to_string() } else { status.message().to_owned() }
 }

@@ -185,6 +185,13 @@ impl Identity {
         write().map_err(|reason| IdentityError::Io { path: path.clone(), reason })
     }
 
+    /// [`store`](Self::store), away from the threads that serve calls.
+    pub(crate) async fn stored(self, data_dir: &Path) -> Result<Self, IdentityError> {
+        let (path, directory) = (file(data_dir), data_dir.to_owned());
+        let stored = tokio::task::spawn_blocking(move || self.store(&directory).map(|()| self)).await;
+        stored.unwrap_or_else(|error| Err(IdentityError::Io { path, reason: io::Error::other(error) }))
+    }
+
     fn to_pem(&self) -> String {
         let key = pem("PRIVATE KEY", self.key.secret_der());
         self.chain.iter().fold(key, |text, certificate| text + &pem("CERTIFICATE", certificate))

@@ -6,7 +6,7 @@
 //!
 //! Invariants: nothing is taken before the welcome; a snapshot is taken only as a whole, in order, within [`PACKED_BYTES_MAX`], which is
 //! checked before anything is kept; one version is under way at a time; only what was prepared is put to use. What breaks this is a
-//! [`Violation`], and the line ends.
+//! [`Violation`], and the line ends. Messages of a kind that is not known here are passed over.
 
 use std::time::Duration;
 
@@ -52,8 +52,6 @@ pub(super) struct Welcome {
 /// What no control plane says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Violation {
-    #[error("the control plane sent a message of a kind that this node does not know; it may be newer")]
-    Unknown,
     #[error("the control plane did not begin with a welcome, or repeated it")]
     Greeting,
     #[error("the control plane named a version without a digest")]
@@ -97,7 +95,10 @@ pub(super) struct Line {
 impl Line {
     /// Takes what the control plane says.
     pub(super) fn take(&mut self, message: wire::ControlMessage) -> Result<Task, Violation> {
-        let kind = message.kind.ok_or(Violation::Unknown)?;
+        let Some(kind) = message.kind else {
+            // A newer control plane may say more than a node must know, and losing the line over it would help nobody.
+            return if self.welcomed { Ok(Task::Wait) } else { Err(Violation::Greeting) };
+        };
         if self.welcomed == matches!(kind, Kind::Welcome(_)) {
             return Err(Violation::Greeting);
         }

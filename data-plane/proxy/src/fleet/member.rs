@@ -11,29 +11,18 @@ use bytes::Bytes;
 use shadowcat_config::ConfigRef;
 use shadowcat_proto::fleet::v1 as wire;
 use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Conversation, Memory};
 use super::dial::{ControlPlaneUrl, as_node, as_stranger, dial};
 use super::disk::{Disk, DiskError, read_seed};
-use super::ending::{LineError, ended_because};
+use super::ending::LineError;
 use super::identity::{Identity, IdentityError, JoinToken, Request};
 use super::keeper::Keeper;
+use super::pause::Pauses;
 use super::prepare::Source;
 use super::provenance::Origin;
 use crate::gateway::Control;
-
-/// The first pause before the control plane is dialled again is at most this; each failure doubles it.
-const PAUSE_MIN: Duration = Duration::from_millis(100);
-
-/// No pause is longer: so long does a fleet of any size take to be back after its control plane is.
-const PAUSE_MAX: Duration = Duration::from_secs(15);
-
-/// After so many failures the pause is at its longest anyway, and more would overflow.
-const DOUBLINGS_MAX: u32 = 16;
-
-/// A node that has nothing to serve asks this often: there are few of them, and clients are waiting.
-const PAUSE_MAX_WAITING: Duration = Duration::from_secs(2);
 
 /// The control plane may take this long to issue a certificate.
 pub(super) const ISSUE_WAIT: Duration = Duration::from_secs(10);
@@ -107,6 +96,16 @@ pub struct Following {
     control: Control,
     keeper: Keeper,
     memory: Memory,
+    standing: Standing,
+}
+
+/// What is known of the identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// An earlier start left it, and no control plane has let this one in with it.
+    Unheard,
+    /// It is of this boot or was good in it, or the join token has turned out not to bring another.
+    Settled,
 }
 
 impl Member {
@@ -143,7 +142,7 @@ impl Member {
             keeper.runs(&version, canonical);
         }
         let memory = Memory::new(refused, reverted);
-        Following { settings, identity, control, keeper, memory }
+        Following { settings, identity, control, keeper, memory, standing: Standing::Unheard }
     }
 
     async fn start_from_disk(&mut self, control: &Control) -> Option<(ConfigRef, Option<Bytes>)> {
@@ -213,12 +212,22 @@ fn check(identity: &Identity, token: Option<&JoinToken>, settings: &MemberSettin
 impl Following {
     /// Follows the control plane until the future is dropped, which is to be when the gateway has ended.
     pub async fn run(mut self) {
-        let mut failures = 0;
+        let mut pauses = Pauses::default();
         let mut told = String::new();
         loop {
-            let ended = self.once(&mut failures).await;
+            let mut welcomed = None;
+            let mut ended = self.once(&mut welcomed).await;
             self.control.shared.configs.disconnected();
-            if failures == 0 {
+            if let Err(LineError::Refused(why)) = &ended
+                && self.may_join_again(welcomed)
+            {
+                tracing::warn!(why, "the identity that an earlier start left is refused: joining again");
+                ended = self.join().await;
+                if matches!(ended, Err(LineError::NotLetIn(_))) {
+                    self.standing = Standing::Settled;
+                }
+            }
+            if pauses.ended(welcomed, &ended) {
                 told.clear();
             }
             let Err(error) = ended else { continue };
@@ -231,31 +240,32 @@ impl Following {
                 told = text;
             }
             // Full jitter: a fleet that lost its control plane in one moment comes back over the whole pause.
-            sleep(self.pause_limit(failures, &error).mul_f64(fastrand::f64())).await;
-            failures = failures.saturating_add(1);
+            let serves = self.control.running().config.is_some();
+            sleep(pauses.limit(&error, serves).mul_f64(fastrand::f64())).await;
         }
     }
 
-    fn pause_limit(&self, failures: u32, error: &LineError) -> Duration {
-        if error.is_final() {
-            return PAUSE_MAX;
-        }
-        let waiting = self.control.running().config.is_none();
-        let most = if waiting { PAUSE_MAX_WAITING } else { PAUSE_MAX };
-        PAUSE_MIN.saturating_mul(1 << failures.min(DOUBLINGS_MAX)).min(most)
+    /// Whether a refused identity may be traded for another with the join token. Not one that was good in this boot: a node that
+    /// is removed while it runs does not come back by itself.
+    fn may_join_again(&self, welcomed: Option<Instant>) -> bool {
+        welcomed.is_none() && self.standing == Standing::Unheard && self.settings.join_token.is_some()
     }
 
-    /// From dialling to the end of the line; `failures` is forgotten once the control plane has said welcome.
-    async fn once(&mut self, failures: &mut u32) -> Result<(), LineError> {
+    /// From dialling to the end of the line; `welcomed` becomes the moment at which the control plane said welcome.
+    async fn once(&mut self, welcomed: &mut Option<Instant>) -> Result<(), LineError> {
         if self.identity.as_ref().is_none_or(Identity::has_expired) {
             self.join().await?;
         }
-        let Self { settings, identity, control, keeper, memory } = self;
+        let Self { settings, identity, control, keeper, memory, standing } = self;
         let identity = identity.as_mut().ok_or(LineError::Expired)?;
         let channel = dial(&settings.control_plane, as_node(identity).map_err(super::dial::DialError::from)?).await?;
-        let conversation = Conversation { settings, identity, control, keeper, memory, failures };
+        let conversation = Conversation { settings, identity, control, keeper, memory, welcomed };
         // A line holds buffers that its owner's future need not carry while there is none.
-        Box::pin(conversation.hold(FleetClient::new(channel))).await
+        let ended = Box::pin(conversation.hold(FleetClient::new(channel))).await;
+        if welcomed.is_some() {
+            *standing = Standing::Settled;
+        }
+        ended
     }
 
     /// Trades the join token for an identity.
@@ -272,14 +282,14 @@ impl Following {
         };
         let mut client = FleetClient::new(channel);
         let answer = timeout(ISSUE_WAIT, client.join(asked)).await.map_err(|_| LineError::Silent)?;
-        let answer = answer.map_err(|status| LineError::NotLetIn(ended_because(&status)))?.into_inner();
+        let answer = answer.map_err(|status| LineError::of_joining(&status))?.into_inner();
         let identity = request.issued(answer.chain.into_iter().map(Vec::from).collect())?;
         if identity.authority() != token.authority() {
             return Err(IdentityError::Issued("it is another authority's".to_owned()).into());
         }
-        identity.store(&settings.data_dir)?;
+        let identity = identity.stored(&settings.data_dir).await?;
         tracing::info!(fleet = %identity.fleet, node = %identity.node, "joined");
-        self.identity = Some(identity);
+        (self.identity, self.standing) = (Some(identity), Standing::Settled);
         Ok(())
     }
 }

@@ -21,6 +21,7 @@ mod identity;
 mod keeper;
 mod line;
 mod member;
+mod pause;
 mod prepare;
 mod provenance;
 mod report;

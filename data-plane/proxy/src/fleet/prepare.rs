@@ -100,8 +100,7 @@ impl PrepareError {
             }
             Self::Build(error) => {
                 let (path, message) = error.place();
-                let hint = "make it available on this node, or change the configuration".to_owned();
-                vec![ConfigError { path, message, hint }]
+                vec![ConfigError { path, message, hint: error.hint().to_owned() }]
             }
             Self::Packing(_) | Self::Digest { .. } | Self::Decode(_) | Self::Defect => whole(self.to_string()),
         }

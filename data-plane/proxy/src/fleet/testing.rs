@@ -1,6 +1,7 @@
 //! A control plane for tests: a real authority and a real gRPC server, whose lines the test holds in its hands.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -203,9 +204,18 @@ impl HeldLine {
 
 /// Version `number` of a fleet: one route at `path`.
 pub(super) fn version(number: u64, path: &str) -> (ConfigRef, Bytes) {
+    version_of(number, path, "")
+}
+
+/// Version `number` of a fleet, with a route at `/mcp` for which the node needs what is in the file `secret`.
+pub(super) fn version_with_secret(number: u64, secret: &Path) -> (ConfigRef, Bytes) {
+    version_of(number, "/mcp", &format!(", headers: [{{ name: x-key, secret: 'file:{}' }}]", secret.display()))
+}
+
+fn version_of(number: u64, path: &str, headers: &str) -> (ConfigRef, Bytes) {
     let text = format!(
         "routes:\n  - {{ name: a, match: {{ path: {path} }}, targets: [{{ upstream: a }}] }}\n\
-         upstreams:\n  - {{ name: a, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp' }}] }} }}\n"
+         upstreams:\n  - {{ name: a, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp' }}]{headers} }} }}\n"
     );
     let source = parse_fleet(&[("fleet.yaml".to_owned(), text)]).unwrap();
     let canonical = Bytes::from(canonical(source.config()));

@@ -45,6 +45,15 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    /// What to do about it.
+    pub(crate) const fn hint(&self) -> &'static str {
+        match self {
+            Self::Secret { .. } => "make it available on this node, then apply again or restart the node",
+            Self::Header { .. } => "correct it on this node, then apply again or restart the node",
+            Self::Url { .. } => "change the configuration",
+        }
+    }
+
     /// Where in the configuration, and what is wrong there.
     pub(crate) fn place(&self) -> (String, String) {
         match self {

@@ -18,7 +18,7 @@ fn welcomed() -> Line {
 /// A whole snapshot; what the line makes of its last piece.
 fn bring(line: &mut Line, number: u64) -> (ConfigRef, Result<Task, Violation>) {
     let (version, canonical) = version(number, "/mcp");
-    let mut last = Err(Violation::Unknown);
+    let mut last = Ok(Task::Wait);
     for chunk in chunks(&version, &canonical) {
         last = line.take(say(Kind::Snapshot(chunk)));
     }
@@ -47,7 +47,15 @@ fn nothing_is_taken_before_the_welcome_and_no_second_one() {
     assert_eq!(Line::default().take(activate(&version)).unwrap_err(), Violation::Greeting);
     let mut line = welcomed();
     assert_eq!(line.take(say(Kind::Welcome(wire::Welcome::default()))).unwrap_err(), Violation::Greeting);
-    assert_eq!(line.take(wire::ControlMessage { kind: None }).unwrap_err(), Violation::Unknown);
+}
+
+#[test]
+fn what_only_a_newer_control_plane_says_is_passed_over_once_it_has_said_welcome() {
+    let unknown = || wire::ControlMessage { kind: None };
+    assert_eq!(Line::default().take(unknown()).unwrap_err(), Violation::Greeting);
+    let mut line = welcomed();
+    assert!(matches!(line.take(unknown()), Ok(Task::Wait)));
+    assert!(matches!(bring(&mut line, 1).1, Ok(Task::Prepare(_))));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tonic::Status;
 
 use super::*;
 use crate::fleet::provenance::to_wire;
-use crate::fleet::testing::{Authority, Plane, SOON, chunks, version};
+use crate::fleet::testing::{Authority, Plane, SOON, chunks, version, version_with_secret};
 use crate::{Gateway, Stop};
 
 /// A gateway that serves, as a member of a fleet or without one.
@@ -342,6 +342,75 @@ async fn an_old_certificate_is_renewed_with_another_key() {
         async |_: &Node| Identity::load(dir.path()).unwrap().is_some_and(|identity| identity.node == "renewed");
     node.eventually("the certificate is renewed", renewed).await;
     assert_ne!(fs::read(dir.path().join("identity/node.pem")).unwrap(), before);
+    node.stop().await;
+}
+
+/// Leaves the identity of an earlier start, as edge-1.
+fn joined_before(plane: &Plane, dir: &TempDir) {
+    let request = Request::new().unwrap();
+    let chain = plane.authority.certify(&request.der, "prod", "edge-1");
+    request.issued(chain).unwrap().store(dir.path()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removed_node_is_back_once_it_is_started_with_a_new_token() {
+    let (mut plane, dir) = (Plane::start().await, tempfile::tempdir().unwrap());
+    joined_before(&plane, &dir);
+    // The name it gets tells which identity it has.
+    let node = start(MemberSettings { node: None, ..settings(&plane, &dir) }).await;
+    plane.line().await.refuse(Status::permission_denied("this node was removed")).await;
+    let mut line = plane.line().await;
+    assert_eq!(Identity::load(dir.path()).unwrap().expect("it has one").node, "made-up");
+    line.welcome().await;
+    line.bring(&version(1, "/first")).await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_identity_is_given_up_only_for_another_and_only_if_it_was_never_good_in_this_boot() {
+    let (mut plane, dir) = (Plane::start().await, tempfile::tempdir().unwrap());
+    joined_before(&plane, &dir);
+    let unknown = plane.authority.token().replace('s', "t");
+    let settings = MemberSettings { join_token: Some(unknown.parse().unwrap()), ..settings(&plane, &dir) };
+    let gateway = gateway().await;
+    let mut following = Member::open(settings).unwrap().start(gateway.control()).await;
+
+    let mut welcomed = None;
+    let removed = || Status::permission_denied("this node was removed");
+    let (ended, ()) = tokio::join!(following.once(&mut welcomed), async { plane.line().await.refuse(removed()).await });
+    assert!(matches!(ended, Err(LineError::Refused(_))) && following.may_join_again(welcomed), "{ended:?}");
+    assert!(matches!(following.join().await, Err(LineError::NotLetIn(_))));
+    assert_eq!(Identity::load(dir.path()).unwrap().expect("it is kept").node, "edge-1");
+
+    let (ended, ()) = tokio::join!(following.once(&mut welcomed), async {
+        let line = plane.line().await;
+        line.welcome().await;
+        line.refuse(removed()).await;
+    });
+    assert!(matches!(ended, Err(LineError::Refused(_))) && !following.may_join_again(welcomed), "{ended:?}");
+    assert!(!following.may_join_again(None), "it was good in this boot");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_refuses_for_want_of_a_secret_it_takes_after_a_restart() {
+    let (mut plane, dir) = (Plane::start().await, tempfile::tempdir().unwrap());
+    let secret = dir.path().join("secret");
+    let version = version_with_secret(1, &secret);
+    let node = start(settings(&plane, &dir)).await;
+    let mut line = plane.line().await;
+    line.welcome().await;
+    line.send(&version).await;
+    let status = line.status().await;
+    assert_eq!(status.state(), State::Rejected);
+    assert_eq!(status.errors[0].hint, "make it available on this node, then apply again or restart the node");
+    node.stop().await;
+
+    fs::write(&secret, "hunter2").unwrap();
+    let node = start(settings(&plane, &dir)).await;
+    let mut line = plane.line().await;
+    assert_eq!(line.hello.rejected, []);
+    line.welcome().await;
+    line.bring(&version).await;
     node.stop().await;
 }
 
