@@ -7,7 +7,7 @@ use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1::{Node, Refusal, Version, node};
 use shadowcat_proto::fleet::v1::{ConfigRef, hello};
 
-use crate::fleet::hub::reference;
+use crate::fleet::hub::{epoch_of, reference};
 use crate::fleet::live::from_lines;
 use crate::fleet::{LiveFleet, LiveNode};
 use crate::store;
@@ -64,7 +64,8 @@ pub(super) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> boo
 
 fn of_kept(epoch: &str, fleet: Option<&LiveFleet>, kept: &store::Node) -> Node {
     let seen = &kept.seen;
-    let ours = |number: u64| ConfigRef { epoch: epoch.to_owned(), number, ..ConfigRef::default() };
+    let epoch = epoch_of(epoch, &kept.fleet);
+    let ours = |number: u64| ConfigRef { epoch: epoch.clone(), number, ..ConfigRef::default() };
     let elsewhere = is_elsewhere(fleet, kept);
     Node {
         name: kept.name.clone(),

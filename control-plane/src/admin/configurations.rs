@@ -24,7 +24,7 @@ use super::authenticate::Caller;
 use super::{Admin, answer, fleet_of, page, refused};
 use crate::fleet::LiveFleet;
 use crate::fleet::follow::publish;
-use crate::fleet::hub::reference;
+use crate::fleet::hub::{epoch_of, reference};
 use crate::fleet::service::{Answers, answers};
 use crate::fleet::snapshot::CONFIG_BYTES_MAX;
 use crate::store::{NewVersion, Node, Store, Version};
@@ -91,7 +91,8 @@ impl Configurations for Admin {
         let GetVersionRequest { fleet, number } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let (version, content) = self.version(fleet, number).await?;
-        let named = ConfigRef { epoch: self.hub.epoch().to_owned(), number: version.number, digest: version.digest };
+        let named =
+            ConfigRef { epoch: epoch_of(self.hub.epoch(), fleet), number: version.number, digest: version.digest };
         Ok(Response::new(GetVersionResponse {
             version: Some(answer::version(self.hub.epoch(), &version)),
             config: Some(decode(&content)?),

@@ -1,21 +1,27 @@
 //! Brings what the store has to the hub: versions and removals, made by this replica or another.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::hub::{Head, Hub};
-use crate::store::{Store, StoreError, Version};
+use super::live::Ending;
+use crate::store::{Node, Store, StoreError, Version};
 
 /// A look at the store follows another after this at the earliest, so that many changes at once cost few looks.
 const BREATH: Duration = Duration::from_millis(100);
 
+/// The store is looked at this often though it tells of no change: a node may come between a look and its hello, and its removal
+/// may have been told of in between.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
 /// A store that failed is asked again after this; it may also say so itself, by counting up.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Looks whenever the store has changed, until `stop`.
+/// Looks whenever the store has changed, and every [`LOOK_EVERY`], until `stop`.
 pub(crate) async fn run(hub: Arc<Hub>, store: Arc<dyn Store>, stop: CancellationToken) {
     let mut changes = store.changes();
     loop {
@@ -27,7 +33,7 @@ pub(crate) async fn run(hub: Arc<Hub>, store: Arc<dyn Store>, stop: Cancellation
                 return tokio::time::sleep(RETRY).await;
             }
             tokio::time::sleep(BREATH).await;
-            if changes.changed().await.is_err() {
+            if let Ok(Err(_)) = timeout(LOOK_EVERY, changes.changed()).await {
                 // The store is closed; so is this control plane, soon.
                 std::future::pending::<()>().await;
             }
@@ -57,10 +63,18 @@ pub(crate) async fn look(hub: &Arc<Hub>, store: &dyn Store) -> Result<(), StoreE
         if live.is_empty() {
             continue;
         }
-        let kept: BTreeSet<String> = store.nodes(&fleet.name).await?.into_iter().map(|node| node.name).collect();
-        for node in live.iter().filter(|node| !kept.contains(&node.name)) {
-            tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
-            hub.remove(&fleet.name, &node.name);
+        let kept = store.nodes(&fleet.name).await?;
+        let kept: BTreeMap<&str, &Node> = kept.iter().map(|node| (node.name.as_str(), node)).collect();
+        for node in live {
+            match kept.get(node.name.as_str()) {
+                Some(kept) if node.identity.is_of(kept) => {}
+                // Removed, and another has joined under its name since: that one is not to be kept out.
+                Some(_) => node.end(Ending::Removed),
+                None => {
+                    tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
+                    hub.remove(&fleet.name, &node.name);
+                }
+            }
         }
     }
     Ok(())

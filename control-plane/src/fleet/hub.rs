@@ -33,10 +33,21 @@ impl Head {
     }
 }
 
-/// How a version is named on the wire.
-pub(crate) fn reference(epoch: &str, version: &Version) -> ConfigRef {
+/// Of the epoch of a fleet, in hexadecimal: 128 bits, as the database's own has.
+const EPOCH_CHARS: usize = 32;
+
+/// The epoch of a fleet on the wire and in seeds: numbers count from 1 in each fleet of a database, so a node that moves to another
+/// fleet comes with a number that means nothing there.
+pub(crate) fn epoch_of(database: &str, fleet: &str) -> String {
+    let mut epoch = shadowcat_config::digest(format!("{database}/{fleet}").as_bytes()).to_string();
+    epoch.truncate(EPOCH_CHARS);
+    epoch
+}
+
+/// How a version is named on the wire, where the database has this epoch.
+pub(crate) fn reference(database: &str, version: &Version) -> ConfigRef {
     let digest = Bytes::copy_from_slice(version.digest.as_bytes());
-    ConfigRef { epoch: epoch.to_owned(), number: version.number, digest }
+    ConfigRef { epoch: epoch_of(database, &version.fleet), number: version.number, digest }
 }
 
 /// One fleet, as this replica sees it.
@@ -106,15 +117,17 @@ impl LiveFleet {
         self.node_moved();
     }
 
-    /// A stream has ended; nothing happens if another stream has the name by now.
-    pub(crate) fn leave(&self, node: &Arc<LiveNode>) {
+    /// A stream has ended. False, and nothing happens, if another stream has the name by now.
+    pub(crate) fn leave(&self, node: &Arc<LiveNode>) -> bool {
         let mut nodes = self.locked();
-        if nodes.get(&node.name).is_some_and(|known| Arc::ptr_eq(known, node)) {
+        let left = nodes.get(&node.name).is_some_and(|known| Arc::ptr_eq(known, node));
+        if left {
             nodes.remove(&node.name);
             drop(nodes);
             self.left.lock().unwrap_or_else(PoisonError::into_inner).insert(node.name.clone(), SystemTime::now());
             self.node_moved();
         }
+        left
     }
 
     /// Since when a node that was connected to this replica is not.

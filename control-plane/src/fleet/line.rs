@@ -17,6 +17,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::{ConfigError, ConfigRef, ConfigStatus, Hello};
 
@@ -60,23 +61,23 @@ pub(crate) struct Line {
     current: Option<ConfigRef>,
     have: Option<ConfigRef>,
     outstanding: Option<(ConfigRef, Phase)>,
-    /// Numbers of this epoch.
-    refused: BTreeSet<u64>,
+    /// Numbers of this epoch, and what they stood for: after a restored database a number may be given twice.
+    refused: BTreeSet<(u64, Bytes)>,
     ahead: bool,
 }
 
 impl Line {
-    /// A line to a node that has just said `hello`. `kept` is the number that the store remembers as refused.
-    pub(crate) fn new(epoch: &str, hello: &Hello, kept: Option<u64>) -> Self {
+    /// A line to a node that has just said `hello`. `kept` is what is remembered here as refused.
+    pub(crate) fn new(epoch: &str, hello: &Hello, kept: Option<&ConfigRef>) -> Self {
         let mut line = Self {
             epoch: epoch.to_owned(),
             current: None,
             have: hello.have.clone(),
             outstanding: None,
-            refused: kept.into_iter().collect(),
+            refused: BTreeSet::new(),
             ahead: false,
         };
-        for rejected in &hello.rejected {
+        for rejected in hello.rejected.iter().chain(kept) {
             line.refuse(rejected);
         }
         line
@@ -96,6 +97,11 @@ impl Line {
         };
         actions.extend(self.next());
         actions
+    }
+
+    /// The epoch of the node's fleet.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.epoch
     }
 
     /// True while the node owes an answer.
@@ -143,7 +149,7 @@ impl Line {
         if reference.epoch != self.epoch {
             return;
         }
-        self.refused.insert(reference.number);
+        self.refused.insert((reference.number, reference.digest.clone()));
         if self.refused.len() > REFUSALS_MAX {
             self.refused.pop_first();
         }
@@ -157,7 +163,8 @@ impl Line {
             return self.have.clone().filter(|_| newly).map(Action::Ahead);
         }
         let current = self.current.as_ref()?;
-        if self.outstanding.is_some() || self.have.as_ref() == Some(current) || self.refused.contains(&current.number) {
+        let refused = self.refused.contains(&(current.number, current.digest.clone()));
+        if self.outstanding.is_some() || self.have.as_ref() == Some(current) || refused {
             return None;
         }
         self.outstanding = Some((current.clone(), Phase::Preparing));

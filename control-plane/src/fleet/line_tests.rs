@@ -61,7 +61,7 @@ fn what_a_node_refused_in_this_stream_before_it_or_by_the_store_is_not_sent() {
     let said = Hello { rejected: vec![reference(2)], ..hello(Some(reference(1))) };
     assert_eq!(Line::new("ours", &said, None).on(Event::Current(reference(2))), []);
 
-    let mut kept = Line::new("ours", &hello(Some(reference(1))), Some(2));
+    let mut kept = Line::new("ours", &hello(Some(reference(1))), Some(&reference(2)));
     assert_eq!(kept.on(Event::Current(reference(2))), []);
     assert_eq!(kept.on(Event::Current(reference(3))), [Action::Send(reference(3))], "another one is");
 }
@@ -69,6 +69,13 @@ fn what_a_node_refused_in_this_stream_before_it_or_by_the_store_is_not_sent() {
 #[test]
 fn what_another_epoch_refused_is_not_held_against_ours() {
     let said = Hello { rejected: vec![ConfigRef { epoch: "theirs".to_owned(), ..reference(2) }], ..hello(None) };
+    assert_eq!(Line::new("ours", &said, None).on(Event::Current(reference(2))), [Action::Send(reference(2))]);
+}
+
+#[test]
+fn a_refused_number_that_was_given_to_something_else_is_not_held_against_it() {
+    let theirs = ConfigRef { digest: Bytes::from_static(&[9; 32]), ..reference(2) };
+    let said = Hello { rejected: vec![theirs], ..hello(Some(reference(1))) };
     assert_eq!(Line::new("ours", &said, None).on(Event::Current(reference(2))), [Action::Send(reference(2))]);
 }
 

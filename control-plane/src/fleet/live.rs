@@ -12,6 +12,7 @@ use shadowcat_proto::fleet::v1::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use crate::authority::NodeIdentity;
 use crate::store::Seen;
 
 /// Commands that one node owes a reply to. Beyond it the asker hears at once that the node is busy.
@@ -34,8 +35,14 @@ const LABELS_MAX: usize = 32;
 pub(crate) struct Ask {
     pub(crate) kind: command::Kind,
     pub(crate) deadline: Duration,
-    pub(crate) reply: oneshot::Sender<command_reply::Kind>,
+    pub(crate) reply: Reply,
 }
+
+/// Where the reply to an [`Ask`] goes; closed once nobody waits for it any more.
+pub(crate) type Reply = oneshot::Sender<Result<command_reply::Kind, AskError>>;
+
+/// What a node will not have, and why.
+pub(crate) type Refusal = (ConfigRef, Vec<ConfigError>);
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +76,7 @@ pub(crate) struct NodeState {
     pub(crate) have: Option<ConfigRef>,
     pub(crate) origin: hello::Origin,
     /// What it refused last.
-    pub(crate) refusal: Option<(ConfigRef, Vec<ConfigError>)>,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) health: Option<NodeHealth>,
     pub(crate) upstreams: BTreeMap<String, UpstreamHealth>,
     pub(crate) draining: bool,
@@ -82,6 +89,8 @@ pub(crate) struct NodeState {
 pub(crate) struct LiveNode {
     pub(crate) fleet: String,
     pub(crate) name: String,
+    /// By the certificate of its stream.
+    pub(crate) identity: NodeIdentity,
     pub(crate) address: String,
     pub(crate) instance: String,
     pub(crate) build: String,
@@ -94,25 +103,27 @@ pub(crate) struct LiveNode {
 /// Whose stream it is: from the certificate, not from what the node says.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    pub(crate) fleet: String,
-    pub(crate) name: String,
+    pub(crate) identity: NodeIdentity,
     pub(crate) address: String,
 }
 
 impl LiveNode {
-    /// A node that has just said `hello`, and where its stream hears what is asked of it.
-    pub(crate) fn new(peer: Peer, hello: &Hello) -> (Arc<Self>, mpsc::Receiver<Ask>) {
+    /// A node that has just said `hello`, and where its stream hears what is asked of it. `kept` is what is remembered here as
+    /// refused by it: the node may have forgotten, and the store must not.
+    pub(crate) fn new(peer: Peer, hello: &Hello, kept: Option<Refusal>) -> (Arc<Self>, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(COMMANDS_MAX);
         let state = NodeState {
             have: hello.have.clone(),
             origin: hello.origin(),
+            refusal: kept,
             last_seen: Some(SystemTime::now()),
             ..NodeState::default()
         };
         let labels = hello.labels.iter().take(LABELS_MAX).map(|(key, value)| (cut(key), cut(value))).collect();
         let node = Self {
-            fleet: peer.fleet,
-            name: peer.name,
+            fleet: peer.identity.fleet.clone(),
+            name: peer.identity.node.clone(),
+            identity: peer.identity,
             address: peer.address,
             instance: cut(&hello.instance),
             build: cut(&hello.build),
@@ -138,6 +149,17 @@ impl LiveNode {
         self.state().refusal = Some((reference, errors));
     }
 
+    /// Notes what the node runs from now on. What it refused before is settled by it.
+    pub(crate) fn runs(&self, reference: ConfigRef) {
+        let mut state = self.state();
+        let settles = |(refused, _): &Refusal| refused.epoch != reference.epoch || refused.number <= reference.number;
+        if state.refusal.as_ref().is_some_and(settles) {
+            state.refusal = None;
+        }
+        state.have = Some(reference);
+        state.origin = hello::Origin::Stream;
+    }
+
     /// Notes what the node sees of an upstream.
     pub(crate) fn sees(&self, mut health: UpstreamHealth) {
         let mut state = self.state();
@@ -158,8 +180,8 @@ impl LiveNode {
             mpsc::error::TrySendError::Closed(_) => AskError::Silent,
         })?;
         match timeout(deadline, answer).await {
-            Ok(Ok(command_reply::Kind::Failed(why))) => Err(AskError::Failed(why)),
-            Ok(Ok(reply)) => Ok(reply),
+            Ok(Ok(Ok(command_reply::Kind::Failed(why)))) => Err(AskError::Failed(why)),
+            Ok(Ok(replied)) => replied,
             Ok(Err(_)) | Err(_) => Err(AskError::Silent),
         }
     }
@@ -189,9 +211,10 @@ impl LiveNode {
     }
 }
 
-/// The first [`TEXT_BYTES_MAX`] of a text.
+/// The first [`TEXT_BYTES_MAX`] of a text, with spaces for control characters: a terminal obeys some, and Postgres keeps no NUL.
 fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_BYTES_MAX)].to_owned()
+    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }
 
 /// Errors as the store keeps them: one a line.
@@ -214,12 +237,22 @@ pub(crate) fn from_lines(text: &str) -> Vec<ConfigError> {
 }
 
 #[cfg(test)]
+impl Peer {
+    /// Node `n` of fleet `f`, whose certificate was made now.
+    pub(crate) fn test() -> Self {
+        let now = SystemTime::now();
+        let (fleet, node) = ("f".to_owned(), "n".to_owned());
+        let identity = NodeIdentity { fleet, node, issued_at: now, expires_at: now + Duration::from_secs(3_600) };
+        Self { identity, address: "a".to_owned() }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn node() -> (Arc<LiveNode>, mpsc::Receiver<Ask>) {
-        let peer = Peer { fleet: "f".to_owned(), name: "n".to_owned(), address: "a".to_owned() };
-        LiveNode::new(peer, &Hello::default())
+        LiveNode::new(Peer::test(), &Hello::default(), None)
     }
 
     #[tokio::test]
@@ -255,6 +288,31 @@ mod tests {
         assert!(!node.state().upstreams.contains_key("u0"));
         node.refuses(ConfigRef::default(), vec![ConfigError::default(); 100]);
         assert_eq!(node.state().refusal.as_ref().unwrap().1.len(), ERRORS_MAX);
+    }
+
+    #[test]
+    fn what_a_node_says_is_kept_without_control_characters() {
+        let labels = BTreeMap::from([("a\0b".to_owned(), "c\u{1b}[2J".to_owned())]);
+        let hello = Hello { instance: "i\0".to_owned(), build: "1\r\n2".to_owned(), labels, ..Hello::default() };
+        let (node, _asked) = LiveNode::new(Peer::test(), &hello, None);
+        let error = ConfigError { path: "p\0".to_owned(), message: "m\n\0".to_owned(), hint: "\u{7f}h".to_owned() };
+        node.refuses(ConfigRef::default(), vec![error]);
+        let seen = node.seen("");
+        assert_eq!((seen.instance.as_str(), seen.build.as_str()), ("i ", "1  2"));
+        assert_eq!(seen.labels, [("a b".to_owned(), "c [2J".to_owned())]);
+        assert_eq!(seen.refusal.unwrap().1, "p : m   ( h)");
+    }
+
+    #[test]
+    fn a_refusal_is_kept_until_something_newer_runs() {
+        let reference = |number| ConfigRef { epoch: "e".to_owned(), number, ..ConfigRef::default() };
+        let kept = (reference(3), from_lines("no"));
+        let (node, _asked) = LiveNode::new(Peer::test(), &Hello::default(), Some(kept));
+        assert_eq!(node.seen("e").refusal, Some((3, "no".to_owned())));
+        node.runs(reference(2));
+        assert_eq!(node.seen("e").refusal, Some((3, "no".to_owned())));
+        node.runs(reference(4));
+        assert_eq!(node.seen("e").refusal, None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use super::hub::epoch_of;
 use super::live::LiveNode;
 use crate::store::{Note, Store};
 
@@ -34,6 +35,12 @@ impl Notes {
     pub(crate) fn note(&self, node: &Arc<LiveNode>) {
         let key = (node.fleet.clone(), node.name.clone());
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(node));
+    }
+
+    /// What the node of this name was like whose note is not written yet.
+    pub(crate) fn unwritten(&self, fleet: &str, name: &str) -> Option<Arc<LiveNode>> {
+        let key = (fleet.to_owned(), name.to_owned());
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
     /// Notes that a node was heard of, unless it was noted a moment ago.
@@ -63,7 +70,11 @@ impl Notes {
         for (done, batch) in all.chunks(BATCH).enumerate() {
             let notes: Vec<Note> = batch
                 .iter()
-                .map(|((fleet, name), node)| Note { fleet: fleet.clone(), name: name.clone(), seen: node.seen(epoch) })
+                .map(|((fleet, name), node)| Note {
+                    fleet: fleet.clone(),
+                    name: name.clone(),
+                    seen: node.seen(&epoch_of(epoch, fleet)),
+                })
                 .collect();
             if let Err(error) = store.note_nodes(&notes).await {
                 tracing::debug!(%error, "nodes are noted later");

@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::is_name;
-use super::live::Peer;
+use super::hub::reference;
+use super::live::{Peer, Refusal, from_lines};
 use super::stream::{OUTGOING_MAX, Streams, removed, serve};
+use super::{Hub, is_name};
 use crate::admin::Denials;
 use crate::authority::{Authority, NodeIdentity};
 use crate::listen::Connection;
@@ -116,10 +117,11 @@ impl Fleet for FleetService {
 
     async fn sync(&self, request: Request<Streaming<NodeMessage>>) -> Result<Response<Self::SyncStream>, Status> {
         let identity = identity(&request)?;
-        let kept = self.look_up(&identity).await?;
         let address = Connection::of(&request).address.to_string();
-        let peer = Peer { fleet: identity.fleet, name: identity.node, address };
+        let peer = Peer { identity: identity.clone(), address };
         let (outgoing, messages) = mpsc::channel(OUTGOING_MAX);
+        let (streams, store) = (Arc::clone(&self.streams), Arc::clone(&self.store));
+        let kept = async move { look_up(&streams.hub, store.as_ref(), &identity).await };
         self.tasks.spawn(serve(Arc::clone(&self.streams), peer, kept, request.into_inner(), outgoing));
         Ok(Response::new(answers(messages)))
     }
@@ -137,23 +139,34 @@ impl FleetService {
         self.denials.record(by, reason).await;
         Status::unauthenticated(reason)
     }
+}
 
-    /// What the store remembers as refused by a node; an error if the node was removed. A store that is gone keeps no node out.
-    async fn look_up(&self, identity: &NodeIdentity) -> Result<Option<u64>, Status> {
-        let hub = &self.streams.hub;
-        let NodeIdentity { fleet, node, .. } = identity;
-        let known = match self.store.health() {
-            Ok(()) => timeout(LOOK_DEADLINE, self.store.node(fleet, node)).await.ok().and_then(Result::ok),
-            Err(_) => None,
-        };
-        match known {
-            Some(Some(kept)) if identity.is_of(&kept) => {
-                hub.readmit(fleet, node);
-                Ok(kept.seen.refusal.map(|(number, _)| number))
+/// What the store remembers as refused by a node; an error if the node was removed. A store that is gone keeps no node out.
+async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Result<Option<Refusal>, Status> {
+    let NodeIdentity { fleet, node, .. } = identity;
+    let asked = async {
+        let kept = store.node(fleet, node).await?;
+        // The number is of this database, and so is what it stands for.
+        let refusal = match kept.as_ref().and_then(|kept| kept.seen.refusal.as_ref()) {
+            Some((number, errors)) => {
+                let version = store.version(fleet, *number).await?;
+                version.map(|version| (reference(hub.epoch(), &version), from_lines(errors)))
             }
-            None if !hub.is_removed(fleet, node) => Ok(None),
-            Some(_) | None => Err(removed()),
+            None => None,
+        };
+        Ok::<_, StoreError>((kept, refusal))
+    };
+    let known = match store.health() {
+        Ok(()) => timeout(LOOK_DEADLINE, asked).await.ok().and_then(Result::ok),
+        Err(_) => None,
+    };
+    match known {
+        Some((Some(kept), refusal)) if identity.is_of(&kept) => {
+            hub.readmit(fleet, node);
+            Ok(refusal)
         }
+        None if !hub.is_removed(fleet, node) => Ok(None),
+        Some(_) | None => Err(removed()),
     }
 }
 

@@ -10,16 +10,16 @@ use std::time::{Duration, SystemTime};
 use futures_util::{Stream as Messages, TryStreamExt as _};
 use shadowcat_proto::fleet::v1::{
     Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
-    command_reply, control_message, hello, node_message,
+    control_message, node_message,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::hub::{Head, Hub, LiveFleet};
+use super::hub::{Head, Hub, LiveFleet, epoch_of};
 use super::line::{Action, Event, Line};
-use super::live::{Ask, COMMANDS_MAX, Ending, LiveNode, Peer, as_lines};
+use super::live::{Ask, AskError, COMMANDS_MAX, Ending, LiveNode, Peer, Refusal, Reply, as_lines};
 use super::notes::Notes;
 use super::snapshot::Snapshot;
 
@@ -50,6 +50,10 @@ pub(crate) const OUTGOING_MAX: usize = 8;
 /// The word with which a stream ends reaches a node that reads; one that does not is not waited for.
 const LAST_WORD: Duration = Duration::from_millis(500);
 
+/// What waits for a node that does not read: the commands it may owe a reply to, and a few words of the stream itself. A node that
+/// makes more wait, by refusing what it did not read, is given up.
+const QUEUE_MAX: usize = COMMANDS_MAX + 16;
+
 /// What every stream of a replica shares.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -70,6 +74,8 @@ pub(crate) type Outgoing = mpsc::Sender<Result<ControlMessage, Status>>;
 #[derive(Debug)]
 enum Queued {
     Message(control_message::Kind),
+    /// Sent only if its asker still waits.
+    Command(Command),
     /// A snapshot, and the piece that comes next.
     Snapshot(Arc<Snapshot>, u32),
 }
@@ -84,7 +90,7 @@ struct Stream {
     head: Option<Arc<Head>>,
     heads: watch::Receiver<Option<Arc<Head>>>,
     queue: VecDeque<Queued>,
-    waiting: BTreeMap<u64, oneshot::Sender<command_reply::Kind>>,
+    waiting: BTreeMap<u64, Reply>,
     next_command: u64,
     overdue: Option<Instant>,
     /// When the node is told to reconnect; then, when the stream ends.
@@ -92,20 +98,25 @@ struct Stream {
     told_to_leave: bool,
 }
 
-/// Serves a stream to its end. `kept` is the number that the store remembers as refused by this node.
+/// Serves a stream to its end. `kept` looks up what is remembered as refused by this node, or that it may not be here; it is
+/// asked after the hello, for what it says is to hold from then on.
 pub(crate) async fn serve(
     shared: Arc<Streams>,
     peer: Peer,
-    kept: Option<u64>,
+    kept: impl Future<Output = Result<Option<Refusal>, Status>> + Send,
     mut incoming: impl Incoming,
     outgoing: Outgoing,
 ) {
-    let hello = tokio::select! {
-        hello = first(&mut incoming) => hello,
+    let begun = async {
+        let hello = first(&mut incoming).await?;
+        Ok((hello, kept.await?))
+    };
+    let begun = tokio::select! {
+        begun = begun => begun,
         () = shared.stop.cancelled() => Err(stopping()),
     };
-    let ended = match hello {
-        Ok(hello) => {
+    let ended = match begun {
+        Ok((hello, kept)) => {
             let (mut stream, asked) = Stream::begin(shared, peer, kept, &hello);
             let ended = stream.run(asked, &mut incoming, &outgoing).await;
             stream.end(&ended);
@@ -134,15 +145,20 @@ fn stopping() -> Status {
 }
 
 impl Stream {
-    fn begin(shared: Arc<Streams>, peer: Peer, kept: Option<u64>, hello: &Hello) -> (Self, mpsc::Receiver<Ask>) {
-        let fleet = shared.hub.fleet(&peer.fleet);
-        let (node, asked) = LiveNode::new(peer, hello);
+    fn begin(shared: Arc<Streams>, peer: Peer, kept: Option<Refusal>, hello: &Hello) -> (Self, mpsc::Receiver<Ask>) {
+        let fleet = shared.hub.fleet(&peer.identity.fleet);
+        // What it refused a moment ago may not be written yet. (Another boot under its name may be another machine.)
+        let before = fleet.node(&peer.identity.node);
+        let before = before.or_else(|| shared.notes.unwritten(&fleet.name, &peer.identity.node));
+        let before = before.filter(|before| before.instance == hello.instance);
+        let kept = before.and_then(|before| before.state().refusal.clone()).or(kept);
+        let line = Line::new(&epoch_of(shared.hub.epoch(), &fleet.name), hello, kept.as_ref().map(|(kept, _)| kept));
+        let (node, asked) = LiveNode::new(peer, hello, kept);
         fleet.enter(&node);
         // Removed between the look at the store and now: the hub knows.
         if shared.hub.is_removed(&node.fleet, &node.name) {
             node.end(Ending::Removed);
         }
-        let line = Line::new(shared.hub.epoch(), hello, kept);
         let age = STREAM_AGE.mul_f64(1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64());
         let heads = fleet.heads();
         let mut stream = Self {
@@ -165,9 +181,9 @@ impl Stream {
 
     fn welcome(&mut self) {
         let head = self.heads.borrow_and_update().clone();
-        if let Some(have) = self.line.have().filter(|have| have.epoch != self.shared.hub.epoch()) {
+        if let Some(have) = self.line.have().filter(|have| have.epoch != self.line.epoch()) {
             tracing::warn!(fleet = %self.node.fleet, node = %self.node.name, epoch = %have.epoch, number = have.number,
-                "the node comes from another database; it is given what this one has");
+                "the node comes from another fleet or database; it is given what this one has");
         }
         self.say(control_message::Kind::Welcome(Welcome {
             health_every_ms: u32::try_from(HEALTH_EVERY.as_millis()).unwrap_or(u32::MAX),
@@ -194,6 +210,9 @@ impl Stream {
         let mut ended = self.node.ended();
         let shared = Arc::clone(&self.shared);
         loop {
+            if self.queue.len() > QUEUE_MAX {
+                return Err(Status::resource_exhausted("too much waits for this node to read it: connect again"));
+            }
             tokio::select! {
                 ending = async { ended.wait_for(Option::is_some).await.ok().and_then(|ending| *ending) } => {
                     return farewell(ending);
@@ -205,7 +224,7 @@ impl Stream {
                     Ok(None) | Err(_) => return Ok(()),
                 },
                 Ok(()) = self.heads.changed() => self.look(),
-                Some(ask) = asked.recv(), if self.waiting.len() < COMMANDS_MAX => self.command(ask),
+                Some(ask) = asked.recv() => self.command(ask),
                 permit = outgoing.reserve(), if !self.queue.is_empty() => match (permit, self.dequeue()) {
                     (Ok(permit), Some(kind)) => permit.send(Ok(ControlMessage { kind: Some(kind) })),
                     (Ok(_), None) => {}
@@ -222,9 +241,11 @@ impl Stream {
     /// The last of a stream: its node is not connected any more, unless it is by another.
     fn end(&mut self, ended: &Result<(), Status>) {
         self.node.state().last_seen = Some(SystemTime::now());
-        self.fleet.leave(&self.node);
+        // Another stream of the node knows more, and has noted it.
+        if self.fleet.leave(&self.node) {
+            self.shared.notes.note(&self.node);
+        }
         self.shared.hub.metrics.node_gone(&self.node.fleet);
-        self.shared.notes.note(&self.node);
         let why = ended.as_ref().err().map_or("the node closed it", Status::message);
         tracing::info!(fleet = %self.node.fleet, node = %self.node.name, why, "stream ended");
     }
@@ -284,10 +305,7 @@ impl Stream {
                 self.overdue = Some(Instant::now() + REPLY_DEADLINE);
             }
             Action::Ran(reference) => {
-                let mut state = self.node.state();
-                state.have = Some(reference);
-                state.origin = hello::Origin::Stream;
-                drop(state);
+                self.node.runs(reference);
                 self.moved();
             }
             Action::Refused(reference, errors) => {
@@ -308,20 +326,31 @@ impl Stream {
         self.shared.notes.note(&self.node);
     }
 
-    fn command(&mut self, ask: Ask) {
-        // Whoever asked and did not wait any longer makes room.
+    /// Whoever asked and did not wait any longer makes room, in what is owed and in what was not sent yet.
+    fn tidy(&mut self) {
         self.waiting.retain(|_, reply| !reply.is_closed());
+        let waiting = &self.waiting;
+        self.queue.retain(|queued| !matches!(queued, Queued::Command(command) if !waiting.contains_key(&command.id)));
+    }
+
+    fn command(&mut self, ask: Ask) {
+        self.tidy();
+        if self.waiting.len() >= COMMANDS_MAX {
+            // An asker that is gone does not want to know.
+            let _ = ask.reply.send(Err(AskError::Busy));
+            return;
+        }
         let id = self.next_command;
         self.next_command += 1;
         self.waiting.insert(id, ask.reply);
         let deadline_ms = u32::try_from(ask.deadline.as_millis()).unwrap_or(u32::MAX);
-        self.say(control_message::Kind::Command(Command { id, deadline_ms, kind: Some(ask.kind) }));
+        self.queue.push_back(Queued::Command(Command { id, deadline_ms, kind: Some(ask.kind) }));
     }
 
     fn replied(&mut self, reply: CommandReply) {
         if let (Some(asker), Some(kind)) = (self.waiting.remove(&reply.id), reply.kind) {
             // An asker that is gone does not want to know any more.
-            let _ = asker.send(kind);
+            let _ = asker.send(Ok(kind));
         }
     }
 
@@ -343,8 +372,10 @@ impl Stream {
     }
 
     fn dequeue(&mut self) -> Option<control_message::Kind> {
+        self.tidy();
         match self.queue.pop_front()? {
             Queued::Message(kind) => Some(kind),
+            Queued::Command(command) => Some(control_message::Kind::Command(command)),
             Queued::Snapshot(snapshot, index) => {
                 let chunk = snapshot.chunk(index)?;
                 if !chunk.last {

@@ -19,8 +19,12 @@ fn shared() -> Arc<Streams> {
 
 /// A version that packs to several chunks.
 fn publish(shared: &Streams, number: u64) {
+    publish_bytes(shared, number, 3_000_000);
+}
+
+fn publish_bytes(shared: &Streams, number: u64, bytes: usize) {
     let mut random = fastrand::Rng::with_seed(number);
-    let content: Bytes = std::iter::repeat_with(|| random.u8(..)).take(3_000_000).collect();
+    let content: Bytes = std::iter::repeat_with(|| random.u8(..)).take(bytes).collect();
     let digest: Digest = digest(&content);
     let version = Version {
         fleet: "f".to_owned(),
@@ -45,9 +49,8 @@ struct Node {
 fn open(shared: &Arc<Streams>) -> Node {
     let (says, mut said) = mpsc::channel(1);
     let (outgoing, hears) = mpsc::channel(OUTGOING_MAX);
-    let peer = Peer { fleet: "f".to_owned(), name: "n".to_owned(), address: "a".to_owned() };
     let incoming = futures_util::stream::poll_fn(move |context| said.poll_recv(context));
-    TokioExecutor::new().execute(serve(Arc::clone(shared), peer, None, incoming, outgoing));
+    TokioExecutor::new().execute(serve(Arc::clone(shared), Peer::test(), async { Ok(None) }, incoming, outgoing));
     Node { says, hears }
 }
 
@@ -157,6 +160,61 @@ async fn askers_that_went_away_make_room_for_others() {
             }
         };
         let (answers, ()) = tokio::join!(futures_util::future::join_all(asks), read);
-        assert!(answers.iter().all(|answer| *answer == Err(crate::fleet::AskError::Silent)), "{round}: {answers:?}");
+        assert!(answers.iter().all(|answer| *answer == Err(AskError::Silent)), "{round}: {answers:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_answers_no_command_is_busy_until_its_askers_gave_up_and_is_asked_again_then() {
+    let shared = shared();
+    let mut node = open(&shared);
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    assert!(matches!(node.next().await.unwrap(), Kind::Welcome(_)));
+    let live = shared.hub.fleet("f").node("n").unwrap();
+    let drain = || shadowcat_proto::fleet::v1::command::Kind::Drain(shadowcat_proto::fleet::v1::Drain {});
+    let asks = || (0..COMMANDS_MAX).map(|_| live.ask(drain(), Duration::from_secs(2)));
+    // It does not even read: what nobody waits for any more is not sent when it does.
+    let one_more = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        live.ask(drain(), Duration::from_secs(2)).await
+    };
+    let (answers, busy) = tokio::join!(futures_util::future::join_all(asks()), one_more);
+    assert!(answers.iter().all(|answer| *answer == Err(AskError::Silent)), "{answers:?}");
+    assert_eq!(busy, Err(AskError::Busy));
+
+    let last = live.ask(drain(), Duration::from_secs(2));
+    let read = async {
+        let mut commands = 0;
+        loop {
+            let Kind::Command(command) = node.next().await.unwrap() else { panic!("a command") };
+            commands += 1;
+            if command.id > COMMANDS_MAX as u64 {
+                let kind = Some(shadowcat_proto::fleet::v1::command_reply::Kind::Failed("no".to_owned()));
+                node.say(node_message::Kind::CommandReply(CommandReply { id: command.id, kind })).await;
+                return commands;
+            }
+        }
+    };
+    let (last, commands) = tokio::join!(last, read);
+    assert_eq!(last, Err(AskError::Failed("no".to_owned())));
+    assert_eq!(commands, OUTGOING_MAX + 1, "the transport had taken a few");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_refuses_without_reading_is_given_up() {
+    let shared = shared();
+    let node = open(&shared);
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    for number in 1..=200 {
+        if node.says.is_closed() {
+            return;
+        }
+        publish_bytes(&shared, number, 1_000);
+        let reference = shared.hub.fleet("f").head().unwrap().snapshot.reference().clone();
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let state = shadowcat_proto::fleet::v1::config_status::State::Rejected.into();
+        let status = ConfigStatus { r#ref: Some(reference), state, ..ConfigStatus::default() };
+        let _ = node.says.send(Ok(NodeMessage { kind: Some(node_message::Kind::ConfigStatus(status)) })).await;
+    }
+    panic!("the queue grows without an end");
 }

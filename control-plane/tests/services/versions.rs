@@ -62,8 +62,12 @@ async fn a_rejected_version_is_not_sent_again_and_another_is() {
     })
     .await;
 
-    // The node forgot; the control plane did not. Then the other way round.
-    node.connected(&plane).await.is_silent().await;
+    // The node forgot; the control plane did not, and does not because the node came back. Then the other way round.
+    for _ in 0..3 {
+        node.connected(&plane).await.is_silent().await;
+        let kept = plane.store.node("default", "edge-1").await.unwrap().unwrap();
+        assert_eq!(kept.seen.refusal.map(|(number, errors)| (number, errors.contains("not here"))), Some((1, true)));
+    }
     let hello = Hello { instance: "again".to_owned(), rejected: vec![rejected], ..Hello::default() };
     let mut stream = node.connect(&plane, hello).await.unwrap();
     stream.welcomed().await;
@@ -105,6 +109,28 @@ async fn a_node_ahead_of_the_database_is_shown_and_left_alone() {
     let mut stream = node.connected_with(&plane, Some(have)).await;
     stream.is_silent().await;
     assert_eq!(shown(&plane, "edge-1").await.state(), node::State::Ahead);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_moves_to_another_fleet_is_given_what_that_one_has() {
+    let plane = Plane::start().await;
+    let apply = |fleet: &str, name: &str| ApplyRequest {
+        fleet: fleet.to_owned(),
+        config: Some(config(name)),
+        ..ApplyRequest::default()
+    };
+    let mut configurations = plane.configurations();
+    for name in ["a", "b", "c"] {
+        configurations.apply(plane.ask(apply("other", name))).await.unwrap();
+    }
+    let applied = configurations.apply(plane.ask(apply("default", "d"))).await.unwrap().into_inner();
+    let get = GetVersionRequest { fleet: "other".to_owned(), ..GetVersionRequest::default() };
+    let theirs = configurations.get(plane.ask(get)).await.unwrap().into_inner().version.unwrap().r#ref.unwrap();
+    assert_eq!(theirs.number, 3);
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected_with(&plane, Some(theirs)).await;
+    assert_eq!(Some(stream.takes().await), applied.version.unwrap().r#ref);
     plane.stop().await;
 }
 
@@ -191,7 +217,10 @@ async fn history_diff_plan_and_rollback_agree() {
         let first = configurations.get(plane.ask(first)).await.unwrap().into_inner();
         assert_eq!(first.config, Some(config("a")));
         let (named, content) = shadowcat_config::decode(&first.seed).unwrap();
-        assert_eq!((named.number, named.epoch.as_str()), (1, plane.store.epoch()));
+        assert_eq!(
+            (named.number, Some(named.epoch)),
+            (1, first.version.as_ref().unwrap().r#ref.clone().map(|named| named.epoch))
+        );
         assert_eq!(raw::Config::decode(content).unwrap(), config("a"));
         first.version.unwrap().r#ref.unwrap().digest
     });
