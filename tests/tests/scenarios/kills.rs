@@ -10,7 +10,7 @@ use shadowcat_tests::{Admin, Managed, Upstream, managed, one_route};
 const LIFE_MAX: Duration = Duration::from_millis(40);
 
 /// After so many deaths the nodes are waited for, and what is stored is read.
-const LOOK_EVERY: usize = 10;
+const LOOK_EVERY: usize = 20;
 
 /// A configuration that no other apply has: the number of sessions tells which it is.
 fn numbered(url: &str, apply: u64) -> Value {
@@ -63,7 +63,7 @@ impl Asked {
 /// Kills the control plane of a fleet `deaths` times at random points of an apply.
 async fn kill_at_random_points(mut fleet: Managed, upstream: &Upstream, deaths: usize) {
     let seed = fastrand::u64(..);
-    println!("seed {seed}");
+    eprintln!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let client = fleet.client(0).await;
     let mut asked = Asked::default();
