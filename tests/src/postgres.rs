@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
 
 use crate::{Program, Signal, eventually, free_port};
 
@@ -67,7 +68,8 @@ impl Postgres {
     }
 
     async fn answers(&self) {
-        let connect = async || TcpStream::connect(("127.0.0.1", self.port)).await.ok();
+        // It listens before it has recovered, and refuses everybody until then.
+        let connect = async || PgConnection::connect(&self.url()).await.ok();
         eventually("postgres takes connections", START, connect).await;
     }
 }

@@ -158,16 +158,18 @@ async fn a_database_file_that_is_locked_or_gone_is_told_and_nothing_is_lost() {
     let fleet = managed().upstream(&upstream).start().await;
     let (control, database) = (fleet.control(), fleet.control().sqlite());
     let file = fleet.file(&numbered(&upstream, 2));
-    let refused = async |words: &str| {
+    let refused = async |words: &[&str]| {
         let said = control.ctl(&["apply", "-f", &file]).await;
-        assert!(said.code != 0 && said.err.contains("database") && said.err.contains(words), "{said:?}");
+        let told = words.iter().any(|words| said.err.contains(words));
+        assert!(said.code != 0 && said.err.contains("the database is not available") && told, "{said:?}");
         serves(&fleet, 0).await;
     };
     let locked = database.lock().await;
-    refused("another process has kept it locked").await;
+    // On a busy machine the time of an operation may be over before that of a lock.
+    refused(&["another process has kept it locked", "no answer within"]).await;
     drop(locked);
     database.hide();
-    refused("was moved or deleted while in use: put it back").await;
+    refused(&["was moved or deleted while in use: put it back"]).await;
     database.unhide();
 
     let taken = async || (control.ctl(&["apply", "-f", &file]).await.code == 0).then_some(());

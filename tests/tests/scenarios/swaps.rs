@@ -8,6 +8,9 @@ use shadowcat_tests::{Client, Load, Managed, Metrics, Upstream, eventually, mana
 
 const UPSTREAMS: usize = 1000;
 
+/// Routes to each: compiled, they take long against what a busy machine makes a call wait.
+const ROUTES_PER_UPSTREAM: usize = 6;
+
 /// How often every one of them changes.
 const SWAPS: usize = 12;
 
@@ -29,11 +32,11 @@ fn large(url: &str, version: usize) -> Value {
         })
         .collect();
     let route = |number: usize| {
-        let target = json!({ "upstream": format!("upstream-{number}") });
+        let target = json!({ "upstream": format!("upstream-{}", number % UPSTREAMS) });
         let path = if number == 0 { "/mcp".to_owned() } else { format!("/{number}") };
         json!({ "name": format!("route-{number}"), "match": { "path": path }, "targets": [target], "sessions": { "mode": "OPTIONAL" } })
     };
-    json!({ "routes": (0..UPSTREAMS).map(route).collect::<Vec<_>>(), "upstreams": upstreams })
+    json!({ "routes": (0..UPSTREAMS * ROUTES_PER_UPSTREAM).map(route).collect::<Vec<_>>(), "upstreams": upstreams })
 }
 
 /// Seconds that versions took to prepare, and how many did.
