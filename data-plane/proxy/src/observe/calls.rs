@@ -1,5 +1,6 @@
 //! Requests by route, method, tool and outcome.
 
+use std::collections::HashSet;
 use std::iter::Sum;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,10 @@ use super::recorder::{Registry, label};
 
 /// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
 const TOOLS_MAX: usize = 256;
+
+/// Distinct names of routes, and of upstreams, that are kept apart in one boot; further ones are counted as [`OTHER`]. As many routes as a
+/// version may have: only names that change with every version come to more.
+const NAMES_MAX: usize = 10_000;
 
 /// The label of what is not kept apart: a method no version of MCP knows, or a tool that no server has answered for yet. Names
 /// come from clients, so none becomes a series before a server has confirmed it.
@@ -49,6 +54,25 @@ const METHODS: &[&str] = &[
     "notifications/roots/list_changed",
     "notifications/tasks/status",
 ];
+
+/// Names that have labels of their own. What is once kept apart stays so: its counters must not fall back to zero.
+#[derive(Debug, Default)]
+pub(crate) struct Names(HashSet<Arc<str>>);
+
+impl Names {
+    /// What `name` is called in metrics.
+    pub(crate) fn label(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(name) {
+            return Arc::clone(known);
+        }
+        if self.0.len() >= NAMES_MAX {
+            return OTHER.into();
+        }
+        let name: Arc<str> = name.into();
+        self.0.insert(Arc::clone(&name));
+        name
+    }
+}
 
 /// How a call ended, as the label `outcome`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +139,8 @@ impl CallSeries {
 pub(crate) struct RouteCalls {
     registry: Registry,
     pub(crate) route: Arc<str>,
+    /// What it is called in metrics.
+    label: Arc<str>,
     methods: DashMap<&'static str, Arc<CallSeries>>,
     tools: DashMap<Box<str>, Arc<CallSeries>>,
     /// Streams open to clients.
@@ -172,13 +198,15 @@ impl GaugeFn for Readable {
 }
 
 impl RouteCalls {
-    pub(crate) fn new(registry: &Registry, route: &Arc<str>) -> Arc<Self> {
-        let labels = vec![label("route", Arc::clone(route))];
+    /// Counts the calls of `route`, in metrics as those of `shown_as`.
+    pub(crate) fn new(registry: &Registry, route: &Arc<str>, shown_as: Arc<str>) -> Arc<Self> {
+        let labels = vec![label("route", Arc::clone(&shown_as))];
         let shown = registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone());
         let open = Arc::new(Readable { shown, count: AtomicU64::new(0) });
         Arc::new(Self {
             registry: registry.clone(),
             route: Arc::clone(route),
+            label: shown_as,
             methods: DashMap::new(),
             tools: DashMap::new(),
             streams: Gauge::from_arc(Arc::clone(&open)),
@@ -199,7 +227,7 @@ impl RouteCalls {
         }
         let known = METHODS.iter().find(|known| **known == method).copied().unwrap_or(OTHER);
         let series = self.methods.entry(known);
-        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, known, "")))
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.label, known, "")))
     }
 
     fn of_tool(&self, tool: &str, outcome: Outcome) -> Arc<CallSeries> {
@@ -210,7 +238,7 @@ impl RouteCalls {
         let confirmed = outcome == Outcome::Ok;
         let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
         let series = self.tools.entry(name.into());
-        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.route, "tools/call", name)))
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.label, "tools/call", name)))
     }
 
     /// Counts a finished call.

@@ -8,7 +8,7 @@ mod log;
 mod recorder;
 mod running;
 
-pub(crate) use calls::{Outcome, RouteCalls, Totals};
+pub(crate) use calls::{Names, Outcome, RouteCalls, Totals};
 pub(crate) use configs::{ConfigMetrics, LiveVersion};
 pub(crate) use health::Health;
 pub(crate) use ids::CallIds;

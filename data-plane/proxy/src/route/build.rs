@@ -13,7 +13,7 @@ use shadowcat_upstream::reaper::Reaper;
 
 use super::runtime::{SessionsLive, UpstreamRuntime};
 use crate::drain::Drain;
-use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls, Totals, upstream_metrics};
+use crate::observe::{ConfigMetrics, LiveVersion, Names, Registry, RouteCalls, Totals, upstream_metrics};
 
 /// Why a valid configuration cannot be put to use on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -75,8 +75,61 @@ pub(crate) struct Factory {
     reaper: Reaper,
     /// Upstreams that the program supplied, by the name of the configured one they stand in for.
     injected: HashMap<String, Arc<dyn Upstream>>,
-    /// Counters of a route outlive its configuration: they must not fall back to zero.
-    calls: Mutex<HashMap<Arc<str>, Arc<RouteCalls>>>,
+    calls: Mutex<Calls>,
+    upstreams: Mutex<Names>,
+}
+
+/// What counts the calls of routes: those in use, and some of those before, as [`FORGET_AT`] has it.
+#[derive(Debug)]
+struct Calls {
+    routes: HashMap<Arc<str>, Arc<RouteCalls>>,
+    names: Names,
+    /// What those have seen that are forgotten.
+    past: Totals,
+    forget_at: usize,
+}
+
+/// Routes that no configuration has any more are looked for when so many are counted: rarely, since each look is at all of them.
+const FORGET_AT: usize = 1_024;
+
+impl Default for Calls {
+    fn default() -> Self {
+        let (routes, names, past) = (HashMap::new(), Names::default(), Totals::default());
+        Self { routes, names, past, forget_at: FORGET_AT }
+    }
+}
+
+impl Calls {
+    fn of(&mut self, route: &Arc<str>, registry: &Registry) -> Arc<RouteCalls> {
+        if let Some(calls) = self.routes.get(route) {
+            return Arc::clone(calls);
+        }
+        if self.routes.len() >= self.forget_at {
+            self.forget();
+        }
+        let calls = RouteCalls::new(registry, route, self.names.label(route));
+        self.routes.insert(Arc::clone(route), Arc::clone(&calls));
+        calls
+    }
+
+    /// Drops what nobody else holds. In metrics it stays: whoever comes back under its name goes on there.
+    fn forget(&mut self) {
+        let mut past = self.past;
+        self.routes.retain(|_, calls| {
+            let totals = calls.totals();
+            let in_use = Arc::strong_count(calls) > 1 || totals.streams > 0;
+            if !in_use {
+                past = [past, totals].into_iter().sum();
+            }
+            in_use
+        });
+        self.past = past;
+        self.forget_at = FORGET_AT.max(self.routes.len() * 2);
+    }
+
+    fn totals(&self) -> Totals {
+        self.routes.values().map(|calls| calls.totals()).chain([self.past]).sum()
+    }
 }
 
 impl Factory {
@@ -86,7 +139,15 @@ impl Factory {
         drain: Drain,
         injected: HashMap<String, Arc<dyn Upstream>>,
     ) -> Self {
-        Self { registry, configs, drain, reaper: Reaper::on_demand(), injected, calls: Mutex::default() }
+        Self {
+            registry,
+            configs,
+            drain,
+            reaper: Reaper::on_demand(),
+            injected,
+            calls: Mutex::default(),
+            upstreams: Mutex::default(),
+        }
     }
 
     /// One more configuration is alive, until what is returned is dropped.
@@ -96,14 +157,16 @@ impl Factory {
 
     /// What all routes have seen since the start.
     pub(crate) fn totals(&self) -> Totals {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        calls.values().map(|calls| calls.totals()).sum()
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).totals()
     }
 
     pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        let calls = calls.entry(Arc::clone(route));
-        Arc::clone(calls.or_insert_with_key(|route| RouteCalls::new(&self.registry, route)))
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).of(route, &self.registry)
+    }
+
+    fn upstream_metrics(&self, name: &str) -> upstream::UpstreamMetrics {
+        let label = self.upstreams.lock().unwrap_or_else(PoisonError::into_inner).label(name);
+        upstream_metrics(&self.registry, &label)
     }
 
     pub(crate) fn upstream(&self, config: &Arc<shadowcat_config::Upstream>) -> Result<UpstreamRuntime, BuildError> {
@@ -127,7 +190,7 @@ impl Factory {
             first_byte: config.timeouts.first_byte,
             idle: config.timeouts.idle,
         };
-        upstream::HttpUpstream::new(settings, &upstream_metrics(&self.registry, name))
+        upstream::HttpUpstream::new(settings, &self.upstream_metrics(name))
             .map_err(|reason| BuildError::Url { upstream: name.to_owned(), reason })
     }
 
@@ -141,7 +204,7 @@ impl Factory {
             stop_when_idle_for: config.stop_when_idle_for,
             ..upstream::StdioSettings::new(name, config.command.clone())
         };
-        Ok(upstream::StdioUpstream::new(settings, self.reaper.clone(), upstream_metrics(&self.registry, name)))
+        Ok(upstream::StdioUpstream::new(settings, self.reaper.clone(), self.upstream_metrics(name)))
     }
 }
 
@@ -173,4 +236,38 @@ fn resolve(name: &str, variable: &EnvVar) -> Result<(String, String), BuildError
 
 fn missing(name: &str) -> impl FnOnce(SecretError) -> BuildError {
     move |source| BuildError::Secret { upstream: name.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::observe::Outcome;
+
+    #[test]
+    fn routes_that_come_and_go_are_forgotten_and_their_calls_are_not() {
+        let (registry, mut calls) = (Registry::new(), Calls::default());
+        let stays = calls.of(&"stays".into(), &registry);
+        for number in 0..12_000 {
+            let route = calls.of(&format!("preview-{number}").into(), &registry);
+            if number % 1_000 == 0 {
+                route.record("ping", None, Outcome::Failed, Instant::now());
+            }
+            assert!(calls.routes.len() <= FORGET_AT);
+        }
+        assert_eq!((calls.totals().ended, calls.totals().failed), (12, 12));
+        assert!(Arc::ptr_eq(&stays, &calls.of(&"stays".into(), &registry)));
+        let metrics = registry.render();
+        let series = metrics.lines().filter(|line| line.starts_with("shadowcat_streams{")).count();
+        assert!(series <= 10_001 && metrics.contains("shadowcat_streams{route=\"other\"}"), "{series}");
+        // It was counted under its own name, and is again.
+        calls.of(&"preview-0".into(), &registry).record("ping", None, Outcome::Failed, Instant::now());
+        let counted = |line: &str| {
+            line.starts_with("shadowcat_requests_total{route=\"preview-0\"")
+                && line.contains("failed")
+                && line.ends_with(" 2")
+        };
+        assert!(registry.render().lines().any(counted), "{metrics}");
+    }
 }
