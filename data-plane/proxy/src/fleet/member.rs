@@ -19,7 +19,7 @@ use super::disk::{Disk, DiskError, read_seed};
 use super::ending::LineError;
 use super::identity::{Identity, IdentityError, JoinToken, Request};
 use super::keeper::Keeper;
-use super::pause::Pauses;
+use super::pause::{Node, Pauses};
 use super::prepare::Source;
 use super::provenance::Origin;
 use crate::gateway::Control;
@@ -222,7 +222,7 @@ impl Following {
                 && self.may_join_again(welcomed)
             {
                 tracing::warn!(why, "the identity that an earlier start left is refused: joining again");
-                ended = self.join().await;
+                ended = Box::pin(self.join()).await;
                 if matches!(ended, Err(LineError::NotLetIn(_))) {
                     self.standing = Standing::Settled;
                 }
@@ -240,8 +240,8 @@ impl Following {
                 told = text;
             }
             // Full jitter: a fleet that lost its control plane in one moment comes back over the whole pause.
-            let serves = self.control.running().config.is_some();
-            sleep(pauses.limit(&error, serves).mul_f64(fastrand::f64())).await;
+            let node = if self.control.running().config.is_some() { Node::Serves } else { Node::Waits };
+            sleep(pauses.limit(&error, node).mul_f64(fastrand::f64())).await;
         }
     }
 
@@ -254,7 +254,7 @@ impl Following {
     /// From dialling to the end of the line; `welcomed` becomes the moment at which the control plane said welcome.
     async fn once(&mut self, welcomed: &mut Option<Instant>) -> Result<(), LineError> {
         if self.identity.as_ref().is_none_or(Identity::has_expired) {
-            self.join().await?;
+            Box::pin(self.join()).await?;
         }
         let Self { settings, identity, control, keeper, memory, standing } = self;
         let identity = identity.as_mut().ok_or(LineError::Expired)?;

@@ -24,6 +24,13 @@ const DOUBLINGS_MAX: u32 = 16;
 /// A line that held this long after its welcome was a good one: what ended it is no reason to stay away.
 const GOOD_LINE: Duration = Duration::from_secs(30);
 
+/// Whether a node has something to serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Node {
+    Serves,
+    Waits,
+}
+
 /// What is remembered of the lines before.
 #[derive(Debug, Default)]
 pub(super) struct Pauses {
@@ -41,13 +48,16 @@ impl Pauses {
     }
 
     /// The longest pause after `error`; the next one may be longer.
-    pub(super) fn limit(&mut self, error: &LineError, serves: bool) -> Duration {
+    pub(super) fn limit(&mut self, error: &LineError, node: Node) -> Duration {
         let failures = self.failures;
         self.failures = failures.saturating_add(1);
         if error.is_final() {
             return PAUSE_MAX;
         }
-        let most = if serves { PAUSE_MAX } else { PAUSE_MAX_WAITING };
+        let most = match node {
+            Node::Serves => PAUSE_MAX,
+            Node::Waits => PAUSE_MAX_WAITING,
+        };
         FIRST_MAX.saturating_mul(1 << failures.min(DOUBLINGS_MAX)).min(most)
     }
 }
@@ -66,9 +76,9 @@ mod tests {
         for _ in 0..lines {
             let welcomed = Instant::now();
             advance(held).await;
-            let ended = Err(LineError::from(Violation::Pieces(1)));
-            pauses.ended(Some(welcomed), &ended);
-            limits.push(pauses.limit(&ended.unwrap_err(), true).as_millis());
+            let breach = || LineError::from(Violation::Pieces(1));
+            pauses.ended(Some(welcomed), &Err(breach()));
+            limits.push(pauses.limit(&breach(), Node::Serves).as_millis());
         }
         limits
     }
@@ -84,20 +94,20 @@ mod tests {
         assert_eq!(pauses_after(3, GOOD_LINE).await, [100, 100, 100]);
         let mut pauses = Pauses { failures: 9 };
         assert!(pauses.ended(Some(Instant::now()), &Ok(())));
-        assert_eq!(pauses.limit(&LineError::Silent, true), FIRST_MAX);
+        assert_eq!(pauses.limit(&LineError::Silent, Node::Serves), FIRST_MAX);
     }
 
     #[test]
     fn who_never_got_a_welcome_waits_longer_each_time_and_who_serves_nothing_not_so_long() {
         let mut pauses = Pauses::default();
-        let limits = [true, true, false].map(|serves| {
+        let limits = [Node::Serves, Node::Serves, Node::Waits].map(|node| {
             assert!(!pauses.ended(None, &Err(LineError::Silent)));
-            pauses.limit(&LineError::Silent, serves).as_millis()
+            pauses.limit(&LineError::Silent, node).as_millis()
         });
         assert_eq!(limits, [100, 200, 400]);
         pauses.failures = u32::MAX;
-        assert_eq!(pauses.limit(&LineError::Silent, true), PAUSE_MAX);
-        assert_eq!(pauses.limit(&LineError::Silent, false), PAUSE_MAX_WAITING);
-        assert_eq!(Pauses::default().limit(&LineError::Expired, false), PAUSE_MAX);
+        assert_eq!(pauses.limit(&LineError::Silent, Node::Serves), PAUSE_MAX);
+        assert_eq!(pauses.limit(&LineError::Silent, Node::Waits), PAUSE_MAX_WAITING);
+        assert_eq!(Pauses::default().limit(&LineError::Expired, Node::Waits), PAUSE_MAX);
     }
 }

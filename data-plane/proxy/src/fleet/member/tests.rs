@@ -379,7 +379,7 @@ async fn an_identity_is_given_up_only_for_another_and_only_if_it_was_never_good_
     let removed = || Status::permission_denied("this node was removed");
     let (ended, ()) = tokio::join!(following.once(&mut welcomed), async { plane.line().await.refuse(removed()).await });
     assert!(matches!(ended, Err(LineError::Refused(_))) && following.may_join_again(welcomed), "{ended:?}");
-    assert!(matches!(following.join().await, Err(LineError::NotLetIn(_))));
+    assert!(matches!(Box::pin(following.join()).await, Err(LineError::NotLetIn(_))));
     assert_eq!(Identity::load(dir.path()).unwrap().expect("it is kept").node, "edge-1");
 
     let (ended, ()) = tokio::join!(following.once(&mut welcomed), async {
@@ -420,7 +420,7 @@ async fn join_with(token: &str, plane: &Plane) -> LineError {
     let settings = MemberSettings { join_token: Some(token.parse().unwrap()), ..settings(plane, &dir) };
     let gateway = gateway().await;
     let mut following = Member::open(settings).unwrap().start(gateway.control()).await;
-    let error = following.join().await.expect_err("it joined");
+    let error = Box::pin(following.join()).await.expect_err("it joined");
     assert!(Identity::load(dir.path()).unwrap().is_none());
     error
 }
