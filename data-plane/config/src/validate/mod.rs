@@ -64,8 +64,21 @@ pub(crate) fn local(raw: &raw::LocalConfig) -> Result<LocalConfig, Vec<Diagnosti
     run(|top| {
         let node = node::node(raw.node.as_ref(), &top.field("node"));
         let config = fleet::fleet(&raw.into(), top);
-        Some(LocalConfig { node: node?, config: config? })
+        Some(LocalConfig { node: node?, config: config?.written(&fleet_part(raw)) })
     })
+}
+
+/// What of it a fleet could run.
+fn fleet_part(raw: &raw::LocalConfig) -> raw::Config {
+    raw::Config {
+        routes: raw.routes.clone(),
+        upstreams: raw.upstreams.clone(),
+        identity_providers: raw.identity_providers.clone(),
+        policies: raw.policies.clone(),
+        rate_limits: raw.rate_limits.clone(),
+        rule_sets: raw.rule_sets.clone(),
+        recordings: raw.recordings.clone(),
+    }
 }
 
 /// Checks an HTTP upstream of which only the URL is known.

@@ -170,7 +170,10 @@ fn work_off(mut queue: mpsc::Receiver<Job>, factory: &Factory, metrics: &ConfigM
 
 fn build(source: Source, previous: &Runtime, factory: &Factory) -> Result<Runtime, PrepareError> {
     let (version, canonical, origin) = match source {
-        Source::Local(config) => return Ok(Runtime::build(config, Provenance::file(), previous, factory)?),
+        Source::Local(config) => {
+            let provenance = Provenance::file(config.canonical().map(Bytes::copy_from_slice));
+            return Ok(Runtime::build(config, provenance, previous, factory)?);
+        }
         Source::Kept(version, canonical, origin) => (version, canonical, origin),
         Source::Packed(packed) => {
             let canonical = unpack(packed.chunks, packed.unpacked).map_err(PrepareError::Packing)?;

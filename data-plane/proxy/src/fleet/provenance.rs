@@ -57,8 +57,8 @@ impl Provenance {
         Self { origin: Origin::None, version: None, canonical: None }
     }
 
-    pub(crate) const fn file() -> Self {
-        Self { origin: Origin::File, version: None, canonical: None }
+    pub(crate) const fn file(canonical: Option<Bytes>) -> Self {
+        Self { origin: Origin::File, version: None, canonical }
     }
 
     pub(crate) fn number(&self) -> Option<u64> {
