@@ -68,6 +68,7 @@ fn refused(error: StoreError) -> Status {
         StoreError::Conflict { .. } => Status::aborted(message),
         StoreError::Token(_) => Status::unauthenticated(message),
         StoreError::Unavailable(_) => Status::unavailable(message),
+        StoreError::Unkept(_) => Status::invalid_argument(message),
         StoreError::Unusable(_) => Status::internal(message),
     }
 }

@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 
 use super::authenticate::Caller;
 use super::{ASK_DEADLINE, Admin, answer, fleet_of, refused};
-use crate::fleet::{AskError, LiveNode};
+use crate::fleet::{AskError, LiveNode, is_name};
 use crate::store::{NewJoinToken, Outcome};
 use crate::token::JoinToken;
 
@@ -37,7 +37,7 @@ impl Nodes for Admin {
 
     async fn get(&self, request: Request<GetNodeRequest>) -> Result<Response<Node>, Status> {
         let GetNodeRequest { fleet, node: name } = request.into_inner();
-        let fleet = fleet_of(&fleet)?;
+        let (fleet, ()) = (fleet_of(&fleet)?, check(&name)?);
         let live_fleet = self.hub.known(fleet);
         let live = live_fleet.as_ref().and_then(|fleet| fleet.node(&name));
         let kept = match (self.store.node(fleet, &name).await, &live) {
@@ -56,7 +56,7 @@ impl Nodes for Admin {
     async fn drain(&self, request: Request<DrainNodeRequest>) -> Result<Response<DrainNodeResponse>, Status> {
         let caller = Caller::of(&request)?;
         let DrainNodeRequest { fleet, node: name } = request.into_inner();
-        let fleet = fleet_of(&fleet)?;
+        let (fleet, ()) = (fleet_of(&fleet)?, check(&name)?);
         let node = self.live(fleet, &name)?;
         // Recorded before it is asked: a drain cannot be taken back.
         let by = caller.does(fleet, format!("node {name}"));
@@ -73,7 +73,7 @@ impl Nodes for Admin {
     async fn remove(&self, request: Request<RemoveNodeRequest>) -> Result<Response<RemoveNodeResponse>, Status> {
         let caller = Caller::of(&request)?;
         let RemoveNodeRequest { fleet, node: name } = request.into_inner();
-        let fleet = fleet_of(&fleet)?;
+        let (fleet, ()) = (fleet_of(&fleet)?, check(&name)?);
         let by = caller.does(fleet, format!("node {name}"));
         if !self.store.remove_node(fleet, &name, by).await.map_err(refused)? {
             return Err(no_node(&name, fleet));
@@ -133,6 +133,13 @@ impl Admin {
             Status::unavailable(format!("node {name} of fleet {fleet} is not connected to this control plane"))
         })
     }
+}
+
+/// Only what may name a node gets as far as the store.
+fn check(name: &str) -> Result<(), Status> {
+    let wrong =
+        || Status::invalid_argument("a node's name has lower-case letters, digits and inner hyphens, 63 at most");
+    is_name(name).then_some(()).ok_or_else(wrong)
 }
 
 /// What it means that a node did not do what it was asked.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::epoch_of;
 use super::live::LiveNode;
-use crate::store::{Note, Store};
+use crate::store::{Note, Store, StoreError};
 
 /// How long a note waits at most: what a refusal may be late for a replica to which the node goes next. (The node says it too.)
 const ROUND: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ impl Notes {
                     seen: node.seen(&epoch_of(epoch, fleet)),
                 })
                 .collect();
-            if let Err(error) = store.note_nodes(&notes).await {
+            if let Err(error) = note(store, &notes).await {
                 tracing::debug!(%error, "nodes are noted later");
                 let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                 for (key, node) in &all[done * BATCH..] {
@@ -88,5 +88,60 @@ impl Notes {
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
             written.extend(batch.iter().map(|(key, _)| (key.clone(), now)));
         }
+    }
+}
+
+/// Notes a batch. What the store will not have of one node does not hold up the others, nor is it tried again.
+async fn note(store: &dyn Store, notes: &[Note]) -> Result<(), StoreError> {
+    match store.note_nodes(notes).await {
+        Err(StoreError::Unkept(_)) => {}
+        noted => return noted,
+    }
+    for one in notes {
+        match store.note_nodes(std::slice::from_ref(one)).await {
+            Err(StoreError::Unkept(why)) => {
+                tracing::warn!(fleet = %one.fleet, node = %one.name, why, "what the node says of itself is not kept");
+            }
+            noted => noted?,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use shadowcat_proto::fleet::v1::Hello;
+    use sqlx::{Connection as _, SqliteConnection};
+
+    use super::*;
+    use crate::authority::NodeIdentity;
+    use crate::fleet::live::Peer;
+    use crate::store::{self, NewNode};
+
+    #[tokio::test]
+    async fn what_is_not_kept_of_one_node_holds_up_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let store = store::open(&url).await.unwrap();
+        let mut beside = SqliteConnection::connect(&url).await.unwrap();
+        let picky =
+            "CREATE TRIGGER picky BEFORE UPDATE ON nodes WHEN NEW.build = 'odd' BEGIN SELECT RAISE(ABORT, 'no'); END";
+        sqlx::raw_sql(picky).execute(&mut beside).await.unwrap();
+        let (notes, expires_at) = (Notes::default(), SystemTime::now() + Duration::from_secs(60));
+        for (name, build) in [("a", "even"), ("b", "odd"), ("c", "even")] {
+            let new = NewNode { fleet: "f".to_owned(), name: name.to_owned(), certificate_expires_at: expires_at };
+            store.put_node(new).await.unwrap();
+            let peer = Peer::test();
+            let peer = Peer { identity: NodeIdentity { node: name.to_owned(), ..peer.identity }, ..peer };
+            let hello = Hello { build: build.to_owned(), ..Hello::default() };
+            notes.note(&LiveNode::new(peer, &hello, None).0);
+        }
+        notes.write(store.epoch(), store.as_ref()).await;
+        let builds: Vec<_> = store.nodes("f").await.unwrap().into_iter().map(|node| node.seen.build).collect();
+        assert_eq!(builds, ["even", "", "even"]);
+        assert!(store.health().is_ok());
+        assert!(notes.unwritten("f", "b").is_none());
     }
 }

@@ -161,6 +161,9 @@ pub enum StoreError {
     /// The database does not answer, or says no. What was to be written may have been written all the same.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database answers, and will not have what it was given to write. Trying again does not help.
+    #[error("the database will not keep this: {0}")]
+    Unkept(String),
     /// This is no database that the program can use. Trying again does not help.
     #[error("the database cannot be used: {0}")]
     Unusable(String),

@@ -131,6 +131,13 @@ async fn listen_over(pool: &sqlx::PgPool, pulse: &Pulse) -> Result<(), sqlx::Err
     }
 }
 
+/// Whether an error is about what was to be written, and not about the database: data exceptions and violated constraints
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn is_of_content(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+}
+
 /// What Postgres means by an error, and what to do.
 fn words(error: &sqlx::Error) -> String {
     match error {

@@ -130,12 +130,20 @@ mod code {
     pub(super) const IOERR: i32 = 10;
     pub(super) const CORRUPT: i32 = 11;
     pub(super) const FULL: i32 = 13;
+    pub(super) const TOOBIG: i32 = 18;
+    pub(super) const CONSTRAINT: i32 = 19;
+    pub(super) const MISMATCH: i32 = 20;
     pub(super) const NOTADB: i32 = 26;
     pub(super) const PRIMARY: i32 = 0xff;
 }
 
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(error.as_database_error()?.code()?.parse::<i32>().ok()? & code::PRIMARY)
+}
+
+/// Whether an error is about what was to be written, and not about the database.
+fn is_of_content(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(code::TOOBIG | code::CONSTRAINT | code::MISMATCH))
 }
 
 /// What SQLite means by an error, and what to do.

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use shadowcat_control_plane::store::{
-    AdminToken, AuthorityRow, NewJoinToken, Outcome, PostgresStore, Role, Store, StoreError,
+    self, AdminToken, AuthorityRow, NewJoinToken, Outcome, PostgresStore, Role, Seen, Store, StoreError,
 };
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
@@ -16,6 +16,18 @@ const ANSWERED: Duration = Duration::from_secs(2);
 
 /// By when an outage is noticed while nobody asks: a look, and its time-out.
 const NOTICED: Duration = Duration::from_secs(4);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_postgres_will_not_keep_is_no_outage() {
+    let store = store::open(&PostgresServer::shared().await.database().await).await.unwrap();
+    store.put_node(joining("edge-1")).await.unwrap();
+    let seen = Seen { instance: "a\0b".to_owned(), ..running(1) };
+    let refused = store.note_node(FLEET, "edge-1", seen).await.unwrap_err();
+    assert!(matches!(refused, StoreError::Unkept(_)), "{refused}");
+    assert!(store.health().is_ok());
+    store.note_node(FLEET, "edge-1", running(1)).await.unwrap();
+    store.close().await;
+}
 
 /// Every operation fails with words, and in time, while all the others do.
 async fn assert_bounded(store: &dyn Store) {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use super::super::super::pulse::{LOOK_EVERY, Pulse};
 use super::super::super::rows::{Failure, Marks};
 use super::super::super::{OPERATION_TIMEOUT, StoreError};
-use super::super::{Database, Place, words};
+use super::super::{Database, Place, is_of_content, words};
 use super::Connection;
 
 /// Ways to the database, and what is known of it. Clones share both.
@@ -75,6 +75,7 @@ impl Access {
         let outcome = match outcome {
             Ok(Ok(value)) => Ok(value),
             Ok(Err(Failure::Refused(refusal))) => Err(refusal),
+            Ok(Err(Failure::Database(error))) if is_of_content(&error) => Err(StoreError::Unkept(words(&error))),
             Ok(Err(Failure::Database(error))) => {
                 if error.as_database_error().is_some() {
                     lent.give_back();
