@@ -6,9 +6,9 @@
 mod tests;
 
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -173,7 +173,7 @@ pub enum FirstTokenError {
 /// Sees to it that a control plane without tokens gets one, of role admin.
 ///
 /// The file is written first: a start that dies in between leaves a file whose token the next one takes. So does an operator who
-/// wants to choose the first token.
+/// wants to choose the first token. A file with nothing in it is what a full disk leaves, and counts as none.
 ///
 /// # Errors
 /// If the database or the file fails.
@@ -181,7 +181,7 @@ pub async fn first_admin_token(store: &dyn Store, data_dir: &Path) -> Result<Fir
     let path = data_dir.join(ADMIN_TOKEN_FILE);
     let failed = |error| FirstTokenError::File(path.clone(), error);
     let kept = match std::fs::read_to_string(&path) {
-        Ok(text) => Some(text),
+        Ok(text) => Some(text).filter(|text| !text.trim().is_empty()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => return Err(failed(error)),
     };
@@ -189,10 +189,15 @@ pub async fn first_admin_token(store: &dyn Store, data_dir: &Path) -> Result<Fir
         return Ok(if kept.is_some() { FirstToken::Kept(path) } else { FirstToken::Gone(path) });
     }
     let token: AdminToken = match &kept {
-        Some(text) => text.trim().parse().map_err(|error| FirstTokenError::NoToken(path.clone(), error))?,
+        Some(text) => {
+            let token = text.trim().parse().map_err(|error| FirstTokenError::NoToken(path.clone(), error))?;
+            // Whoever put it there may have left it open to others.
+            fs::set_permissions(&path, Permissions::from_mode(ADMIN_TOKEN_MODE)).map_err(failed)?;
+            token
+        }
         None => {
             let token = AdminToken::generate().map_err(failed)?;
-            write_new(&path, &token.reveal()).map_err(failed)?;
+            write_whole(&path, &token.reveal()).map_err(failed)?;
             token
         }
     };
@@ -230,10 +235,24 @@ impl fmt::Display for FirstToken {
     }
 }
 
-fn write_new(path: &Path, token: &str) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(ADMIN_TOKEN_MODE).open(path)?;
+/// Writes a token so that the file is there with all of it, or not at all.
+fn write_whole(path: &Path, token: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    // What a start that died has left is not worth keeping.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(ADMIN_TOKEN_MODE).open(&beside)?;
+    // The mask of the process may take from the mode.
+    file.set_permissions(Permissions::from_mode(ADMIN_TOKEN_MODE))?;
     writeln!(file, "{token}")?;
-    file.sync_all()
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    match path.parent() {
+        Some(directory) => File::open(directory)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 fn random() -> io::Result<[u8; SECRET_BYTES]> {

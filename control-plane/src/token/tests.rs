@@ -127,3 +127,29 @@ async fn a_file_with_something_else_is_neither_used_nor_overwritten() {
     assert_eq!(fs::read_to_string(place.file()).unwrap(), "hunter2");
     assert!(!place.store.has_admin_token().await.unwrap());
 }
+
+#[tokio::test]
+async fn an_empty_file_is_no_token_and_what_a_start_left_is_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = crate::store::open(&directory.path().join("test.db").display().to_string()).await.unwrap();
+    let path = directory.path().join(ADMIN_TOKEN_FILE);
+    std::fs::write(&path, "\n").unwrap();
+    std::fs::write(path.with_extension("new"), "shadowcat_half").unwrap();
+    let made = first_admin_token(store.as_ref(), directory.path()).await.unwrap();
+    assert_eq!(made, FirstToken::Made(path.clone()));
+    let token: AdminToken = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
+    assert!(store.admin_token(&token.hash()).await.unwrap().is_some());
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, ADMIN_TOKEN_MODE);
+    assert!(!path.with_extension("new").exists());
+}
+
+#[tokio::test]
+async fn a_first_token_that_an_operator_chose_is_closed_to_others() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = crate::store::open(&directory.path().join("test.db").display().to_string()).await.unwrap();
+    let path = directory.path().join(ADMIN_TOKEN_FILE);
+    std::fs::write(&path, AdminToken::generate().unwrap().reveal()).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+    first_admin_token(store.as_ref(), directory.path()).await.unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, ADMIN_TOKEN_MODE);
+}
