@@ -16,7 +16,7 @@ use tonic::Status;
 
 use super::roles::{needed, verb};
 use crate::observe::Metrics;
-use crate::store::{Actor, AdminToken, Outcome, Store, StoreError};
+use crate::store::{Actor, AdminToken, Outcome, Role, Store, StoreError};
 use crate::token;
 
 /// A longer token is none.
@@ -40,6 +40,7 @@ pub(crate) struct Caller {
     name: String,
     address: SocketAddr,
     verb: String,
+    role: Role,
 }
 
 impl Caller {
@@ -50,6 +51,11 @@ impl Caller {
     pub(crate) fn of<T>(request: &tonic::Request<T>) -> Result<Self, Status> {
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| Status::internal("the call passed no gate"))
+    }
+
+    /// Whether the caller has this role, or one that may do more.
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.role >= role
     }
 
     /// The caller, for what is done to `resource`.
@@ -118,7 +124,7 @@ impl Gate {
         let Some(needed) = needed(path) else {
             return Err(Status::unimplemented(format!("no method {path} is here")));
         };
-        let mut caller = Caller { name: String::new(), address, verb: verb(path) };
+        let mut caller = Caller { name: String::new(), address, verb: verb(path), role: Role::Viewer };
         let token = match bearer(headers) {
             Some(token) => self.look_up(token).await?,
             None => None,
@@ -128,7 +134,7 @@ impl Gate {
             self.denials.record(by, "no good token").await;
             return Err(Status::unauthenticated("no good token: give --token, or a context that has one"));
         };
-        caller.name = token.name;
+        (caller.name, caller.role) = (token.name, token.role);
         if token.role < needed {
             let reason = format!("it needs the role {}, and the token has {}", needed.as_str(), token.role.as_str());
             self.denials.record(caller.does("", String::new()), &reason).await;

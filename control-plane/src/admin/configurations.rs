@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message as _;
-use shadowcat_config::{Config, ConfigRef, Digest, Verb, canonical, diff, digest, encode};
+use shadowcat_config::{Config, ConfigRef, Digest, Verb, canonical, diff, digest, encode, mask};
 use shadowcat_proto::admin::v1::configurations_server::Configurations;
 use shadowcat_proto::admin::v1::{
     ApplyRequest, ApplyResponse, Change, DiffRequest, DiffResponse, FieldChange, GetVersionRequest, GetVersionResponse,
@@ -27,7 +27,7 @@ use crate::fleet::follow::publish;
 use crate::fleet::hub::{epoch_of, reference};
 use crate::fleet::service::{Answers, answers};
 use crate::fleet::snapshot::CONFIG_BYTES_MAX;
-use crate::store::{NewVersion, Node, Store, Version};
+use crate::store::{NewVersion, Node, Role, Store, Version};
 
 /// Versions of a page unless asked otherwise.
 const PAGE_DEFAULT: u32 = 50;
@@ -55,6 +55,7 @@ impl Configurations for Admin {
     }
 
     async fn plan(&self, request: Request<PlanRequest>) -> Result<Response<PlanResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let PlanRequest { fleet, config } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let prepared = prepare(config).await?;
@@ -64,16 +65,17 @@ impl Configurations for Admin {
             None => raw::Config::default(),
         };
         Ok(Response::new(PlanResponse {
-            changes: changes(before, prepared.raw).await?,
+            changes: changes(&caller, before, prepared.raw).await?,
             current: current.map(|(version, _)| answer::version(self.hub.epoch(), &version)),
         }))
     }
 
     async fn diff(&self, request: Request<DiffRequest>) -> Result<Response<DiffResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let DiffRequest { fleet, from, to } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let (before, after) = (self.content(fleet, from).await?, self.content(fleet, to).await?);
-        Ok(Response::new(DiffResponse { changes: changes(decode(&before)?, decode(&after)?).await? }))
+        Ok(Response::new(DiffResponse { changes: changes(&caller, decode(&before)?, decode(&after)?).await? }))
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
@@ -88,6 +90,7 @@ impl Configurations for Admin {
     }
 
     async fn get(&self, request: Request<GetVersionRequest>) -> Result<Response<GetVersionResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let GetVersionRequest { fleet, number } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let (version, content) = self.version(fleet, number).await?;
@@ -95,8 +98,9 @@ impl Configurations for Admin {
             ConfigRef { epoch: epoch_of(self.hub.epoch(), fleet), number: version.number, digest: version.digest };
         Ok(Response::new(GetVersionResponse {
             version: Some(answer::version(self.hub.epoch(), &version)),
-            config: Some(decode(&content)?),
-            seed: encode(&named, &content),
+            config: Some(shown(&caller, decode(&content)?)),
+            // Nothing is hidden in a seed, which a node runs as it is.
+            seed: if caller.is(Role::Editor) { encode(&named, &content) } else { Vec::new() },
         }))
     }
 
@@ -194,6 +198,9 @@ impl Admin {
         if message.len() > MESSAGE_BYTES_MAX {
             return Err(Status::invalid_argument("the message has more than 4096 bytes"));
         }
+        if message.contains('\0') {
+            return Err(Status::invalid_argument("the message has a NUL: leave it out"));
+        }
         let current = self.store.current(&fleet).await.map_err(refused)?;
         let number = current.as_ref().map_or(0, |current| current.number);
         if let Some(expected) = if_version.filter(|expected| *expected != number) {
@@ -204,7 +211,9 @@ impl Admin {
             let all = live.nodes().len() + nodes_elsewhere(&live, self.store.as_ref()).await.len();
             u32::try_from(all).unwrap_or(u32::MAX)
         };
-        if let Some(current) = current.as_ref().filter(|current| current.digest == prepared.digest) {
+        if let Some(current) = current.as_ref().filter(|current| current.digest == prepared.digest)
+            && !self.is_refused(current).await
+        {
             return Ok(ApplyResponse {
                 version: Some(answer::version(self.hub.epoch(), current)),
                 changed: false,
@@ -232,7 +241,7 @@ impl Admin {
             parent => self.content(&fleet, parent).await.and_then(|content| decode(&content)).ok(),
         };
         let changes = match before {
-            Some(before) => changes(before, prepared.raw).await.unwrap_or_default(),
+            Some(before) => changes(caller, before, prepared.raw).await.unwrap_or_default(),
             None => Vec::new(),
         };
         Ok(ApplyResponse {
@@ -241,6 +250,20 @@ impl Admin {
             changes,
             nodes: nodes().await,
         })
+    }
+
+    /// Whether some node refuses a version. It is not sent that number again: what made it refuse may be mended by now, and then
+    /// the same content has to come under another.
+    async fn is_refused(&self, version: &Version) -> bool {
+        let reference = reference(self.hub.epoch(), version);
+        let live = self.hub.fleet(&version.fleet);
+        let here = live.nodes().iter().any(|node| {
+            let state = node.state();
+            state.refusal.as_ref().is_some_and(|(refused, _)| *refused == reference)
+        });
+        let kept = async || self.store.nodes(&version.fleet).await.unwrap_or_default();
+        let refuses = |node: &Node| node.seen.refusal.as_ref().is_some_and(|(number, _)| *number == version.number);
+        here || kept().await.iter().any(|node| live.node(&node.name).is_none() && refuses(node))
     }
 
     /// The newest version of a fleet and its content; from memory while the database is gone.
@@ -354,9 +377,15 @@ fn decode(content: &Bytes) -> Result<raw::Config, Status> {
         .map_err(|error| Status::internal(format!("a stored version is damaged: {error}")))
 }
 
-/// What changed, away from the runtime's threads.
-async fn changes(before: raw::Config, after: raw::Config) -> Result<Vec<Change>, Status> {
-    let changes = tokio::task::spawn_blocking(move || diff(&before, &after));
+/// A configuration as the caller may see it: whoever may not write one does not read the credentials that are written in it.
+fn shown(caller: &Caller, config: raw::Config) -> raw::Config {
+    if caller.is(Role::Editor) { config } else { mask(&config) }
+}
+
+/// What changed as the caller may see it, away from the runtime's threads.
+async fn changes(caller: &Caller, before: raw::Config, after: raw::Config) -> Result<Vec<Change>, Status> {
+    let caller = caller.clone();
+    let changes = tokio::task::spawn_blocking(move || diff(&shown(&caller, before), &shown(&caller, after)));
     let changes = changes.await.map_err(|stopped| Status::internal(stopped.to_string()))?;
     Ok(changes.into_iter().map(told).collect())
 }

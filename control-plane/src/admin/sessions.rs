@@ -14,7 +14,7 @@ use tonic::{Request, Response, Status};
 use super::authenticate::Caller;
 use super::{ASK_DEADLINE, Admin, fleet_of, page, refused};
 use crate::fleet::LiveNode;
-use crate::store::Outcome;
+use crate::store::{Outcome, Role};
 
 /// Sessions of a page unless asked otherwise.
 const PAGE_DEFAULT: u32 = 100;
@@ -22,12 +22,16 @@ const PAGE_DEFAULT: u32 = 100;
 /// Sessions that are ended by one call.
 const ENDED_MAX: usize = 1000;
 
+/// What is told of a session's id to those who may not end one: enough to tell sessions apart, and nothing to speak for one with.
+const ID_CHARS_SHOWN: usize = 8;
+
 /// Pages of one node that are gone through for one session: ten thousand sessions in all.
 const PAGES_MAX: usize = 10;
 
 #[tonic::async_trait]
 impl Sessions for Admin {
     async fn list(&self, request: Request<ListSessionsRequest>) -> Result<Response<ListSessionsResponse>, Status> {
+        let caller = Caller::of(&request)?;
         let ListSessionsRequest { fleet, route, limit, cursor } = request.into_inner();
         let limit = page(limit, PAGE_DEFAULT);
         let cursors = Cursors::read(&cursor)?;
@@ -35,16 +39,18 @@ impl Sessions for Admin {
         nodes.retain(|node| cursors.of(node).is_some());
         let (told, silent) = ask(&nodes, &cursors, &route, limit).await;
         if told.sessions.len() <= limit as usize {
-            return Ok(Response::new(ListSessionsResponse { silent, ..told }));
+            return Ok(Response::new(shown(&caller, ListSessionsResponse { silent, ..told })));
         }
         // More than was asked for: each gets its share, and at least one, so that the list goes on.
         nodes.retain(|node| !silent.contains(&node.name));
         let share = (limit / u32::try_from(nodes.len()).unwrap_or(u32::MAX)).max(1);
         let (told, fallen_silent) = ask(&nodes, &cursors, &route, share).await;
-        Ok(Response::new(ListSessionsResponse { silent: [silent, fallen_silent].concat(), ..told }))
+        let told = ListSessionsResponse { silent: [silent, fallen_silent].concat(), ..told };
+        Ok(Response::new(shown(&caller, told)))
     }
 
     async fn get(&self, request: Request<GetSessionRequest>) -> Result<Response<Session>, Status> {
+        let caller = Caller::of(&request)?;
         let GetSessionRequest { fleet, id } = request.into_inner();
         let nodes = self.asked(fleet_of(&fleet)?);
         let found = join_all(nodes.iter().map(|node| find(node, &id))).await;
@@ -52,7 +58,10 @@ impl Sessions for Admin {
             .into_iter()
             .flatten()
             .next()
-            .map(Response::new)
+            .map(|mut session| {
+                shorten(&caller, &mut session);
+                Response::new(session)
+            })
             .ok_or_else(|| Status::not_found("no node that answers knows this session: it has ended, or never was"))
     }
 
@@ -85,6 +94,21 @@ impl Admin {
     /// The nodes that can be asked.
     fn asked(&self, fleet: &str) -> Vec<Arc<LiveNode>> {
         self.hub.known(fleet).map(|fleet| fleet.nodes()).unwrap_or_default()
+    }
+}
+
+/// A page as the caller may see it.
+fn shown(caller: &Caller, mut page: ListSessionsResponse) -> ListSessionsResponse {
+    for session in &mut page.sessions {
+        shorten(caller, session);
+    }
+    page
+}
+
+/// Leaves the beginning of a session's id to a caller who may not end it.
+fn shorten(caller: &Caller, session: &mut Session) {
+    if let Some(session) = session.session.as_mut().filter(|_| !caller.is(Role::Operator)) {
+        session.id.truncate(session.id.floor_char_boundary(ID_CHARS_SHOWN));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Versions on their way from an operator to the nodes.
 
 use prost::Message as _;
+use shadowcat_control_plane::store::Role;
 use shadowcat_proto::admin::v1::{
     ApplyRequest, DiffRequest, GetVersionRequest, HistoryRequest, PlanRequest, RollbackRequest, WatchRequest, change,
     node,
@@ -11,7 +12,7 @@ use shadowcat_proto::fleet::v1::control_message::Kind;
 use shadowcat_proto::fleet::v1::{ConfigStatus, Hello};
 use tonic::Code;
 
-use crate::harness::{Plane, config, eventually};
+use crate::harness::{Plane, config, eventually, with_token};
 use crate::node::Node;
 use crate::nodes::shown;
 
@@ -75,6 +76,56 @@ async fn a_rejected_version_is_not_sent_again_and_another_is() {
 
     plane.apply(config("b")).await.unwrap();
     assert_eq!(stream.takes().await.number, 2);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_node_refused_is_sent_again_when_it_is_applied_again() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    plane.apply(config("a")).await.unwrap();
+    let rejected = stream.snapshot().await;
+    stream.status(&rejected, State::Rejected).await;
+    eventually("it is shown", || async { shown(&plane, "edge-1").await.refusal.is_some() }).await;
+    let again = plane.apply(config("a")).await.unwrap();
+    assert!(again.changed);
+    let reference = stream.takes().await;
+    assert_eq!((reference.number, &reference.digest), (2, &rejected.digest));
+    eventually("it runs", || async { shown(&plane, "edge-1").await.version.as_ref() == Some(&reference) }).await;
+    assert_eq!(shown(&plane, "edge-1").await.refusal, None);
+    assert!(!plane.apply(config("a")).await.unwrap().changed, "nobody refuses it any more");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_write_a_configuration_does_not_read_the_credentials_in_it() {
+    let plane = Plane::start().await;
+    let secret = |value: &str| {
+        let mut config = config("a");
+        let (name, value) = ("x-team-token".to_owned(), Some(value.to_owned()));
+        let header = raw::upstream::http::Header { name, value, ..Default::default() };
+        config.upstreams[0].http.as_mut().unwrap().headers.push(header);
+        config
+    };
+    plane.apply(secret("hush-1")).await.unwrap();
+    plane.apply(secret("hush-2")).await.unwrap();
+    for (role, reads) in [(Role::Viewer, false), (Role::Operator, false), (Role::Editor, true)] {
+        let token = plane.token_of(role).await;
+        let mut configurations = plane.configurations();
+        let got = configurations.get(with_token(GetVersionRequest::default(), &token)).await.unwrap().into_inner();
+        assert_eq!(got.seed.is_empty(), !reads, "{role:?}");
+        let diff = DiffRequest { from: 0, to: 1, ..DiffRequest::default() };
+        let diff = configurations.diff(with_token(diff, &token)).await.unwrap().into_inner();
+        let plan = PlanRequest { config: Some(config("a")), ..PlanRequest::default() };
+        let plan = configurations.plan(with_token(plan, &token)).await.unwrap().into_inner();
+        let told = format!("{:?} {diff:?} {plan:?}", got.config);
+        assert_eq!(told.contains("hush"), reads, "{role:?}: {told}");
+    }
+    let token = plane.token_of(Role::Operator).await;
+    let rollback = with_token(RollbackRequest { number: 1, ..RollbackRequest::default() }, &token);
+    let back = plane.configurations().rollback(rollback).await.unwrap().into_inner();
+    assert!(back.changed && !format!("{:?}", back.changes).contains("hush"), "{:?}", back.changes);
     plane.stop().await;
 }
 
