@@ -146,7 +146,7 @@ async fn postgres_away_changes_nothing_for_the_nodes_and_a_change_is_refused_in_
     assert!(refused.code != 0 && refused.err.contains("database"), "{refused:?}");
     assert!(began.elapsed() < Duration::from_secs(2) + SLACK, "{:?}", began.elapsed());
     assert_eq!(fleet.plane(0).metrics().await.sum("shadowcat_control_plane_connected", &[]), Some(1.0));
-    load.run_during(&[0, 1], fleet.postgres_mut().start_again()).await;
+    load.run_during(&[0, 1], Box::pin(fleet.postgres_mut().start_again())).await;
     let again = async || (fleet.control().ctl(&["apply", "-f", &file]).await.code == 0).then_some(());
     load.run_during(&[0, 1], eventually("changes are taken again", SOON, again)).await;
     fleet.runs(2).await;
