@@ -69,7 +69,7 @@ impl Postgres {
 
     async fn answers(&self) {
         // It listens before it has recovered, and refuses everybody until then.
-        let connect = async || PgConnection::connect(&self.url()).await.ok();
+        let connect = async || Box::pin(PgConnection::connect(&self.url())).await.ok();
         eventually("postgres takes connections", START, connect).await;
     }
 }

@@ -88,7 +88,7 @@ async fn a_node_of_another_database_is_told_and_served() {
     let seeded = fleet.add_data_plane(&["--seed", &seed]).await;
     fleet.plane_mut(seeded).ready().await;
     fleet.plane(seeded).metric_is("shadowcat_config_version", 1.0, TOLD).await;
-    control_says(&fleet, "the node comes from another database").await;
+    control_says(&fleet, "the node comes from another fleet or database").await;
     serves(&fleet, seeded).await;
     assert_eq!(fleet.plane(0).metrics().await.sum("shadowcat_config_version", &[]), Some(2.0));
 }
