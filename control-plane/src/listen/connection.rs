@@ -87,7 +87,9 @@ pub(crate) async fn open(
         TLS_HANDSHAKE => secured(socket, &opening, &mut due).await?,
         _ if address.ip().to_canonical().is_loopback() => (Wire::Plain(socket), None),
         _ => {
-            tracing::warn!(%address, "plain text is served on this machine alone: connect with https://");
+            if let Some(count) = opening.plain.count() {
+                tracing::warn!(%address, count, "plain text is served on this machine alone: connect with https://");
+            }
             return Err(io::Error::other("plain text from another machine"));
         }
     };
@@ -246,7 +248,12 @@ mod tests {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
-        Opening { tls: Arc::new(tls), handshakes: Arc::new(Semaphore::new(1)), cut: CancellationToken::new() }
+        Opening {
+            tls: Arc::new(tls),
+            handshakes: Arc::new(Semaphore::new(1)),
+            plain: Arc::default(),
+            cut: CancellationToken::new(),
+        }
     }
 
     /// Opens a connection whose client is said to be at `address`, and says `begin`.

@@ -7,6 +7,7 @@ mod caps;
 mod connection;
 mod console;
 mod front;
+mod rarely;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub(crate) use connection::{Connection, Socket};
 pub(crate) use console::Console;
 pub(crate) use front::{Front, Services, health, reflection};
 
+use self::rarely::Rarely;
 use crate::observe::Metrics;
 
 /// After a failed `accept` (no file descriptor left, most often) the loop breathes before it asks again.
@@ -87,7 +89,7 @@ impl Listener {
     }
 
     async fn accept(self, ready: mpsc::Sender<Socket>, stop: CancellationToken, cut: CancellationToken) {
-        let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+        let (handshakes, plain) = (Arc::new(Semaphore::new(HANDSHAKES_MAX)), Arc::new(Rarely::default()));
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => return,
@@ -95,8 +97,12 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, address)) => {
-                    let opening =
-                        Opening { tls: Arc::clone(&self.tls), handshakes: Arc::clone(&handshakes), cut: cut.clone() };
+                    let opening = Opening {
+                        tls: Arc::clone(&self.tls),
+                        handshakes: Arc::clone(&handshakes),
+                        plain: Arc::clone(&plain),
+                        cut: cut.clone(),
+                    };
                     self.admit(socket, address, opening, ready.clone());
                 }
                 Err(error) => {
@@ -139,6 +145,8 @@ impl Listener {
 pub(crate) struct Opening {
     pub(crate) tls: Arc<ServerConfig>,
     pub(crate) handshakes: Arc<Semaphore>,
+    /// Counts who is refused because it speaks plain text.
+    pub(crate) plain: Arc<Rarely>,
     pub(crate) cut: CancellationToken,
 }
 
