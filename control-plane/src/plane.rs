@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::admin::{Admin, Denials, Gate};
+use crate::admin::{Admin, Aside, Denials, Gate};
 use crate::authority::{Authority, AuthorityError};
 use crate::fleet::follow;
 use crate::fleet::notes::Notes;
@@ -181,6 +181,7 @@ impl ControlPlane {
             store: Arc::clone(&self.store),
             hub: Arc::clone(hub),
             authority: Arc::clone(&self.authority),
+            aside: Aside::default(),
             tasks: tasks.clone(),
             stop: stop.clone(),
         });

@@ -49,7 +49,7 @@ impl Configurations for Admin {
     async fn apply(&self, request: Request<ApplyRequest>) -> Result<Response<ApplyResponse>, Status> {
         let caller = Caller::of(&request)?;
         let ApplyRequest { fleet, config, message, if_version } = request.into_inner();
-        let prepared = prepare(config).await?;
+        let prepared = self.aside.run(move || prepare(config)).await?;
         let wanted = Wanted { fleet: fleet_of(&fleet)?.to_owned(), prepared, message, if_version };
         self.commit(&caller, wanted).await.map(Response::new)
     }
@@ -58,15 +58,12 @@ impl Configurations for Admin {
         let caller = Caller::of(&request)?;
         let PlanRequest { fleet, config } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
-        let prepared = prepare(config).await?;
-        let current = self.newest(fleet).await?;
-        let before = match &current {
-            Some((_, content)) => decode(content)?,
-            None => raw::Config::default(),
-        };
+        let prepared = self.aside.run(move || prepare(config)).await?;
+        let (current, before) = self.newest(fleet).await?.unzip();
+        let before = before.unwrap_or_default();
         Ok(Response::new(PlanResponse {
-            changes: changes(&caller, before, prepared.raw).await?,
-            current: current.map(|(version, _)| answer::version(self.hub.epoch(), &version)),
+            changes: self.aside.run(move || Ok(changes(&caller, decode(&before)?, prepared.raw))).await?,
+            current: current.map(|version| answer::version(self.hub.epoch(), &version)),
         }))
     }
 
@@ -75,7 +72,8 @@ impl Configurations for Admin {
         let DiffRequest { fleet, from, to } = request.into_inner();
         let fleet = fleet_of(&fleet)?;
         let (before, after) = (self.content(fleet, from).await?, self.content(fleet, to).await?);
-        Ok(Response::new(DiffResponse { changes: changes(&caller, decode(&before)?, decode(&after)?).await? }))
+        let changes = self.aside.run(move || Ok(changes(&caller, decode(&before)?, decode(&after)?)));
+        Ok(Response::new(DiffResponse { changes: changes.await? }))
     }
 
     async fn history(&self, request: Request<HistoryRequest>) -> Result<Response<HistoryResponse>, Status> {
@@ -96,12 +94,14 @@ impl Configurations for Admin {
         let (version, content) = self.version(fleet, number).await?;
         let named =
             ConfigRef { epoch: epoch_of(self.hub.epoch(), fleet), number: version.number, digest: version.digest };
-        Ok(Response::new(GetVersionResponse {
-            version: Some(answer::version(self.hub.epoch(), &version)),
-            config: Some(shown(&caller, decode(&content)?)),
+        let read = self.aside.run(move || {
             // Nothing is hidden in a seed, which a node runs as it is.
-            seed: if caller.is(Role::Editor) { encode(&named, &content) } else { Vec::new() },
-        }))
+            let seed = if caller.is(Role::Editor) { encode(&named, &content) } else { Vec::new() };
+            Ok((shown(&caller, decode(&content)?), seed))
+        });
+        let (config, seed) = read.await?;
+        let version = Some(answer::version(self.hub.epoch(), &version));
+        Ok(Response::new(GetVersionResponse { version, config: Some(config), seed }))
     }
 
     async fn rollback(&self, request: Request<RollbackRequest>) -> Result<Response<ApplyResponse>, Status> {
@@ -116,7 +116,7 @@ impl Configurations for Admin {
             message = format!("rollback to {number}");
         }
         // It was good once; whether it is for the nodes of today is asked again.
-        let prepared = prepare(Some(decode(&content)?)).await?;
+        let prepared = self.aside.run(move || prepare(Some(decode(&content)?))).await?;
         self.commit(&caller, Wanted { fleet: fleet.to_owned(), prepared, message, if_version }).await.map(Response::new)
     }
 
@@ -236,13 +236,13 @@ impl Admin {
         tracing::info!(%fleet, number = version.number, author = %version.author, message = %version.message, "version committed");
         publish(&self.hub, version.clone(), prepared.content).await;
         // Committed it is, whether what changed can still be told or not.
-        let before = match version.parent {
-            0 => Some(raw::Config::default()),
-            parent => self.content(&fleet, parent).await.and_then(|content| decode(&content)).ok(),
-        };
-        let changes = match before {
-            Some(before) => changes(caller, before, prepared.raw).await.unwrap_or_default(),
-            None => Vec::new(),
+        let changes = match self.content(&fleet, version.parent).await {
+            Ok(before) => {
+                let caller = caller.clone();
+                let told = self.aside.run(move || Ok(changes(&caller, decode(&before)?, prepared.raw)));
+                told.await.unwrap_or_default()
+            }
+            Err(_) => Vec::new(),
         };
         Ok(ApplyResponse {
             version: Some(answer::version(self.hub.epoch(), &version)),
@@ -312,23 +312,20 @@ fn no_version(fleet: &str, number: u64) -> Status {
     Status::not_found(format!("fleet {fleet} has no version {number}: see shadowcatctl history"))
 }
 
-/// Validates a configuration and brings it to its canonical form, away from the runtime's threads.
-async fn prepare(config: Option<raw::Config>) -> Result<Prepared, Status> {
+/// Validates a configuration and brings it to its canonical form.
+fn prepare(config: Option<raw::Config>) -> Result<Prepared, Status> {
     let raw = config.ok_or_else(|| Status::invalid_argument("there is no configuration in the request"))?;
-    let prepared = tokio::task::spawn_blocking(move || {
-        if let Err(diagnostics) = Config::try_from(&raw) {
-            return Err(invalid(&diagnostics));
-        }
-        let content = Bytes::from(canonical(&raw));
-        if content.len() > CONFIG_BYTES_MAX {
-            return Err(Status::invalid_argument(format!(
-                "the configuration has {} bytes, and at most {CONFIG_BYTES_MAX} reach a node: split the fleet",
-                content.len()
-            )));
-        }
-        Ok(Prepared { digest: digest(&content), content, raw })
-    });
-    prepared.await.map_err(|stopped| Status::internal(stopped.to_string()))?
+    if let Err(diagnostics) = Config::try_from(&raw) {
+        return Err(invalid(&diagnostics));
+    }
+    let content = Bytes::from(canonical(&raw));
+    if content.len() > CONFIG_BYTES_MAX {
+        return Err(Status::invalid_argument(format!(
+            "the configuration has {} bytes, and at most {CONFIG_BYTES_MAX} reach a node: split the fleet",
+            content.len()
+        )));
+    }
+    Ok(Prepared { digest: digest(&content), content, raw })
 }
 
 /// Every mistake: as text for whoever reads the status, and as a `ConfigStatus` in its details for programs.
@@ -382,12 +379,9 @@ fn shown(caller: &Caller, config: raw::Config) -> raw::Config {
     if caller.is(Role::Editor) { config } else { mask(&config) }
 }
 
-/// What changed as the caller may see it, away from the runtime's threads.
-async fn changes(caller: &Caller, before: raw::Config, after: raw::Config) -> Result<Vec<Change>, Status> {
-    let caller = caller.clone();
-    let changes = tokio::task::spawn_blocking(move || diff(&shown(&caller, before), &shown(&caller, after)));
-    let changes = changes.await.map_err(|stopped| Status::internal(stopped.to_string()))?;
-    Ok(changes.into_iter().map(told).collect())
+/// What changed as the caller may see it.
+fn changes(caller: &Caller, before: raw::Config, after: raw::Config) -> Vec<Change> {
+    diff(&shown(caller, before), &shown(caller, after)).into_iter().map(told).collect()
 }
 
 fn told(change: shadowcat_config::Change) -> Change {

@@ -11,7 +11,7 @@ use shadowcat_proto::admin::v1::{
 use tonic::{Request, Response, Status};
 
 use super::answer::{timestamp, version};
-use super::{Admin, fleet_of, page, refused, upstreams};
+use super::{Admin, fleet_of, page, refused};
 use crate::store;
 
 /// Audit records of a page unless asked otherwise.
@@ -60,7 +60,7 @@ impl Fleets for Admin {
             let failing = |upstream: &Upstream| {
                 upstream.nodes.iter().any(|node| node.health.as_ref().is_some_and(|health| !health.reachable))
             };
-            told.unreachable = upstreams::upstreams(&upstreams::current(&fleet)?, &fleet);
+            told.unreachable = self.upstreams_of(&fleet).await?;
             told.unreachable.retain(failing);
         }
         told.stale_since = self.store.health().err().map(timestamp);

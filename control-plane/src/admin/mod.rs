@@ -8,6 +8,7 @@
 //! such a call says UNAVAILABLE within two seconds, and what can be read from memory is.
 
 mod answer;
+mod aside;
 mod authenticate;
 mod configurations;
 mod fleets;
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
+pub(crate) use aside::Aside;
 pub(crate) use authenticate::{Denials, Gate};
 
 use crate::authority::Authority;
@@ -40,6 +42,7 @@ pub(crate) struct Admin {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) authority: Arc<Authority>,
+    pub(crate) aside: Aside,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

@@ -19,18 +19,20 @@ use crate::fleet::LiveFleet;
 impl Upstreams for Admin {
     async fn list(&self, request: Request<ListUpstreamsRequest>) -> Result<Response<ListUpstreamsResponse>, Status> {
         let fleet = self.running(fleet_of(&request.into_inner().fleet)?)?;
-        let config = current(&fleet)?;
-        Ok(Response::new(ListUpstreamsResponse {
-            upstreams: upstreams(&config, &fleet),
-            routes: config.routes.iter().map(route).collect(),
-        }))
+        let read = self.aside.run(move || {
+            let config = current(&fleet)?;
+            let routes = config.routes.iter().map(route).collect();
+            Ok(ListUpstreamsResponse { upstreams: upstreams(&config, &fleet), routes })
+        });
+        read.await.map(Response::new)
     }
 
     async fn get(&self, request: Request<GetUpstreamRequest>) -> Result<Response<Upstream>, Status> {
         let GetUpstreamRequest { fleet, name } = request.into_inner();
         let fleet = self.running(fleet_of(&fleet)?)?;
-        let config = current(&fleet)?;
-        let mut told = upstreams(&config, &fleet)
+        let mut told = self
+            .upstreams_of(&fleet)
+            .await?
             .into_iter()
             .find(|upstream| upstream.name == name)
             .ok_or_else(|| Status::not_found(format!("the current version has no upstream {name}")))?;
@@ -55,6 +57,12 @@ impl Admin {
     fn running(&self, name: &str) -> Result<Arc<LiveFleet>, Status> {
         self.hub.known(name).ok_or_else(|| no_version(name))
     }
+
+    /// The upstreams of what a fleet runs, with what the nodes said of each.
+    pub(super) async fn upstreams_of(&self, fleet: &Arc<LiveFleet>) -> Result<Vec<Upstream>, Status> {
+        let fleet = Arc::clone(fleet);
+        self.aside.run(move || Ok(upstreams(&current(&fleet)?, &fleet))).await
+    }
 }
 
 fn no_version(fleet: &str) -> Status {
@@ -62,13 +70,13 @@ fn no_version(fleet: &str) -> Status {
 }
 
 /// What a fleet runs.
-pub(super) fn current(fleet: &LiveFleet) -> Result<raw::Config, Status> {
+fn current(fleet: &LiveFleet) -> Result<raw::Config, Status> {
     let head = fleet.head().ok_or_else(|| no_version(&fleet.name))?;
     raw::Config::decode(head.content.clone()).map_err(|error| Status::internal(error.to_string()))
 }
 
 /// The upstreams of a configuration, with what the nodes said of each.
-pub(super) fn upstreams(config: &raw::Config, fleet: &LiveFleet) -> Vec<Upstream> {
+fn upstreams(config: &raw::Config, fleet: &LiveFleet) -> Vec<Upstream> {
     let mut seen: BTreeMap<String, Vec<OnNode>> = BTreeMap::new();
     for node in fleet.nodes() {
         for health in node.state().upstreams.values() {

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use shadowcat_control_plane::store::NewJoinToken;
+use shadowcat_control_plane::store::{NewJoinToken, Role};
 use shadowcat_control_plane::token::JoinToken;
 use shadowcat_proto::admin::v1::{
-    self as api, DrainNodeRequest, EndSessionsRequest, GetNodeRequest, ListAuditRequest, ListNodesRequest,
-    ListSessionsRequest, RemoveNodeRequest, node,
+    self as api, DrainNodeRequest, EndSessionsRequest, GetNodeRequest, GetSessionRequest, ListAuditRequest,
+    ListNodesRequest, ListSessionsRequest, RemoveNodeRequest, node,
 };
 use shadowcat_proto::fleet::v1::control_message::Kind;
 use shadowcat_proto::fleet::v1::{
@@ -15,7 +15,7 @@ use shadowcat_proto::fleet::v1::{
 };
 use tonic::Code;
 
-use crate::harness::{Plane, config, eventually};
+use crate::harness::{Plane, config, eventually, with_token};
 use crate::node::Node;
 
 /// A node as `nodes show` prints it.
@@ -148,6 +148,34 @@ async fn a_node_that_leaves_is_shown_as_away_at_once() {
     assert_eq!(shown(&plane, "edge-1").await.state(), node::State::Connected);
     drop(stream);
     eventually("it is away", || async { shown(&plane, "edge-1").await.state() == node::State::Away }).await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn who_may_not_end_a_session_sees_the_beginning_of_its_id() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "one").await;
+    let mut stream = node.connected(&plane).await;
+    for (role, seen) in [(Role::Viewer, "01234567"), (Role::Operator, "0123456789abcdef")] {
+        let token = plane.token_of(role).await;
+        let answer = async {
+            for _ in 0..2 {
+                let Kind::Command(command) = stream.next().await.unwrap() else { panic!("a command") };
+                let sessions = vec![Session { id: "0123456789abcdef".to_owned(), ..Session::default() }];
+                let page = SessionPage { sessions, next: String::new() };
+                stream.reply(command.id, command_reply::Kind::Sessions(page)).await;
+            }
+        };
+        let ask = async {
+            let mut sessions = plane.sessions();
+            let listed = sessions.list(with_token(ListSessionsRequest::default(), &token)).await.unwrap().into_inner();
+            let get = GetSessionRequest { id: "0123456789abcdef".to_owned(), ..GetSessionRequest::default() };
+            let got = sessions.get(with_token(get, &token)).await.unwrap().into_inner();
+            [listed.sessions[0].clone(), got].map(|session| session.session.unwrap().id)
+        };
+        let ((), ids) = tokio::join!(answer, ask);
+        assert_eq!(ids, [seen, seen], "{role:?}");
+    }
     plane.stop().await;
 }
 
