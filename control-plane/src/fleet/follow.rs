@@ -91,3 +91,36 @@ pub(crate) async fn publish(hub: &Arc<Hub>, version: Version, content: bytes::By
         tracing::error!(%fleet, number, %error, "the version cannot be sent");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use shadowcat_proto::fleet::v1::Hello;
+
+    use super::*;
+    use crate::authority::NodeIdentity;
+    use crate::fleet::LiveNode;
+    use crate::fleet::live::Peer;
+    use crate::observe::Metrics;
+    use crate::store::{self, NewNode};
+
+    #[tokio::test]
+    async fn a_stream_from_before_its_node_joined_again_is_ended_and_the_node_is_not_kept_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store::open(&directory.path().join("test.db").display().to_string()).await.unwrap();
+        let hub = Arc::new(Hub::new(store.epoch(), Metrics::new()));
+        let now = SystemTime::now();
+        let new = NewNode { fleet: "f".to_owned(), name: "n".to_owned(), certificate_expires_at: now };
+        store.put_node(new).await.unwrap();
+        for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Removed)), (Duration::ZERO, None)] {
+            let peer = Peer::test();
+            let peer = Peer { identity: NodeIdentity { issued_at: now - age, ..peer.identity }, ..peer };
+            let (node, _asked) = LiveNode::new(peer, &Hello::default(), None);
+            hub.fleet("f").enter(&node);
+            look(&hub, store.as_ref()).await.unwrap();
+            assert_eq!(*node.ended().borrow(), ended);
+            assert!(!hub.is_removed("f", "n"));
+        }
+    }
+}
