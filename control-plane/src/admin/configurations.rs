@@ -15,12 +15,13 @@ use shadowcat_proto::admin::v1::{
     HistoryRequest, HistoryResponse, PlanRequest, PlanResponse, Progress, RollbackRequest, WatchRequest, change,
 };
 use shadowcat_proto::config::v1 as raw;
-use shadowcat_proto::fleet::v1::{self as wire, ConfigError, ConfigStatus, config_status};
+use shadowcat_proto::fleet::v1 as wire;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
 use super::authenticate::Caller;
+use super::invalid::invalid;
 use super::{Admin, answer, fleet_of, page, refused};
 use crate::fleet::LiveFleet;
 use crate::fleet::follow::publish;
@@ -326,47 +327,6 @@ fn prepare(config: Option<raw::Config>) -> Result<Prepared, Status> {
         )));
     }
     Ok(Prepared { digest: digest(&content), content, raw })
-}
-
-/// Every mistake: as text for whoever reads the status, and as a `ConfigStatus` in its details for programs.
-fn invalid(diagnostics: &shadowcat_config::Diagnostics) -> Status {
-    let errors = diagnostics.entries().iter().map(|entry| ConfigError {
-        path: entry.path.to_string(),
-        message: entry.message.clone(),
-        hint: entry.hint.clone().unwrap_or_default(),
-    });
-    let status = ConfigStatus {
-        state: config_status::State::Rejected.into(),
-        errors: errors.collect(),
-        ..ConfigStatus::default()
-    };
-    // Headers are bounded, by HTTP/2 and on the way: the first mistakes stand for the rest.
-    let (details, message) = bounded(status, diagnostics);
-    Status::with_details(Code::InvalidArgument, message, details)
-}
-
-/// What a client takes of headers is 16 KiB by default (h2), of which base64 eats a quarter.
-const DETAILS_BYTES_MAX: usize = 8 * 1024;
-
-/// Of the readable message; percent-encoding may triple it.
-const TEXT_BYTES_MAX: usize = 1024;
-
-fn bounded(mut status: ConfigStatus, diagnostics: &shadowcat_config::Diagnostics) -> (Bytes, String) {
-    let all = status.errors.len();
-    while status.encoded_len() > DETAILS_BYTES_MAX {
-        status.errors.truncate(status.errors.len() - 1);
-    }
-    let cut = all - status.errors.len();
-    if cut > 0 {
-        let message = format!("and {cut} more mistakes: mend these first");
-        status.errors.push(ConfigError { message, ..ConfigError::default() });
-    }
-    let mut text = format!("the configuration is refused\n{diagnostics}");
-    if text.len() > TEXT_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
-        text.push('…');
-    }
-    (status.encode_to_vec().into(), text)
 }
 
 fn decode(content: &Bytes) -> Result<raw::Config, Status> {

@@ -12,6 +12,7 @@ mod aside;
 mod authenticate;
 mod configurations;
 mod fleets;
+mod invalid;
 mod nodes;
 mod roles;
 mod sessions;
