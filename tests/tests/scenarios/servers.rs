@@ -67,6 +67,8 @@ async fn server_everything_over_http() {
 /// `shadowcat up` in front of `upstream`, and where its banner says it is.
 async fn up(dir: &Path, upstream: &str) -> (Program, String) {
     let mut command = command(binary("shadowcat"));
+    // What it keeps is the test's own, not the user's.
+    command.env("SHADOWCAT_DATA_DIR", dir.join("up-data")).env("SHADOWCAT_CONTEXTS", dir.join("contexts.yaml"));
     let mut gateway = Program::start("up", dir, command.args(["up", "--bind", "127.0.0.1:0", "--upstream", upstream]));
     let url = eventually("the banner", STARTED, async || {
         assert_eq!(gateway.ended(), None, "{}", gateway.log());

@@ -90,7 +90,9 @@ async fn no_request_waits_for_the_control_plane() {
     fleet.control_mut(0).program().kill();
     let gone = Instant::now();
     load.run(RATE, &[0, 1]).await;
-    // One comes back from its disk, one starts from a seed, one has nothing.
+    // One comes back from its disk, one starts from a seed, one has nothing. What is under way on the first ends before it dies: its
+    // load balancer has noticed.
+    load.run(RATE, &[1]).await;
     fleet.plane_mut(0).program().kill();
     fleet.plane_mut(0).start_again();
     let began = Instant::now();
