@@ -12,7 +12,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 #[error("not an id this gateway minted")]
 pub struct InvalidId;
 
-/// A session's id: 128 random bits, on the wire 22 characters of base64url.
+/// A session's id: 127 random bits, on the wire 22 characters of base64url, of which the first is a letter, so that a command
+/// line does not take an id for a flag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
@@ -68,7 +69,7 @@ impl FromStr for SessionId {
     }
 }
 
-/// A stream's id, unique within its session: 64 random bits, on the wire 11 characters of base64url. Half of a session id's
+/// A stream's id, unique within its session: 63 random bits, on the wire 11 characters of base64url. Half of a session id's
 /// bits suffice, because a stream is only ever looked up inside a session the caller has already shown the id of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId([u8; 8]);
@@ -138,6 +139,8 @@ impl fmt::Display for EventId {
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the kernel's random source cannot fail once the system is up");
+    // base64 takes six bits a character: below 32 they are letters, above it `-` is among them.
+    bytes[0] &= 0x7f;
     bytes
 }
 
@@ -166,6 +169,7 @@ mod tests {
         for _ in 0..1_000 {
             let (session, stream) = (SessionId::random(), StreamId::random());
             assert_eq!(session.to_string().len(), SessionId::LENGTH);
+            assert!(session.to_string().starts_with(|first: char| first.is_ascii_alphabetic()), "{session}");
             assert_eq!(SessionId::parse(&session.to_string()), Ok(session));
             assert_eq!(StreamId::parse(&stream.to_string()), Ok(stream));
             for seq in [0, 1, 9, 10, u64::MAX] {
