@@ -7,13 +7,16 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+/// The six bits that base64url writes as `-` (RFC 4648, 5).
+const BASE64URL_HYPHEN: u8 = 62;
+
 /// A text that no id of ours looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not an id this gateway minted")]
 pub struct InvalidId;
 
-/// A session's id: 127 random bits, on the wire 22 characters of base64url, of which the first is a letter, so that a command
-/// line does not take an id for a flag.
+/// A session's id: 128 random bits, on the wire 22 characters of base64url. None begins with `-`: a command line would take it for
+/// a flag.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId([u8; 16]);
 
@@ -69,7 +72,7 @@ impl FromStr for SessionId {
     }
 }
 
-/// A stream's id, unique within its session: 63 random bits, on the wire 11 characters of base64url. Half of a session id's
+/// A stream's id, unique within its session: 64 random bits, on the wire 11 characters of base64url. Half of a session id's
 /// bits suffice, because a stream is only ever looked up inside a session the caller has already shown the id of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StreamId([u8; 8]);
@@ -138,10 +141,12 @@ impl fmt::Display for EventId {
 
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the kernel's random source cannot fail once the system is up");
-    // base64 takes six bits a character: below 32 they are letters, above it `-` is among them.
-    bytes[0] &= 0x7f;
-    bytes
+    loop {
+        getrandom::fill(&mut bytes).expect("the kernel's random source cannot fail once the system is up");
+        if bytes[0] >> 2 != BASE64URL_HYPHEN {
+            return bytes;
+        }
+    }
 }
 
 fn encode<const LENGTH: usize>(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -169,7 +174,7 @@ mod tests {
         for _ in 0..1_000 {
             let (session, stream) = (SessionId::random(), StreamId::random());
             assert_eq!(session.to_string().len(), SessionId::LENGTH);
-            assert!(session.to_string().starts_with(|first: char| first.is_ascii_alphabetic()), "{session}");
+            assert!(!session.to_string().starts_with('-'), "{session}");
             assert_eq!(SessionId::parse(&session.to_string()), Ok(session));
             assert_eq!(StreamId::parse(&stream.to_string()), Ok(stream));
             for seq in [0, 1, 9, 10, u64::MAX] {
