@@ -64,7 +64,7 @@ impl Metrics {
         self.handle.render()
     }
 
-    /// Connections open, and those refused, for [`Caps`](crate::listen::Caps).
+    /// Connections open, and those refused, for [`Caps`](shadowcat_net::Caps).
     pub(crate) fn connections(&self) -> (Gauge, Counter) {
         (self.gauge(CONNECTIONS, vec![]), self.counter(CONNECTIONS_REFUSED, vec![]))
     }

@@ -21,11 +21,12 @@ use crate::fleet::notes::Notes;
 use crate::fleet::service::FleetService;
 use crate::fleet::stream::Streams;
 use crate::fleet::{DEFAULT_FLEET, Hub};
-use crate::listen::{CONNECTIONS_MAX, Caps, Console, Front, Listener, Services, health, reflection};
+use crate::listen::{CONNECTIONS, Console, Front, Listener, Services, health, reflection};
 use crate::observe::Metrics;
 use crate::settings::Settings;
 use crate::store::{self, Store, StoreError};
 use crate::token::{FirstToken, FirstTokenError, first_admin_token};
+use shadowcat_net::Caps;
 
 /// Calls that are under way when the control plane stops have this long. Nodes are told to go at once and wait for nothing.
 const GRACE: Duration = Duration::from_secs(5);
@@ -151,7 +152,7 @@ impl ControlPlane {
             async move { notes.run(store.epoch(), store.as_ref(), noting).await }
         });
         let (gauge, refused) = metrics.connections();
-        let caps = Caps::new(CONNECTIONS_MAX, gauge, refused);
+        let caps = Caps::new(CONNECTIONS, gauge, refused);
         let listener = Listener { socket: self.grpc, tls: self.tls, caps, metrics, tasks: tasks.clone() };
         let serving = listener.serve(services, stopping.clone(), cut.clone());
         let served = until_stopped(serving, stop, &stopping, &cut).await;

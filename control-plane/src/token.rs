@@ -15,11 +15,15 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use shadowcat_config::{Digest, digest};
+use shadowcat_net::Fingerprint;
 
 use crate::store::{self, Actor, Role, Store, StoreError};
 
 /// 256 bits: not to be guessed, and so not slowed down either when it is checked.
 const SECRET_BYTES: usize = 32;
+
+/// The six bits that base64url writes as `-` (RFC 4648, 5).
+const BASE64URL_HYPHEN: u8 = 62;
 
 /// As base64url without padding.
 const SECRET_CHARS: usize = 43;
@@ -42,7 +46,7 @@ const ADMIN_TOKEN_MODE: u32 = 0o600;
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinToken {
     secret: [u8; SECRET_BYTES],
-    authority: Digest,
+    authority: Fingerprint,
 }
 
 /// What an operator shows with every call: `shadowcat_<43 characters, base64url of 256 bits>`.
@@ -67,7 +71,7 @@ impl JoinToken {
     ///
     /// # Errors
     /// If the system has no random bytes.
-    pub fn generate(authority: Digest) -> io::Result<Self> {
+    pub fn generate(authority: Fingerprint) -> io::Result<Self> {
         Ok(Self { secret: random()?, authority })
     }
 
@@ -85,7 +89,7 @@ impl JoinToken {
 
     /// The authority it was made for.
     #[must_use]
-    pub fn authority(&self) -> Digest {
+    pub fn authority(&self) -> Fingerprint {
         self.authority
     }
 }
@@ -255,10 +259,15 @@ fn write_whole(path: &Path, token: &str) -> io::Result<()> {
     }
 }
 
+/// None is written with a `-` in front: a command line would take it for a flag.
 fn random() -> io::Result<[u8; SECRET_BYTES]> {
     let mut secret = [0; SECRET_BYTES];
-    getrandom::fill(&mut secret).map_err(io::Error::other)?;
-    Ok(secret)
+    loop {
+        getrandom::fill(&mut secret).map_err(io::Error::other)?;
+        if secret[0] >> 2 != BASE64URL_HYPHEN {
+            return Ok(secret);
+        }
+    }
 }
 
 fn secret_of(text: &str) -> Option<[u8; SECRET_BYTES]> {

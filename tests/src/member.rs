@@ -3,14 +3,11 @@
 //! A node keeps to the protocol and demands that the control plane does; what breaks it ends in a panic of [`Follower::runs`].
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use hyper_util::rt::TokioIo;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls::{ClientConfig, RootCertStore};
+use shadowcat_net::{as_node, line, secure};
 use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::control_message::Kind;
 use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
@@ -20,13 +17,8 @@ use shadowcat_proto::fleet::v1::{
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
-use tonic::transport::Endpoint;
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Status, Streaming};
-
-/// What the certificate of every control plane is for.
-const SERVER_NAME: &str = "shadowcat-control-plane";
 
 /// Statuses that wait for the socket. A node owes one at a time.
 const OUTBOX: usize = 4;
@@ -48,11 +40,14 @@ impl Follower {
         let plain = Endpoint::from_shared(format!("http://127.0.0.1:{port}")).expect("it is a URL").connect_lazy();
         let asked = JoinRequest { token: token.to_owned(), signing_request, node: name.to_owned() };
         let joined = FleetClient::new(plain).join(asked).await.expect("the token is good").into_inner();
-        let chain = joined.chain.into_iter().map(|der| CertificateDer::from(der.to_vec())).collect();
+        let chain: Vec<_> = joined.chain.into_iter().map(|der| CertificateDer::from(der.to_vec())).collect();
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let dialer = Dialer { port, tls: Arc::new(as_node(chain, key)) };
+        let tls = Arc::new(as_node(&chain, key).expect("the certificate is the key's"));
+        let socket = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await.expect("it listens");
+        let channel =
+            line(secure(socket, tls).await.expect("it is the control plane")).await.expect("it speaks HTTP/2");
         let (says, runs) = watch::channel(None);
-        let task = tokio::spawn(follow(dialer, name.to_owned(), says));
+        let task = tokio::spawn(follow(channel, name.to_owned(), says));
         Self { runs, task }
     }
 
@@ -76,21 +71,7 @@ impl Drop for Follower {
     }
 }
 
-fn as_node(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> ClientConfig {
-    let mut roots = RootCertStore::empty();
-    roots.add(chain.last().expect("the authority's comes last").clone()).expect("an authority can be trusted");
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain, key)
-        .expect("the certificate is the key's");
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config
-}
-
-async fn follow(dialer: Dialer, name: String, says: watch::Sender<Option<ConfigRef>>) {
-    let channel = Endpoint::from_static("http://shadowcat-control-plane").connect_with_connector_lazy(dialer);
+async fn follow(channel: Channel, name: String, says: watch::Sender<Option<ConfigRef>>) {
     let (sender, mut receiver) = mpsc::channel(OUTBOX);
     let hello = Hello { instance: format!("{name}-1"), ..Hello::default() };
     say(&sender, node_message::Kind::Hello(hello)).await;
@@ -133,32 +114,4 @@ async fn say(sender: &mpsc::Sender<NodeMessage>, kind: node_message::Kind) {
 fn status(version: &ConfigRef, state: State) -> node_message::Kind {
     let status = ConfigStatus { r#ref: Some(version.clone()), state: state.into(), ..ConfigStatus::default() };
     node_message::Kind::ConfigStatus(status)
-}
-
-/// Connects with TLS, as the node.
-#[derive(Debug, Clone)]
-struct Dialer {
-    port: u16,
-    tls: Arc<ClientConfig>,
-}
-
-type Dialed = TokioIo<TlsStream<TcpStream>>;
-
-impl tower_service::Service<http::Uri> for Dialer {
-    type Response = Dialed;
-    type Error = std::io::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Dialed, std::io::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Uri) -> Self::Future {
-        let Self { port, tls } = self.clone();
-        Box::pin(async move {
-            let socket = TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await?;
-            let name = SERVER_NAME.try_into().map_err(std::io::Error::other)?;
-            Ok(TokioIo::new(TlsConnector::from(tls).connect(name, socket).await?))
-        })
-    }
 }

@@ -22,16 +22,13 @@ use rcgen::{
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use shadowcat_config::{Digest, digest};
+use shadowcat_net::{CONTROL_PLANE, Fingerprint};
 use time::OffsetDateTime;
 use x509_parser::parse_x509_certificate;
 
 pub use self::identity::{IdentityError, NodeIdentity};
 pub use self::request::{MAX_REQUEST_BYTES, RequestError};
 use crate::store::{AuthorityRow, Store, StoreError};
-
-/// The name that nodes and operators demand of a control plane's certificate, whatever host they reach it at.
-pub const SERVER_NAME: &str = "shadowcat-control-plane";
 
 /// How long the authority is good for. To replace it, every node has to join again.
 pub const AUTHORITY_LIFETIME: Duration = Duration::from_hours(10 * 365 * 24);
@@ -49,7 +46,7 @@ const SERIAL_BYTES: usize = 16;
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: CertificateDer<'static>,
-    fingerprint: Digest,
+    fingerprint: Fingerprint,
     expires_at: SystemTime,
 }
 
@@ -106,12 +103,12 @@ impl Authority {
         }
         let expires_at = parsed.validity().not_after.to_datetime().into();
         let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(|error| damaged(&error))?;
-        Ok(Self { issuer, fingerprint: digest(&certificate), certificate, expires_at })
+        Ok(Self { issuer, fingerprint: Fingerprint::of(&certificate), certificate, expires_at })
     }
 
     /// SHA-256 over the certificate's DER: what join tokens carry.
     #[must_use]
-    pub fn fingerprint(&self) -> Digest {
+    pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
@@ -157,7 +154,7 @@ impl Authority {
         let left = self.expires_at.duration_since(SystemTime::now()).unwrap_or_default();
         let make = || {
             let key = KeyPair::generate()?;
-            let mut params = self.params(SERVER_NAME, left)?;
+            let mut params = self.params(CONTROL_PLANE, left)?;
             params.subject_alt_names = server_names(names)?;
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             let leaf = params.signed_by(&key, &self.issuer)?;
@@ -219,7 +216,7 @@ fn valid_for(name: &str, lifetime: Duration) -> Result<CertificateParams, rcgen:
 
 fn server_names(names: &[String]) -> Result<Vec<SanType>, rcgen::Error> {
     let mut all = Vec::from([
-        SanType::DnsName(SERVER_NAME.try_into()?),
+        SanType::DnsName(CONTROL_PLANE.try_into()?),
         SanType::DnsName("localhost".try_into()?),
         SanType::IpAddress(Ipv4Addr::LOCALHOST.into()),
         SanType::IpAddress(Ipv6Addr::LOCALHOST.into()),

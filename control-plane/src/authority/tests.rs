@@ -84,7 +84,7 @@ async fn a_node_reads_its_name_from_its_certificate() {
 async fn nothing_but_the_key_of_a_request_is_taken() {
     let (_directory, _store, authority) = authority().await;
     let key = KeyPair::generate().unwrap();
-    let mut asked = CertificateParams::new([SERVER_NAME.to_owned()]).unwrap();
+    let mut asked = CertificateParams::new([CONTROL_PLANE.to_owned()]).unwrap();
     asked.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let request = asked.serialize_request(&key).unwrap();
     let signed = authority.sign(request.der(), "default", "edge-1").unwrap();
@@ -239,7 +239,7 @@ fn handshake(server: Arc<ServerConfig>, client: ClientConfig, name: &str) -> Res
 #[tokio::test]
 async fn a_server_is_known_by_its_authority_and_its_names() {
     let (_directory, _store, authority) = authority().await;
-    for name in [SERVER_NAME, "localhost", "127.0.0.1", "::1", "planes.example.com", "192.0.2.7"] {
+    for name in [CONTROL_PLANE, "localhost", "127.0.0.1", "::1", "planes.example.com", "192.0.2.7"] {
         assert_eq!(handshake(server(&authority), client(&authority, None), name), Ok(None), "{name}");
     }
     let refusal = handshake(server(&authority), client(&authority, None), "elsewhere.example.com").unwrap_err();
@@ -252,11 +252,11 @@ async fn a_server_is_known_by_its_authority_and_its_names() {
 async fn a_foreign_authority_is_trusted_on_neither_side() {
     let (_directory, _store, ours) = authority().await;
     let (_other_directory, _other_store, theirs) = authority().await;
-    let refusal = handshake(server(&theirs), client(&ours, None), SERVER_NAME).unwrap_err();
+    let refusal = handshake(server(&theirs), client(&ours, None), CONTROL_PLANE).unwrap_err();
     assert!(refusal.starts_with("client: invalid peer certificate: UnknownIssuer"), "{refusal}");
     let (key, request) = request();
     let foreign = theirs.sign(&request, "default", "edge-1").unwrap();
-    let refusal = handshake(server(&ours), client(&ours, Some((foreign.chain, key))), SERVER_NAME).unwrap_err();
+    let refusal = handshake(server(&ours), client(&ours, Some((foreign.chain, key))), CONTROL_PLANE).unwrap_err();
     assert!(refusal.starts_with("server: invalid peer certificate: UnknownIssuer"), "{refusal}");
 }
 
@@ -266,7 +266,7 @@ async fn a_node_shows_its_certificate() {
     let (key, request) = request();
     let signed = authority.sign(&request, "default", "edge-1").unwrap();
     let leaf = signed.chain[0].clone();
-    let shown = handshake(server(&authority), client(&authority, Some((signed.chain, key))), SERVER_NAME);
+    let shown = handshake(server(&authority), client(&authority, Some((signed.chain, key))), CONTROL_PLANE);
     assert_eq!(shown, Ok(Some(leaf)));
 }
 
@@ -274,15 +274,15 @@ async fn a_node_shows_its_certificate() {
 async fn a_node_cannot_pass_for_a_control_plane_and_no_control_plane_for_a_node() {
     let (_directory, _store, authority) = authority().await;
     let (key, request) = request();
-    let signed = authority.sign(&request, "default", SERVER_NAME).unwrap();
+    let signed = authority.sign(&request, "default", CONTROL_PLANE).unwrap();
     let posing = ServerIdentity { chain: ders(signed.chain), key: key.into() };
     let posing = authority.server_config(posing).unwrap();
-    let refusal = handshake(posing, client(&authority, None), SERVER_NAME).unwrap_err();
+    let refusal = handshake(posing, client(&authority, None), CONTROL_PLANE).unwrap_err();
     assert!(refusal.starts_with("client: invalid peer certificate: certificate not valid for name"), "{refusal}");
 
     let ServerIdentity { chain, key } = authority.server_identity(&[]).unwrap();
     let chain = chain.into_iter().map(|certificate| certificate.to_vec()).collect();
     let key = KeyPair::try_from(&key).unwrap();
-    let refusal = handshake(server(&authority), client(&authority, Some((chain, key))), SERVER_NAME).unwrap_err();
+    let refusal = handshake(server(&authority), client(&authority, Some((chain, key))), CONTROL_PLANE).unwrap_err();
     assert!(refusal.starts_with("server: invalid peer certificate"), "{refusal}");
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use shadowcat_net::Permit;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
@@ -21,7 +22,6 @@ use tonic::Request;
 use tonic::transport::server::Connected;
 
 use super::Opening;
-use super::caps::Permit;
 use crate::authority::NodeIdentity;
 
 /// By when there is a first call: the client's hello, its part of the handshake, the preface and a head take a second or two on the
@@ -235,7 +235,7 @@ mod tests {
     use tokio_util::sync::CancellationToken;
 
     use super::*;
-    use crate::listen::Caps;
+    use shadowcat_net::{Caps, Limits};
 
     fn opening() -> Opening {
         let key = rcgen::KeyPair::generate().unwrap();
@@ -263,7 +263,9 @@ mod tests {
         client.write_all(begin).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         let address: SocketAddr = address.parse().unwrap();
-        let permit = Caps::new(1, metrics::Gauge::noop(), metrics::Counter::noop()).admit(address.ip()).unwrap();
+        let permit = Caps::new(Limits { all: 1, per_address: 1 }, metrics::Gauge::noop(), metrics::Counter::noop())
+            .admit(address.ip())
+            .unwrap();
         (client, open(socket, address, opening(), permit).await)
     }
 

@@ -3,7 +3,6 @@
 //! tonic's own listener leaves the TLS handshake and the HTTP/2 preface without a time-out and counts nothing. One port serves
 //! TLS and, to peers on the same machine alone, plain text: the first byte tells which.
 
-mod caps;
 mod connection;
 mod console;
 mod front;
@@ -16,18 +15,22 @@ use std::time::Duration;
 
 use futures_util::stream::{self, Stream};
 use rustls::ServerConfig;
+use shadowcat_net::{Caps, Limits};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub(crate) use caps::{CONNECTIONS_MAX, Caps};
 pub(crate) use connection::{Connection, Socket};
 pub(crate) use console::Console;
 pub(crate) use front::{Front, Services, health, reflection};
 
 use self::rarely::Rarely;
 use crate::observe::Metrics;
+
+/// Connections of nodes and operators: ten times the largest fleet that was measured, and a bound on what a flood costs. A fleet
+/// behind one router fits into those of one address.
+pub(crate) const CONNECTIONS: Limits = Limits { all: 10_000, per_address: 1_000 };
 
 /// After a failed `accept` (no file descriptor left, most often) the loop breathes before it asks again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);

@@ -6,8 +6,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::store::SqliteStore;
 
-fn authority() -> Digest {
-    digest(b"the certificate of an authority")
+fn authority() -> Fingerprint {
+    Fingerprint::of(b"the certificate of an authority")
 }
 
 #[test]
@@ -18,6 +18,13 @@ fn a_join_token_reads_back_as_it_was_handed_out() {
     let read: JoinToken = text.parse().unwrap();
     assert!(read == made && read.hash() == made.hash() && read.authority() == authority());
     assert!(JoinToken::generate(authority()).unwrap() != made);
+}
+
+#[test]
+fn a_token_is_no_flag_to_a_command_line() {
+    for _ in 0..1_000 {
+        assert!(!JoinToken::generate(authority()).unwrap().reveal().starts_with('-'));
+    }
 }
 
 #[test]

@@ -10,7 +10,6 @@ use std::time::Duration;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use shadowcat_control_plane::authority::SERVER_NAME;
 use shadowcat_control_plane::store::{self, Role, Store};
 use shadowcat_control_plane::token::{self, AdminToken};
 use shadowcat_control_plane::{ControlPlane, Settings};
@@ -205,10 +204,7 @@ impl tower_service::Service<http::Uri> for Dialer {
         Box::pin(async move {
             let socket = TcpStream::connect(address).await?;
             let io: Box<dyn Io> = match tls {
-                Some(tls) => {
-                    let name = SERVER_NAME.try_into().unwrap();
-                    Box::new(tokio_rustls::TlsConnector::from(tls).connect(name, socket).await?)
-                }
+                Some(tls) => Box::new(shadowcat_net::secure(socket, tls).await.map_err(std::io::Error::other)?),
                 None => Box::new(socket),
             };
             Ok(TokioIo::new(io))

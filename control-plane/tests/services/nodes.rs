@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use shadowcat_control_plane::store::{NewJoinToken, Role};
 use shadowcat_control_plane::token::JoinToken;
+use shadowcat_net::Fingerprint;
 use shadowcat_proto::admin::v1::{
     self as api, DrainNodeRequest, EndSessionsRequest, GetNodeRequest, GetSessionRequest, ListAuditRequest,
     ListNodesRequest, ListSessionsRequest, RemoveNodeRequest, node,
@@ -29,7 +30,7 @@ async fn a_join_token_names_the_authority_and_is_good_for_as_many_nodes_as_it_sa
     let plane = Plane::start().await;
     let token = plane.join_token(2).await;
     let parsed: JoinToken = token.parse().unwrap();
-    assert_eq!(parsed.authority(), shadowcat_config::digest(&plane.authority));
+    assert_eq!(parsed.authority(), Fingerprint::of(&plane.authority));
     Node::join(&plane, &token, "one").await.unwrap();
     let made_up = Node::join(&plane, &token, "").await.unwrap().name;
     assert!(made_up.starts_with("node-"), "{made_up}");
@@ -41,8 +42,8 @@ async fn a_join_token_names_the_authority_and_is_good_for_as_many_nodes_as_it_sa
 #[tokio::test]
 async fn a_token_that_is_wrong_or_has_expired_is_refused_in_words_and_audited() {
     let plane = Plane::start().await;
-    let unknown = JoinToken::generate(shadowcat_config::digest(&plane.authority)).unwrap();
-    let expired = JoinToken::generate(shadowcat_config::digest(&plane.authority)).unwrap();
+    let unknown = JoinToken::generate(Fingerprint::of(&plane.authority)).unwrap();
+    let expired = JoinToken::generate(Fingerprint::of(&plane.authority)).unwrap();
     let row = NewJoinToken {
         hash: expired.hash(),
         fleet: "default".to_owned(),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use shadowcat_config::{Config, Tls};
+use shadowcat_net::{Caps, Limits};
 use shadowcat_session::{MemoryStore, SessionStore, StoreOptions, StreamId};
 use shadowcat_upstream::Upstream;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::admit::Door;
 use crate::drain::{Drain, GRACE, LAME_DUCK};
 use crate::fleet::{PrepareError, Prepared, Preparer, Source};
-use crate::listen::{CLIENTS, Caps, Limits, Listener, OPERATORS, TlsError, acceptor};
+use crate::listen::{CLIENTS, Listener, OPERATORS, TlsError, acceptor};
 use crate::observe::{ConfigMetrics, Registry, UPKEEP_EVERY, store_metrics};
 use crate::route::{Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
@@ -165,28 +166,29 @@ impl GatewayBuilder {
         }
         let tls = self.tls.map(|tls| acceptor(&tls.certificate, &tls.key)).transpose()?;
         let connections = TaskTracker::new();
-        let caps = |limits, tasks| caps(limits, &self.registry, tasks);
-        let clients = listen(self.bind, tls, caps(CLIENTS, &connections)).await?;
+        let caps = |limits| caps(limits, &self.registry);
+        let clients = listen(self.bind, tls, caps(CLIENTS), connections.clone()).await?;
         let operators = match self.operations {
-            Some(address) => Some(listen(address, None, caps(OPERATORS, &control.shared.tasks)).await?),
+            Some(address) => Some(listen(address, None, caps(OPERATORS), control.shared.tasks.clone()).await?),
             None => None,
         };
         Ok(Gateway { control, clients, operators, connections })
     }
 }
 
-fn caps(limits: Limits, registry: &Registry, tasks: &TaskTracker) -> Arc<Caps> {
+fn caps(limits: Limits, registry: &Registry) -> Arc<Caps> {
     let open = registry.gauge("shadowcat_connections", "Connections open.", vec![]);
     let refused = registry.counter("shadowcat_connections_refused_total", "Connections closed beyond a cap.", vec![]);
-    Caps::new(limits, open, refused, tasks.clone())
+    Caps::new(limits, open, refused)
 }
 
 async fn listen(
     address: SocketAddr,
     tls: Option<tokio_rustls::TlsAcceptor>,
     caps: Arc<Caps>,
+    tasks: TaskTracker,
 ) -> Result<Listener, StartError> {
-    Listener::bind(address, tls, caps).await.map_err(|reason| StartError::Bind { address, reason })
+    Listener::bind(address, tls, caps, tasks).await.map_err(|reason| StartError::Bind { address, reason })
 }
 
 /// A gateway whose sockets are open and which serves once it is told to.

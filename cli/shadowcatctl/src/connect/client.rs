@@ -4,6 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
+use shadowcat_net::CONTROL_PLANE;
 use shadowcat_proto::admin::v1::configurations_client::ConfigurationsClient;
 use shadowcat_proto::admin::v1::fleets_client::FleetsClient;
 use shadowcat_proto::admin::v1::nodes_client::NodesClient;
@@ -17,7 +18,6 @@ use tonic::{Request, Response, Status};
 
 use super::Target;
 use super::dial::{DialError, Dialer};
-use super::pinned::SERVER_NAME;
 use crate::output::clean;
 use crate::{Exit, Failure};
 
@@ -58,7 +58,7 @@ impl Client {
         let bearer = Bearer::new(&target.token)?;
         let dialer = Dialer::new(&target).map_err(Failure::usage)?;
         // The scheme is tonic's business only where tonic does TLS itself; ours is done below it.
-        let endpoint = Endpoint::from_shared(format!("http://{SERVER_NAME}"))
+        let endpoint = Endpoint::from_shared(format!("http://{CONTROL_PLANE}"))
             .map_err(|why| Failure::failed(format!("cannot prepare the connection: {why}")))?
             .timeout(REQUEST_TIMEOUT)
             .http2_keep_alive_interval(KEEPALIVE_INTERVAL)

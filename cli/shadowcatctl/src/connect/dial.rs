@@ -9,14 +9,12 @@ use std::task::{Context, Poll};
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
+use shadowcat_net::{as_stranger, secure};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, lookup_host};
-use tokio_rustls::TlsConnector;
 use tower_service::Service;
 
 use super::address::Security;
-use super::pinned::{self, SERVER_NAME};
 use super::{Server, Target};
 
 /// A connection of either kind.
@@ -46,7 +44,7 @@ impl Dialer {
         let server = target.server.clone();
         let tls = match (server.security, target.ca) {
             (Security::Loopback, _) => None,
-            (Security::Tls, Some(authority)) => Some(pinned::tls(authority).map_err(|why| why.to_string())?),
+            (Security::Tls, Some(authority)) => Some(as_stranger(authority).map_err(|why| why.to_string())?),
             (Security::Tls, None) => {
                 return Err(format!(
                     "{server}: nothing tells that it is the right one; give its authority's fingerprint with --ca, the part \
@@ -63,14 +61,9 @@ impl Dialer {
             .await
             .map_err(|why| DialError::Unreachable { server: self.server.to_string(), why: why.to_string() })?;
         let Some(tls) = self.tls else { return Ok(Box::new(stream)) };
-        let name = ServerName::try_from(SERVER_NAME).expect("a constant that is a DNS name");
-        let stream = TlsConnector::from(tls).connect(name, stream).await;
-        let untrusted = |why: std::io::Error| DialError::Untrusted {
-            server: self.server.to_string(),
-            // What rustls says before words that are ours.
-            why: why.to_string().trim_start_matches("unexpected error: ").to_owned(),
-        };
-        Ok(Box::new(stream.map_err(untrusted)?))
+        let stream = secure(stream, tls).await;
+        let untrusted = |why| DialError::Untrusted { server: self.server.to_string(), why };
+        Ok(Box::new(stream.map_err(|why| untrusted(why.to_string()))?))
     }
 
     async fn tcp(&self) -> std::io::Result<TcpStream> {

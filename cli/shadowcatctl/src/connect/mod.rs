@@ -3,12 +3,10 @@
 mod address;
 mod client;
 mod dial;
-mod fingerprint;
-mod pinned;
 
 pub use address::Server;
 pub use client::{Api, Client};
-pub use fingerprint::Fingerprint;
+pub use shadowcat_net::Fingerprint;
 
 /// A server, and what to show it.
 #[derive(Debug, Clone)]

@@ -1,7 +1,6 @@
 //! The way to the control plane: TCP and TLS, within one bound, to whoever has the fleet's authority behind its certificate.
 //!
-//! Invariant: it is always TLS, and the name that the certificate must have is [`SERVER_NAME`], never that of the URL: an address may
-//! change, and whoever can answer at it is not thereby the control plane.
+//! Invariant: it is always TLS, and the certificate must be the control plane's, never that of whatever the URL names.
 
 use std::fmt;
 use std::io;
@@ -11,35 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
-use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use shadowcat_config::{Digest, digest};
+use rustls::ClientConfig;
+use shadowcat_net::{Fingerprint, TlsError, line, secure};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 
 use super::identity::Identity;
-
-/// What the control plane's certificate is for.
-const SERVER_NAME: &str = "shadowcat-control-plane";
 
 /// Where a control plane listens unless its URL says otherwise.
 const DEFAULT_PORT: u16 = 7070;
 
 /// For name look-up, TCP and TLS together: a healthy one takes milliseconds, and after this the next replica may answer.
 const CONNECT: Duration = Duration::from_secs(5);
-
-/// A line on which nothing comes is asked this often whether it is there; a proxy in between may have forgotten it.
-const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(10);
-
-/// What has not answered after this is gone.
-const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the control plane is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,123 +99,29 @@ pub enum DialError {
 }
 
 /// Connects as a node that has an identity.
-pub(super) fn as_node(identity: &Identity) -> Result<ClientConfig, rustls::Error> {
-    let mut roots = RootCertStore::empty();
-    if let Some(authority) = identity.chain.last() {
-        roots.add(authority.clone())?;
-    }
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    // The authority's own certificate is known to whoever is asked.
-    let leaf_and_between = identity.chain[..identity.chain.len().saturating_sub(1)].to_vec();
-    let config =
-        config.with_root_certificates(roots).with_client_auth_cert(leaf_and_between, identity.key.clone_key())?;
-    Ok(speaking_http2(config))
+pub(super) fn as_node(identity: &Identity) -> Result<ClientConfig, DialError> {
+    Ok(shadowcat_net::as_node(&identity.chain, identity.key.clone_key())?)
 }
 
 /// Connects as a machine that knows nothing but the authority's fingerprint.
-pub(super) fn as_stranger(authority: Digest) -> Result<ClientConfig, rustls::Error> {
-    let config = ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let pinned = Arc::new(PinnedAuthority { authority, provider: provider() });
-    Ok(speaking_http2(config.dangerous().with_custom_certificate_verifier(pinned).with_no_client_auth()))
-}
-
-fn speaking_http2(mut config: ClientConfig) -> ClientConfig {
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    config
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+pub(super) fn as_stranger(authority: Fingerprint) -> Result<ClientConfig, DialError> {
+    Ok(shadowcat_net::as_stranger(authority)?)
 }
 
 /// A channel over one connection. It is never made anew: when it breaks, whoever uses it dials again.
 pub(super) async fn dial(url: &ControlPlaneUrl, tls: ClientConfig) -> Result<Channel, DialError> {
-    let socket = timeout(CONNECT, secure(url, tls)).await.map_err(|_| DialError::TimedOut(url.clone()))??;
-    // The name is only what requests carry as `:authority`; where they go is decided.
-    let endpoint = Endpoint::from_static("http://shadowcat-control-plane")
-        .http2_keep_alive_interval(KEEP_ALIVE_EVERY)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .keep_alive_while_idle(true);
-    Ok(endpoint.connect_with_connector(Once(Some(TokioIo::new(socket)))).await?)
+    let connection = timeout(CONNECT, connect(url, tls)).await.map_err(|_| DialError::TimedOut(url.clone()))??;
+    Ok(line(connection).await?)
 }
 
-async fn secure(url: &ControlPlaneUrl, tls: ClientConfig) -> Result<TlsStream<TcpStream>, DialError> {
+async fn connect(url: &ControlPlaneUrl, tls: ClientConfig) -> Result<TlsStream<TcpStream>, DialError> {
     let reached = TcpStream::connect((&*url.host, url.port)).await;
     let tcp = reached.map_err(|error| DialError::Unreachable(url.clone(), error))?;
     let _ = tcp.set_nodelay(true);
-    let name = ServerName::try_from(SERVER_NAME).map_err(|_| rustls::Error::General("server name".to_owned()))?;
-    let secured = TlsConnector::from(Arc::new(tls)).connect(name, tcp).await;
-    secured.map_err(|error| match error.get_ref().and_then(|error| error.downcast_ref()) {
-        Some(rustls::Error::InvalidCertificate(_)) => DialError::Stranger(url.clone()),
-        _ => DialError::Tls(url.clone(), error),
+    secure(tcp, Arc::new(tls)).await.map_err(|error| match error {
+        TlsError::Stranger(_) => DialError::Stranger(url.clone()),
+        TlsError::Handshake(error) => DialError::Tls(url.clone(), error),
     })
-}
-
-/// Hands out the one connection there is.
-struct Once(Option<TokioIo<TlsStream<TcpStream>>>);
-
-impl tower_service::Service<Uri> for Once {
-    type Response = TokioIo<TlsStream<TcpStream>>;
-    type Error = io::Error;
-    type Future = std::future::Ready<io::Result<Self::Response>>;
-
-    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<io::Result<()>> {
-        std::task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        std::future::ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
-    }
-}
-
-/// Accepts exactly a chain that ends in the authority with this fingerprint, for [`SERVER_NAME`].
-#[derive(Debug)]
-struct PinnedAuthority {
-    authority: Digest,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for PinnedAuthority {
-    fn verify_server_cert(
-        &self,
-        leaf: &CertificateDer<'_>,
-        others: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let authority = others.iter().find(|certificate| digest(certificate) == self.authority);
-        let authority = authority.ok_or(CertificateError::UnknownIssuer)?.clone().into_owned();
-        let mut roots = RootCertStore::empty();
-        roots.add(authority)?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build();
-        let verifier = verifier.map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(leaf, others, name, ocsp, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, leaf, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        leaf: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, leaf, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

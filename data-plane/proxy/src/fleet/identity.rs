@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use shadowcat_config::{Digest, digest};
+use shadowcat_net::Fingerprint;
 use x509_parser::prelude::{FromDer as _, GeneralName, ParsedExtension, X509Certificate};
 
 use super::disk::{Durability, create_private, write_private};
@@ -61,7 +61,7 @@ pub enum IdentityError {
 #[derive(Clone, PartialEq, Eq)]
 pub struct JoinToken {
     text: String,
-    authority: Digest,
+    authority: Fingerprint,
 }
 
 /// Why a text is no [`JoinToken`].
@@ -92,8 +92,7 @@ impl JoinToken {
         &self.text
     }
 
-    /// SHA-256 of the authority's certificate.
-    pub(crate) const fn authority(&self) -> Digest {
+    pub(crate) const fn authority(&self) -> Fingerprint {
         self.authority
     }
 }
@@ -197,9 +196,8 @@ impl Identity {
         self.chain.iter().fold(key, |text, certificate| text + &pem("CERTIFICATE", certificate))
     }
 
-    /// SHA-256 of the authority's certificate.
-    pub(crate) fn authority(&self) -> Digest {
-        self.chain.last().map_or_else(|| digest(&[]), |authority| digest(authority))
+    pub(crate) fn authority(&self) -> Fingerprint {
+        self.chain.last().map_or_else(|| Fingerprint::of(&[]), |authority| Fingerprint::of(authority))
     }
 
     /// True if nobody accepts it any more.
@@ -254,7 +252,7 @@ mod tests {
     fn a_join_token_is_read_whole_or_not_at_all() {
         let text = format!("{}.{}", "a-_0".repeat(11).split_at(43).0, "0f".repeat(32));
         let token: JoinToken = text.parse().unwrap();
-        assert_eq!((token.reveal(), token.authority()), (&*text, Digest::from_slice(&[15; 32]).unwrap()));
+        assert_eq!((token.reveal(), token.authority()), (&*text, "0f".repeat(32).parse().unwrap()));
         assert!(!format!("{token:?}").contains("a-_0"), "its secret is printed");
         for bad in ["", "x", ".", &text[1..], &text[..107], &text.replace('.', ":"), &text.replace("0f", "0g")] {
             assert_eq!(bad.parse::<JoinToken>(), Err(InvalidJoinToken), "{bad}");

@@ -258,7 +258,7 @@ impl Following {
         }
         let Self { settings, identity, control, keeper, memory, standing } = self;
         let identity = identity.as_mut().ok_or(LineError::Expired)?;
-        let channel = dial(&settings.control_plane, as_node(identity).map_err(super::dial::DialError::from)?).await?;
+        let channel = dial(&settings.control_plane, as_node(identity)?).await?;
         let conversation = Conversation { settings, identity, control, keeper, memory, welcomed };
         // A line holds buffers that its owner's future need not carry while there is none.
         let ended = Box::pin(conversation.hold(FleetClient::new(channel))).await;
@@ -272,7 +272,7 @@ impl Following {
     async fn join(&mut self) -> Result<(), LineError> {
         let Self { settings, .. } = self;
         let token = settings.join_token.as_ref().ok_or(LineError::Expired)?;
-        let tls = as_stranger(token.authority()).map_err(super::dial::DialError::from)?;
+        let tls = as_stranger(token.authority())?;
         let channel = dial(&settings.control_plane, tls).await?;
         let request = Request::new()?;
         let asked = wire::JoinRequest {

@@ -20,7 +20,8 @@ use rcgen::{
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use shadowcat_config::{ConfigRef, Digest, canonical, digest, parse_fleet};
+use shadowcat_config::{ConfigRef, canonical, digest, parse_fleet};
+use shadowcat_net::Fingerprint;
 use shadowcat_proto::fleet::v1 as wire;
 use shadowcat_proto::fleet::v1::control_message::Kind;
 use shadowcat_proto::fleet::v1::fleet_server::{Fleet, FleetServer};
@@ -67,8 +68,8 @@ impl Authority {
         vec![leaf.der().to_vec(), self.certificate.to_vec()]
     }
 
-    pub(super) fn fingerprint(&self) -> Digest {
-        digest(&self.certificate)
+    pub(super) fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.certificate)
     }
 
     /// A token for this authority.

@@ -4,7 +4,6 @@
 //! time-out, and count nothing. What a request says is not this module's business.
 
 mod activity;
-mod caps;
 mod connection;
 mod deadline;
 mod frames;
@@ -20,15 +19,22 @@ use hyper::body::Incoming;
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub(crate) use activity::CallOnConnection;
-pub(crate) use caps::{CLIENTS, Caps, Limits, OPERATORS};
 use connection::Leaving;
+use shadowcat_net::{Caps, Limits};
 pub use tls::TlsError;
 pub(crate) use tls::acceptor;
 
 use crate::drain::Drain;
 use crate::stream::GatewayBody;
+
+/// Connections of clients. One costs about 12 KiB idle, so all of them cost 120 MB.
+pub(crate) const CLIENTS: Limits = Limits { all: 10_000, per_address: 200 };
+
+/// Connections of operators. They have their own, so that an overload can be watched while it lasts.
+pub(crate) const OPERATORS: Limits = Limits { all: 100, per_address: 20 };
 
 /// After a failed `accept` (no file descriptor left, most often) the loop breathes before it asks again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -52,6 +58,8 @@ pub(crate) struct Listener {
     socket: TcpListener,
     tls: Option<tokio_rustls::TlsAcceptor>,
     caps: Arc<Caps>,
+    /// Those that serve connections.
+    tasks: TaskTracker,
 }
 
 impl Listener {
@@ -59,15 +67,16 @@ impl Listener {
         address: SocketAddr,
         tls: Option<tokio_rustls::TlsAcceptor>,
         caps: Arc<Caps>,
+        tasks: TaskTracker,
     ) -> io::Result<Self> {
-        Ok(Self { socket: TcpListener::bind(address).await?, tls, caps })
+        Ok(Self { socket: TcpListener::bind(address).await?, tls, caps, tasks })
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
     }
 
-    /// Accepts until the door is closed, then returns; connections finish what they have, in tasks that [`Caps::tasks`] counts.
+    /// Accepts until the door is closed, then returns; connections finish what they have, in the tasks it was bound with.
     pub(crate) async fn run<S: Service>(self, service: Arc<S>, door: CancellationToken, drain: Drain) {
         loop {
             let accepted = tokio::select! {
@@ -76,7 +85,7 @@ impl Listener {
             };
             match accepted {
                 Ok((socket, address)) => {
-                    let streams = self.caps.tasks().clone();
+                    let streams = self.tasks.clone();
                     let leaving = Leaving { door: door.child_token(), drain: drain.clone(), streams };
                     self.admit(socket, address, &service, leaving);
                 }
@@ -101,7 +110,7 @@ impl Listener {
             tracing::debug!(%error, "TCP keep-alive not set");
         }
         let (service, tls) = (Arc::clone(service), self.tls.clone());
-        self.caps.tasks().spawn(async move {
+        self.tasks.spawn(async move {
             let ended = match tls {
                 None => connection::plain(socket, service, leaving).await,
                 // Boxed: what a handshake holds must not be held by every connection without one.

@@ -6,6 +6,13 @@ use std::str::FromStr;
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+/// Why a text is no [`Fingerprint`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a fingerprint is the SHA-256 of the authority's certificate: 64 hexadecimal digits, as after the dot of a join token"
+)]
+pub struct InvalidFingerprint;
+
 /// SHA-256 over the DER of an authority's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -22,7 +29,7 @@ impl Fingerprint {
 }
 
 impl FromStr for Fingerprint {
-    type Err = String;
+    type Err = InvalidFingerprint;
 
     /// 64 hexadecimal digits, or as `openssl x509 -fingerprint` prints them, in pairs with colons.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -32,15 +39,10 @@ impl FromStr for Fingerprint {
         for (index, byte) in bytes.iter_mut().enumerate() {
             let pair =
                 digit(2 * index).zip(digit(2 * index + 1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-            *byte = pair.ok_or_else(not_one)?;
+            *byte = pair.ok_or(InvalidFingerprint)?;
         }
-        if digits.len() == 64 { Ok(Self(bytes)) } else { Err(not_one()) }
+        if digits.len() == 64 { Ok(Self(bytes)) } else { Err(InvalidFingerprint) }
     }
-}
-
-fn not_one() -> String {
-    "a fingerprint is the SHA-256 of the authority's certificate: 64 hexadecimal digits, as after the dot of a join token"
-        .to_owned()
 }
 
 impl fmt::Display for Fingerprint {
@@ -50,9 +52,9 @@ impl fmt::Display for Fingerprint {
 }
 
 impl TryFrom<String> for Fingerprint {
-    type Error = String;
+    type Error = InvalidFingerprint;
 
-    fn try_from(text: String) -> Result<Self, Self::Error> {
+    fn try_from(text: String) -> Result<Self, InvalidFingerprint> {
         text.parse()
     }
 }
