@@ -1,5 +1,8 @@
 //! The gateway as a library: built, served, reloaded, drained.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
