@@ -60,7 +60,7 @@ const REJECTED_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     rejected: Vec<ConfigRef>,
-    /// To be reported once.
+    /// Reported on every line until one has heard it: what was said on a line that breaks may be lost with it.
     reverted: Option<ConfigRef>,
 }
 
@@ -205,9 +205,9 @@ impl<'a> Conversation<'a> {
         talk.health_at = Some(Instant::now());
         self.control.shared.configs.connected();
         tracing::info!(fleet = welcome.fleet, node = self.identity.node, "connected to the control plane");
-        let Some(reverted) = self.memory.reverted.take() else { return Ok(()) };
+        let Some(reverted) = &self.memory.reverted else { return Ok(()) };
         let errors = because("the process died twice soon after this version was put to use");
-        talk.say(Kind::ConfigStatus(wire::ConfigStatus { errors, ..status(&reverted, State::Reverted) }))
+        talk.say(Kind::ConfigStatus(wire::ConfigStatus { errors, ..status(reverted, State::Reverted) }))
     }
 
     fn prepare(&mut self, packed: Packed, talk: &mut Talk<'a>) -> Result<(), LineError> {
@@ -254,6 +254,8 @@ impl<'a> Conversation<'a> {
 
     fn activate(&mut self, version: &ConfigRef, talk: &mut Talk<'a>) -> Result<(), LineError> {
         let prepared = talk.prepared.take().ok_or(Violation::NotPrepared(version.number))?;
+        // It answers PREPARED, before which this line reported what was reverted; and what runs from now on settles that.
+        self.memory.reverted = None;
         let canonical = prepared.runtime.provenance.canonical.clone();
         let took = self.control.activate(prepared);
         let apply_us = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
@@ -291,5 +293,6 @@ async fn renew(mut client: FleetClient<Channel>, data_dir: &Path) -> Result<Iden
     let asked = wire::RenewRequest { signing_request: Bytes::copy_from_slice(&request.der) };
     let answer = timeout(ISSUE_WAIT, client.renew(asked)).await.map_err(|_| LineError::Silent)??.into_inner();
     let identity = request.issued(answer.chain.into_iter().map(Vec::from).collect())?;
-    Ok(identity.stored(data_dir).await?)
+    identity.keep(data_dir).await;
+    Ok(identity)
 }

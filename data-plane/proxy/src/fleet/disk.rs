@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Invariants: a snapshot is there whole or not at all (temporary file, fsync, rename, fsync of the directory); whatever state the
-//! files are in, a start goes on, and nothing that is not exactly what was written is ever returned.
+//! files are in, a start goes on, and nothing that is not exactly what was written is ever returned. A disk that takes nothing ends
+//! a start only if there is nothing on it to start from.
 //!
 //! **Trial.** A version is noted before this node first touches it, and the note goes when it has run for a while or the node was
 //! stopped in order. A start that finds the note knows that the process died under it. Twice is enough: the node goes back to the
@@ -41,8 +42,11 @@ const TEMPORARY: &str = "tmp";
 /// Why a node cannot keep what it runs.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
-    /// The directory is not there, full, or somebody else's.
-    #[error("cannot write to {}: {reason}; give another directory with --data-dir, or make it this user's", path.display())]
+    /// The directory is not there, full, read-only, or somebody else's.
+    #[error(
+        "cannot write to {}: {reason}; make room there and let this user write, or give another directory with --data-dir",
+        path.display()
+    )]
     Io {
         /// The file or directory.
         path: PathBuf,
@@ -61,8 +65,8 @@ pub enum DiskError {
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: PathBuf,
-    /// Locked: two nodes on one directory would be one node twice.
-    _lock: File,
+    /// Locked: two nodes on one directory would be one node twice. Absent where the disk takes no file to lock.
+    _lock: Option<File>,
     boots: Boots,
     candidates: VecDeque<String>,
     reverted: Option<ConfigRef>,
@@ -74,23 +78,34 @@ impl Disk {
         let directory = data_dir.join("config");
         let failed = |reason| DiskError::Io { path: directory.clone(), reason };
         create_private(&directory).map_err(failed)?;
-        let lock = File::create(directory.join("lock")).map_err(failed)?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(DiskError::InUse { path: data_dir.to_owned() }),
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, "this file system has no locks: give it to one data plane only");
-            }
-        }
+        let (lock, locked) = match lock(data_dir, &directory) {
+            Ok(lock) => (Some(lock), Ok(())),
+            Err(in_use @ DiskError::InUse { .. }) => return Err(in_use),
+            Err(error) => (None, Err(error)),
+        };
         let stems = snapshots(&directory).map_err(failed)?;
         let boots = Boots::read(&directory.join("boots"));
         let mut disk = Self { directory, _lock: lock, boots, candidates: VecDeque::new(), reverted: None };
         disk.judge(&stems);
         disk.candidates = disk.boots.order(stems);
-        // Whether this machine can keep anything is found out now, not when a version has come.
-        disk.note()?;
+        // What is left over goes first: a full disk may have room for the note then.
         disk.tidy();
+        // Whether this machine can keep anything is found out now, not when a version has come.
+        let noted = disk.note();
+        disk.go_on_without(locked, "another data plane that uses this directory too is not noticed")?;
+        disk.go_on_without(noted, "a version that kills the process is not found out")?;
         Ok(disk)
+    }
+
+    /// Lets a start go on that could not write, if there is something to serve: a machine whose disk has filled up must come back.
+    fn go_on_without(&self, written: Result<(), DiskError>, consequence: &str) -> Result<(), DiskError> {
+        let Err(error) = written else { return Ok(()) };
+        let usable = |stem: &String| self.read(stem).is_ok_and(|(version, _)| !self.boots.refused.contains(&version));
+        if !self.candidates.iter().any(usable) {
+            return Err(error);
+        }
+        tracing::warn!(%error, "starting from what is on this disk, which takes nothing new: {consequence}");
+        Ok(())
     }
 
     /// Counts the start that just happens against the version under which the last process died, if it did.
@@ -225,6 +240,22 @@ impl Disk {
     fn path(&self, stem: &str, extension: &str) -> PathBuf {
         self.directory.join(format!("{stem}.{extension}"))
     }
+}
+
+/// Keeps other processes away from `directory` for as long as the file is open.
+fn lock(data_dir: &Path, directory: &Path) -> Result<File, DiskError> {
+    let path = directory.join("lock");
+    // A file that is there can be locked on a read-only disk too.
+    let opened = File::create(&path).or_else(|reason| File::open(&path).map_err(|_| reason));
+    let lock = opened.map_err(|reason| DiskError::Io { path, reason })?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(DiskError::InUse { path: data_dir.to_owned() }),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, "this file system has no locks: give it to one data plane only");
+        }
+    }
+    Ok(lock)
 }
 
 /// Why a file cannot be used.

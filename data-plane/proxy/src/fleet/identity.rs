@@ -34,7 +34,10 @@ const SECRET_CHARS: usize = 43;
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file cannot be read or written.
-    #[error("cannot use {}: {reason}; give another directory with --data-dir, or make it this user's", path.display())]
+    #[error(
+        "cannot use {}: {reason}; make room there and let this user write, or give another directory with --data-dir",
+        path.display()
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -170,25 +173,17 @@ impl Identity {
         read().map(Some).map_err(|reason| IdentityError::Unusable { path, reason })
     }
 
-    /// Keeps it for later starts, whole or not at all, for this user only.
-    pub(crate) fn store(&self, data_dir: &Path) -> Result<(), IdentityError> {
-        let path = file(data_dir);
-        let directory = data_dir.join("identity");
-        let write = || {
-            create_private(&directory)?;
-            let temporary = directory.join("node.pem.tmp");
-            write_private(&temporary, self.to_pem().as_bytes(), Durability::Synced)?;
-            fs::rename(&temporary, &path)?;
-            fs::File::open(&directory)?.sync_all()
-        };
-        write().map_err(|reason| IdentityError::Io { path: path.clone(), reason })
-    }
-
-    /// [`store`](Self::store), away from the threads that serve calls.
-    pub(crate) async fn stored(self, data_dir: &Path) -> Result<Self, IdentityError> {
-        let (path, directory) = (file(data_dir), data_dir.to_owned());
-        let stored = tokio::task::spawn_blocking(move || self.store(&directory).map(|()| self)).await;
-        stored.unwrap_or_else(|error| Err(IdentityError::Io { path, reason: io::Error::other(error) }))
+    /// Keeps it for later starts, for this user only. What the disk does not take is used all the same: to ask for another would
+    /// spend the join token and leave a node behind that nobody is. The next renewal tries again.
+    pub(crate) async fn keep(&self, data_dir: &Path) {
+        let (path, directory, pem) = (file(data_dir), data_dir.to_owned(), self.to_pem());
+        // Away from the threads that serve calls.
+        let kept = tokio::task::spawn_blocking(move || store(&directory, &pem)).await;
+        if let Err(reason) = kept.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            let error = IdentityError::Io { path, reason };
+            tracing::warn!(%error, "the new identity is in use and not kept: until a renewal is kept, a node that starts again \
+                has the one before it, or must join again with --join-token");
+        }
     }
 
     fn to_pem(&self) -> String {
@@ -211,6 +206,16 @@ impl Identity {
         let age = SystemTime::now().duration_since(self.issued).unwrap_or_default();
         RENEWAL_AGE.mul_f64(spread).saturating_sub(age)
     }
+}
+
+/// Writes the file, whole or not at all.
+fn store(data_dir: &Path, pem: &str) -> io::Result<()> {
+    let directory = data_dir.join("identity");
+    create_private(&directory)?;
+    let temporary = directory.join("node.pem.tmp");
+    write_private(&temporary, pem.as_bytes(), Durability::Synced)?;
+    fs::rename(&temporary, file(data_dir))?;
+    fs::File::open(&directory)?.sync_all()
 }
 
 fn file(data_dir: &Path) -> PathBuf {
@@ -266,7 +271,7 @@ mod tests {
         assert!(Identity::load(directory.path()).unwrap().is_none());
         let request = Request::new().unwrap();
         let chain = Authority::new().certify(&request.der, "prod", "edge-1");
-        request.issued(chain).unwrap().store(directory.path()).unwrap();
+        store(directory.path(), &request.issued(chain).unwrap().to_pem()).unwrap();
         let loaded = Identity::load(directory.path()).unwrap().expect("it was stored");
         assert_eq!((&*loaded.fleet, &*loaded.node, loaded.has_expired()), ("prod", "edge-1", false));
         let mode = fs::metadata(file(directory.path())).unwrap().permissions().mode();
@@ -278,7 +283,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let request = Request::new().unwrap();
         let chain = Authority::new().certify(&request.der, "prod", "edge-1");
-        request.issued(chain).unwrap().store(directory.path()).unwrap();
+        store(directory.path(), &request.issued(chain).unwrap().to_pem()).unwrap();
         let whole = fs::read(file(directory.path())).unwrap();
         // The last line end may be missing.
         for length in (0..whole.len() - 1).step_by(7) {

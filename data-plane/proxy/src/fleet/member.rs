@@ -47,7 +47,7 @@ pub struct MemberSettings {
 /// Why a gateway cannot become a member.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// Nothing can be kept.
+    /// Nothing can be kept, and there is nothing to start from; or the directory is in use.
     #[error(transparent)]
     Disk(#[from] DiskError),
     /// The identity that is there cannot be used.
@@ -113,7 +113,7 @@ impl Member {
     ///
     /// # Errors
     /// When the directory cannot be used or is another node's, or the machine has neither joined nor a token. That the control plane
-    /// cannot be reached is none.
+    /// cannot be reached is none, nor is a disk that takes nothing new while it has something to serve.
     pub fn open(settings: MemberSettings) -> Result<Self, MemberError> {
         let disk = Disk::open(&settings.data_dir)?;
         let identity = Identity::load(&settings.data_dir)?;
@@ -287,7 +287,7 @@ impl Following {
         if identity.authority() != token.authority() {
             return Err(IdentityError::Issued("it is another authority's".to_owned()).into());
         }
-        let identity = identity.stored(&settings.data_dir).await?;
+        identity.keep(&settings.data_dir).await;
         tracing::info!(fleet = %identity.fleet, node = %identity.node, "joined");
         (self.identity, self.standing) = (Some(identity), Standing::Settled);
         Ok(())

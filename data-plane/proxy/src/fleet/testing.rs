@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -102,6 +103,7 @@ impl Authority {
 pub(super) struct Plane {
     pub(super) authority: Arc<Authority>,
     pub(super) address: SocketAddr,
+    joins: Arc<AtomicUsize>,
     lines: mpsc::Receiver<HeldLine>,
 }
 
@@ -109,7 +111,7 @@ pub(super) struct Plane {
 pub(super) struct HeldLine {
     pub(super) hello: wire::Hello,
     /// Certificates that the node showed.
-    pub(super) shown: usize,
+    pub(super) shown: Vec<CertificateDer<'static>>,
     from_node: Streaming<wire::NodeMessage>,
     to_node: mpsc::Sender<Result<wire::ControlMessage, Status>>,
 }
@@ -123,13 +125,19 @@ impl Plane {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (opened, lines) = mpsc::channel(8);
-        let service = FleetServer::new(Service { authority: Arc::clone(&authority), opened });
-        TokioExecutor::new().execute(serve(listener, authority.acceptor(server_name), service));
-        Self { authority, address, lines }
+        let joins = Arc::default();
+        let service = Service { authority: Arc::clone(&authority), joins: Arc::clone(&joins), opened };
+        TokioExecutor::new().execute(serve(listener, authority.acceptor(server_name), FleetServer::new(service)));
+        Self { authority, address, joins, lines }
     }
 
     pub(super) fn url(&self) -> String {
         format!("https://{}", self.address)
+    }
+
+    /// How often a machine was let into the fleet.
+    pub(super) fn joins(&self) -> usize {
+        self.joins.load(Ordering::Relaxed)
     }
 
     /// The next line that a node opens.
@@ -241,6 +249,7 @@ pub(super) fn chunks(version: &ConfigRef, canonical: &[u8]) -> Vec<wire::Snapsho
 
 struct Service {
     authority: Arc<Authority>,
+    joins: Arc<AtomicUsize>,
     opened: mpsc::Sender<HeldLine>,
 }
 
@@ -254,6 +263,7 @@ impl Fleet for Service {
         if request.token != self.authority.token() {
             return Err(Status::unauthenticated("this join token is not known here"));
         }
+        self.joins.fetch_add(1, Ordering::Relaxed);
         let node = if request.node.is_empty() { "made-up".to_owned() } else { request.node };
         let chain = self.authority.certify(&request.signing_request, "prod", &node);
         let chain = chain.into_iter().map(Bytes::from).collect();
@@ -266,7 +276,7 @@ impl Fleet for Service {
     }
 
     async fn sync(&self, request: Request<Streaming<wire::NodeMessage>>) -> Result<Response<Self::SyncStream>, Status> {
-        let shown = request.extensions().get::<Shown>().map_or(0, |shown| shown.0);
+        let shown = request.extensions().get::<Shown>().map(|shown| shown.0.clone()).unwrap_or_default();
         let mut from_node = request.into_inner();
         let Some(Said::Hello(hello)) = from_node.message().await?.and_then(|message| message.kind) else {
             return Err(Status::invalid_argument("the first message is Hello"));
@@ -282,9 +292,9 @@ impl Fleet for Service {
     }
 }
 
-/// How many certificates a client showed.
+/// The certificates that a client showed.
 #[derive(Debug, Clone)]
-struct Shown(usize);
+struct Shown(Vec<CertificateDer<'static>>);
 
 async fn serve(listener: TcpListener, tls: TlsAcceptor, service: FleetServer<Service>) {
     while let Ok((tcp, _)) = listener.accept().await {
@@ -292,7 +302,8 @@ async fn serve(listener: TcpListener, tls: TlsAcceptor, service: FleetServer<Ser
         TokioExecutor::new().execute(async move {
             // What fails to shake hands is the client's to tell.
             let Ok(secured) = tls.accept(tcp).await else { return };
-            let shown = Shown(secured.get_ref().1.peer_certificates().map_or(0, <[_]>::len));
+            let shown = secured.get_ref().1.peer_certificates().unwrap_or_default();
+            let shown = Shown(shown.iter().map(|certificate| certificate.clone().into_owned()).collect());
             let answer = service_fn(move |mut request: http::Request<Incoming>| {
                 request.extensions_mut().insert(shown.clone());
                 service.clone().call(request)

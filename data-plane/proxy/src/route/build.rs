@@ -48,8 +48,14 @@ impl BuildError {
     /// What to do about it.
     pub(crate) const fn hint(&self) -> &'static str {
         match self {
-            Self::Secret { .. } => "make it available on this node, then apply again or restart the node",
-            Self::Header { .. } => "correct it on this node, then apply again or restart the node",
+            // No control plane sends a node again what it has refused, not after a restart either; what is applied anew comes as
+            // another version, with unchanged content too.
+            Self::Secret { .. } => {
+                "make it available on this node, then apply the same configuration again: a restart alone does not bring it"
+            }
+            Self::Header { .. } => {
+                "correct it on this node, then apply the same configuration again: a restart alone does not bring it"
+            }
             Self::Url { .. } => "change the configuration",
         }
     }

@@ -19,6 +19,17 @@ fn first(directory: &TempDir) -> Option<(ConfigRef, Bytes)> {
     Disk::open(directory.path()).unwrap().next()
 }
 
+/// Makes `file` one that nobody can write, not even root, whom no mode keeps from it.
+fn block(directory: &TempDir, file: &str) {
+    let path = directory.path().join("config").join(file);
+    let _ = fs::remove_file(&path);
+    if file == "lock" {
+        std::os::unix::fs::symlink("nowhere/at/all", path).unwrap();
+    } else {
+        fs::create_dir(path).unwrap();
+    }
+}
+
 fn names(directory: &TempDir, extension: &str) -> Vec<String> {
     let files = with_extension(&directory.path().join("config"), extension).unwrap();
     let mut names: Vec<_> = files.iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
@@ -205,6 +216,55 @@ fn two_nodes_do_not_share_a_directory() {
     let _held = Disk::open(directory.path()).unwrap();
     let told = Disk::open(directory.path()).unwrap_err().to_string();
     assert!(told.contains("in use by another data plane: give each its own --data-dir"), "{told}");
+}
+
+#[test]
+fn a_disk_that_takes_nothing_keeps_no_node_from_what_is_on_it() {
+    let one = version(1, "/one");
+    for file in ["boots", "lock"] {
+        let directory = left_by(&[&one]);
+        block(&directory, file);
+        let mut disk = Disk::open(directory.path()).unwrap();
+        assert_eq!(disk.next(), Some(one.clone()), "{file}");
+    }
+}
+
+#[test]
+fn a_disk_that_takes_nothing_and_has_nothing_to_start_from_is_told_with_the_cure() {
+    let one = version(1, "/one");
+    let empty = left_by(&[]);
+    let damaged = left_by(&[&one]);
+    fs::write(damaged.path().join("config").join(format!("{}.snapshot", stem(&one.0))), b"garbage").unwrap();
+    for (directory, file) in [(&empty, "boots"), (&damaged, "boots"), (&empty, "lock"), (&damaged, "lock")] {
+        block(directory, file);
+        let told = Disk::open(directory.path()).unwrap_err().to_string();
+        assert!(told.contains(&format!("config/{file}: ")), "{told}");
+        assert!(told.contains("make room there and let this user write, or give another directory"), "{told}");
+    }
+}
+
+#[test]
+fn a_version_found_out_where_no_note_can_be_made_is_found_out_at_each_start() {
+    let (directory, [good, bad]) = deadly();
+    for _ in 0..2 {
+        Disk::open(directory.path()).unwrap().trial(&bad.0).unwrap();
+    }
+    // As it is on a full disk: the last note stays, and no other can be made.
+    fs::create_dir(directory.path().join("config/boots.tmp")).unwrap();
+    for _ in 0..3 {
+        let mut disk = Disk::open(directory.path()).unwrap();
+        assert_eq!((disk.next(), disk.reverted()), (Some(good.clone()), Some(&bad.0)));
+    }
+}
+
+#[test]
+fn a_lock_that_cannot_be_written_is_held_all_the_same() {
+    let directory = left_by(&[&version(1, "/one")]);
+    fs::remove_file(directory.path().join("config/lock")).unwrap();
+    // What can be opened for reading alone, whoever asks.
+    fs::create_dir(directory.path().join("config/lock")).unwrap();
+    let _held = Disk::open(directory.path()).unwrap();
+    assert!(matches!(Disk::open(directory.path()), Err(DiskError::InUse { .. })));
 }
 
 #[test]
