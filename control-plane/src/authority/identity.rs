@@ -15,8 +15,9 @@ const URI_NODE: &str = "/node/";
 /// A DNS label (RFC 1123, 2.1).
 const MAX_LABEL_BYTES: usize = 63;
 
-/// What may lie between the signing of a node's first certificate and the note that it joined. Certificates hold whole seconds.
-const JOINING_TAKES: Duration = Duration::from_secs(5);
+/// By how much a node's first certificate may seem older than the note that it joined, after which it is made: certificates hold
+/// whole seconds, and the clocks of replicas differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
 
 /// A node, by its certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +65,7 @@ impl NodeIdentity {
         self.fleet == node.fleet
             && self.node == node.name
             && !node.removed
-            && self.issued_at + JOINING_TAKES >= node.joined_at
+            && self.issued_at + CLOCKS_DIFFER >= node.joined_at
     }
 }
 

@@ -11,7 +11,8 @@ use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::prelude::FromDer;
 
 use super::*;
-use crate::store::{NewNode, SqliteStore};
+use crate::store::SqliteStore;
+use crate::store::testing::joined;
 
 async fn authority() -> (TempDir, SqliteStore, Authority) {
     let directory = TempDir::new().unwrap();
@@ -174,8 +175,7 @@ async fn a_certificate_from_before_a_node_joined_again_is_not_its_own() {
     let (_key, request) = request();
     let signed = authority.sign(&request, "default", "edge-1").unwrap();
     let identity = NodeIdentity::from_der(&signed.chain[0]).unwrap();
-    let new = NewNode { fleet: "default".into(), name: "edge-1".into(), certificate_expires_at: signed.expires_at };
-    store.put_node(new).await.unwrap();
+    joined(&store, "default", "edge-1").await;
     let node = store.node("default", "edge-1").await.unwrap().unwrap();
     assert!(identity.is_of(&node));
     let stolen = NodeIdentity { issued_at: identity.issued_at - Duration::from_secs(60), ..identity.clone() };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::hub::{Head, Hub};
+use super::hub::{Head, Hub, LiveFleet};
 use super::live::Ending;
 use crate::store::{Node, Store, StoreError, Version};
 
@@ -45,35 +45,46 @@ pub(crate) async fn run(hub: Arc<Hub>, store: Arc<dyn Store>, stop: Cancellation
     }
 }
 
-/// One look at everything.
+/// One look at everything. A fleet that cannot be read keeps no other from what is new.
 ///
 /// # Errors
-/// When the store cannot be asked.
+/// When the store cannot be asked: the first error.
 pub(crate) async fn look(hub: &Arc<Hub>, store: &dyn Store) -> Result<(), StoreError> {
+    let mut looked = Ok(());
     for version in store.heads().await? {
-        let known = hub.known(&version.fleet).and_then(|fleet| fleet.head()).map_or(0, |head| head.version.number);
-        if version.number > known
-            && let Some(content) = store.content(&version.fleet, version.number).await?
-        {
-            publish(hub, version, content).await;
-        }
+        looked = looked.and(head(hub, store, version).await);
     }
     for fleet in hub.fleets() {
-        let live = fleet.nodes();
-        if live.is_empty() {
-            continue;
-        }
-        let kept = store.nodes(&fleet.name).await?;
-        let kept: BTreeMap<&str, &Node> = kept.iter().map(|node| (node.name.as_str(), node)).collect();
-        for node in live {
-            match kept.get(node.name.as_str()) {
-                Some(kept) if node.identity.is_of(kept) => {}
-                // Removed, and another has joined under its name since: that one is not to be kept out.
-                Some(_) => node.end(Ending::Removed),
-                None => {
-                    tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
-                    hub.remove(&fleet.name, &node.name);
-                }
+        looked = looked.and(nodes(hub, store, &fleet).await);
+    }
+    looked
+}
+
+async fn head(hub: &Arc<Hub>, store: &dyn Store, version: Version) -> Result<(), StoreError> {
+    let known = hub.known(&version.fleet).and_then(|fleet| fleet.head()).map_or(0, |head| head.version.number);
+    if version.number > known
+        && let Some(content) = store.content(&version.fleet, version.number).await?
+    {
+        publish(hub, version, content).await;
+    }
+    Ok(())
+}
+
+async fn nodes(hub: &Hub, store: &dyn Store, fleet: &LiveFleet) -> Result<(), StoreError> {
+    let live = fleet.nodes();
+    if live.is_empty() {
+        return Ok(());
+    }
+    let kept = store.nodes(&fleet.name).await?;
+    let kept: BTreeMap<&str, &Node> = kept.iter().map(|node| (node.name.as_str(), node)).collect();
+    for node in live {
+        match kept.get(node.name.as_str()) {
+            Some(kept) if node.identity.is_of(kept) => {}
+            // That one is not to be kept out.
+            Some(_) => node.end(Ending::Succeeded),
+            None => {
+                tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
+                hub.remove(&fleet.name, &node.name);
             }
         }
     }
@@ -94,6 +105,7 @@ pub(crate) async fn publish(hub: &Arc<Hub>, version: Version, content: bytes::By
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{Connection as _, SqliteConnection};
     use std::time::SystemTime;
 
     use shadowcat_proto::fleet::v1::Hello;
@@ -103,7 +115,28 @@ mod tests {
     use crate::fleet::LiveNode;
     use crate::fleet::live::Peer;
     use crate::observe::Metrics;
-    use crate::store::{self, NewNode};
+    use crate::store;
+    use crate::store::testing::joined;
+
+    #[tokio::test]
+    async fn a_fleet_that_cannot_be_read_keeps_no_other_from_what_is_new() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let store = store::open(&url).await.unwrap();
+        let hub = Arc::new(Hub::new(store.epoch(), Metrics::new()));
+        let entered = ["a", "b"].map(|fleet| {
+            let peer = Peer::test();
+            let peer = Peer { identity: NodeIdentity { fleet: fleet.to_owned(), ..peer.identity }, ..peer };
+            let (node, _) = LiveNode::new(peer, &Hello::default(), None);
+            hub.fleet(fleet).enter(&node);
+            node
+        });
+        joined(store.as_ref(), "a", "n").await;
+        let mut beside = SqliteConnection::connect(&url).await.unwrap();
+        sqlx::raw_sql("UPDATE nodes SET labels = 'torn'").execute(&mut beside).await.unwrap();
+        look(&hub, store.as_ref()).await.unwrap_err();
+        assert_eq!(entered.map(|node| *node.ended().borrow()), [None, Some(Ending::Removed)]);
+    }
 
     #[tokio::test]
     async fn a_stream_from_before_its_node_joined_again_is_ended_and_the_node_is_not_kept_out() {
@@ -111,9 +144,8 @@ mod tests {
         let store = store::open(&directory.path().join("test.db").display().to_string()).await.unwrap();
         let hub = Arc::new(Hub::new(store.epoch(), Metrics::new()));
         let now = SystemTime::now();
-        let new = NewNode { fleet: "f".to_owned(), name: "n".to_owned(), certificate_expires_at: now };
-        store.put_node(new).await.unwrap();
-        for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Removed)), (Duration::ZERO, None)] {
+        joined(store.as_ref(), "f", "n").await;
+        for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Succeeded)), (Duration::ZERO, None)] {
             let peer = Peer::test();
             let peer = Peer { identity: NodeIdentity { issued_at: now - age, ..peer.identity }, ..peer };
             let (node, _asked) = LiveNode::new(peer, &Hello::default(), None);

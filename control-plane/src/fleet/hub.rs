@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use shadowcat_proto::admin::v1::{Progress, Rejection};
-use shadowcat_proto::fleet::v1::ConfigRef;
+use shadowcat_proto::fleet::v1::{ConfigError, ConfigRef};
 use tokio::sync::watch;
 
 use super::live::{Ending, LiveNode, from_lines};
@@ -137,6 +137,7 @@ impl LiveFleet {
 
     /// How far a version has come on the nodes of this replica, and on those of others as they were noted last.
     pub(crate) fn progress(&self, reference: &ConfigRef, elsewhere: &[Node]) -> Progress {
+        let newest = self.head().map_or(0, |head| head.version.number);
         let mut progress = Progress { number: reference.number, ..Progress::default() };
         for node in elsewhere.iter().filter(|node| self.node(&node.name).is_none()) {
             progress.nodes += 1;
@@ -145,6 +146,8 @@ impl LiveFleet {
                 progress.applied += 1;
             } else if let Some((_, errors)) = refusal {
                 progress.rejections.push(Rejection { node: node.name.clone(), errors: from_lines(errors) });
+            } else if node.seen.version > newest {
+                progress.rejections.push(ahead(&node.name, node.seen.version));
             }
         }
         for node in self.nodes() {
@@ -154,9 +157,10 @@ impl LiveFleet {
                 progress.applied += 1;
             } else if let Some((_, errors)) = state.refusal.as_ref().filter(|(refused, _)| refused == reference) {
                 progress.rejections.push(Rejection { node: node.name.clone(), errors: errors.clone() });
+            } else if state.ahead {
+                progress.rejections.push(ahead(&node.name, state.have.as_ref().map_or(0, |have| have.number)));
             }
         }
-        let newest = self.head().map_or(0, |head| head.version.number);
         progress.superseded_by = if newest > reference.number { newest } else { 0 };
         let answered = progress.applied as usize + progress.rejections.len();
         progress.done = progress.superseded_by > 0 || answered >= progress.nodes as usize;
@@ -166,6 +170,17 @@ impl LiveFleet {
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LiveNode>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A node that takes nothing, because this database has not come as far as it.
+fn ahead(node: &str, number: u64) -> Rejection {
+    let error = ConfigError {
+        message: format!("the node runs version {number}, which this database does not have: was an old one restored?"),
+        hint: "it takes versions again once their number has passed its own, or once it has joined anew with an empty --data-dir"
+            .to_owned(),
+        ..ConfigError::default()
+    };
+    Rejection { node: node.to_owned(), errors: vec![error] }
 }
 
 /// All fleets of this replica.

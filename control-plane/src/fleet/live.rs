@@ -3,6 +3,7 @@
 //! The stream's task writes, operators read. Nothing here outlives the stream.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::authority::NodeIdentity;
-use crate::store::Seen;
+use crate::store::{Note, Noted, Seen};
 
 /// Commands that one node owes a reply to. Beyond it the asker hears at once that the node is busy.
 pub(crate) const COMMANDS_MAX: usize = 64;
@@ -67,6 +68,8 @@ pub(crate) enum Ending {
     Moved,
     /// An operator removed the node.
     Removed,
+    /// Another machine has joined under the node's name.
+    Succeeded,
 }
 
 /// What is known of a node now.
@@ -98,6 +101,9 @@ pub(crate) struct LiveNode {
     state: Mutex<NodeState>,
     asks: mpsc::Sender<Ask>,
     ending: watch::Sender<Option<Ending>>,
+    /// The number of its stream, once the store has given it one.
+    stream: AtomicU64,
+    closed: AtomicBool,
 }
 
 /// Whose stream it is: from the certificate, not from what the node says.
@@ -131,6 +137,8 @@ impl LiveNode {
             state: Mutex::new(state),
             asks,
             ending: watch::Sender::new(None),
+            stream: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
         };
         (Arc::new(node), asked)
     }
@@ -196,8 +204,39 @@ impl LiveNode {
         self.ending.subscribe()
     }
 
-    /// What the store keeps of the node.
-    pub(crate) fn seen(&self, epoch: &str) -> Seen {
+    /// Its stream has ended: what is noted from now on is its last word.
+    pub(crate) fn close(&self) {
+        self.state().last_seen = Some(SystemTime::now());
+        self.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// What the store is to keep of the node.
+    pub(crate) fn note(&self, epoch: &str) -> Note {
+        let at = self.state().last_seen.unwrap_or_else(SystemTime::now);
+        Note {
+            fleet: self.fleet.clone(),
+            name: self.name.clone(),
+            stream: self.stream.load(Ordering::Relaxed),
+            open: !self.closed.load(Ordering::Relaxed),
+            at,
+            seen: self.seen(epoch),
+        }
+    }
+
+    /// What became of a note.
+    pub(crate) fn noted(&self, noted: Noted) {
+        match noted {
+            Noted::Kept(stream) => self.stream.store(stream, Ordering::Relaxed),
+            Noted::Taken if !self.closed.load(Ordering::Relaxed) => {
+                tracing::warn!(fleet = %self.fleet, node = %self.name, address = %self.address,
+                    "another instance has this node's name, at another replica, and came later: is this a copied disk?");
+                self.end(Ending::Replaced);
+            }
+            Noted::Taken | Noted::Stale => {}
+        }
+    }
+
+    fn seen(&self, epoch: &str) -> Seen {
         let state = self.state();
         let ours = |reference: &&ConfigRef| reference.epoch == epoch;
         let refusal = state.refusal.as_ref().filter(|(reference, _)| reference.epoch == epoch);

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::hub::epoch_of;
 use super::live::LiveNode;
-use crate::store::{Note, Store, StoreError};
+use crate::store::{Note, Noted, Store, StoreError};
 
 /// How long a note waits at most: what a refusal may be late for a replica to which the node goes next. (The node says it too.)
 const ROUND: Duration = Duration::from_millis(500);
@@ -68,21 +68,17 @@ impl Notes {
         let waiting = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         let all: Vec<_> = waiting.into_iter().collect();
         for (done, batch) in all.chunks(BATCH).enumerate() {
-            let notes: Vec<Note> = batch
-                .iter()
-                .map(|((fleet, name), node)| Note {
-                    fleet: fleet.clone(),
-                    name: name.clone(),
-                    seen: node.seen(&epoch_of(epoch, fleet)),
-                })
-                .collect();
-            if let Err(error) = note(store, &notes).await {
-                tracing::debug!(%error, "nodes are noted later");
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                for (key, node) in &all[done * BATCH..] {
-                    waiting.entry(key.clone()).or_insert_with(|| Arc::clone(node));
+            let notes: Vec<Note> = batch.iter().map(|(_, node)| node.note(&epoch_of(epoch, &node.fleet))).collect();
+            match note(store, &notes).await {
+                Ok(noted) => batch.iter().zip(noted).for_each(|((_, node), noted)| node.noted(noted)),
+                Err(error) => {
+                    tracing::debug!(%error, "nodes are noted later");
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    for (key, node) in &all[done * BATCH..] {
+                        waiting.entry(key.clone()).or_insert_with(|| Arc::clone(node));
+                    }
+                    return;
                 }
-                return;
             }
             let now = Instant::now();
             let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,33 +88,34 @@ impl Notes {
 }
 
 /// Notes a batch. What the store will not have of one node does not hold up the others, nor is it tried again.
-async fn note(store: &dyn Store, notes: &[Note]) -> Result<(), StoreError> {
+async fn note(store: &dyn Store, notes: &[Note]) -> Result<Vec<Noted>, StoreError> {
     match store.note_nodes(notes).await {
         Err(StoreError::Unkept(_)) => {}
         noted => return noted,
     }
+    let mut all = Vec::with_capacity(notes.len());
     for one in notes {
         match store.note_nodes(std::slice::from_ref(one)).await {
             Err(StoreError::Unkept(why)) => {
                 tracing::warn!(fleet = %one.fleet, node = %one.name, why, "what the node says of itself is not kept");
+                all.push(Noted::Stale);
             }
-            noted => noted?,
+            noted => all.extend(noted?),
         }
     }
-    Ok(())
+    Ok(all)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use shadowcat_proto::fleet::v1::Hello;
     use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;
     use crate::authority::NodeIdentity;
     use crate::fleet::live::Peer;
-    use crate::store::{self, NewNode};
+    use crate::store;
+    use crate::store::testing::joined;
 
     #[tokio::test]
     async fn what_is_not_kept_of_one_node_holds_up_no_other() {
@@ -129,10 +126,9 @@ mod tests {
         let picky =
             "CREATE TRIGGER picky BEFORE UPDATE ON nodes WHEN NEW.build = 'odd' BEGIN SELECT RAISE(ABORT, 'no'); END";
         sqlx::raw_sql(picky).execute(&mut beside).await.unwrap();
-        let (notes, expires_at) = (Notes::default(), SystemTime::now() + Duration::from_secs(60));
+        let notes = Notes::default();
         for (name, build) in [("a", "even"), ("b", "odd"), ("c", "even")] {
-            let new = NewNode { fleet: "f".to_owned(), name: name.to_owned(), certificate_expires_at: expires_at };
-            store.put_node(new).await.unwrap();
+            joined(store.as_ref(), "f", name).await;
             let peer = Peer::test();
             let peer = Peer { identity: NodeIdentity { node: name.to_owned(), ..peer.identity }, ..peer };
             let hello = Hello { build: build.to_owned(), ..Hello::default() };

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
@@ -17,12 +17,12 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::hub::reference;
 use super::live::{Peer, Refusal, from_lines};
-use super::stream::{OUTGOING_MAX, Streams, removed, serve};
+use super::stream::{OUTGOING_MAX, Streams, removed, serve, succeeded};
 use super::{Hub, is_name};
 use crate::admin::Denials;
-use crate::authority::{Authority, NodeIdentity};
+use crate::authority::{Authority, NODE_LIFETIME, NodeIdentity};
 use crate::listen::Connection;
-use crate::store::{Actor, NewNode, Outcome, Store, StoreError};
+use crate::store::{Actor, NewNode, Store, StoreError};
 use crate::token::JoinToken;
 
 /// The store is asked about a node that comes for this long; then the node is served from memory, as when the store is known
@@ -65,7 +65,7 @@ impl Fleet for FleetService {
         };
         // Before a use of the token is taken: a request that cannot be signed costs none.
         self.authority.check(&signing_request).map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let mut by = Actor {
+        let by = Actor {
             fleet: String::new(),
             name: name.clone(),
             address,
@@ -76,7 +76,9 @@ impl Fleet for FleetService {
             Ok(token) => token,
             Err(error) => return Err(self.denied(by, &error.to_string()).await),
         };
-        let fleet = match self.store.use_join_token(&token.hash()).await {
+        let certificate_expires_at = SystemTime::now() + NODE_LIFETIME;
+        let new = NewNode { token: token.hash(), name: name.clone(), certificate_expires_at };
+        let fleet = match self.store.join(new, by.clone()).await {
             Ok(fleet) => fleet,
             Err(StoreError::Token(reason)) => return Err(self.denied(by, reason).await),
             Err(error) => return Err(unavailable(&error)),
@@ -85,12 +87,7 @@ impl Fleet for FleetService {
             .authority
             .sign(&signing_request, &fleet, &name)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
-        let certificate_expires_at = signed.expires_at;
-        let new = NewNode { fleet: fleet.clone(), name: name.clone(), certificate_expires_at };
-        self.store.put_node(new).await.map_err(|error| unavailable(&error))?;
         self.streams.hub.readmit(&fleet, &name);
-        by.fleet.clone_from(&fleet);
-        self.store.record(by, Outcome::Done, "").await.map_err(|error| unavailable(&error))?;
         tracing::info!(%fleet, node = %name, "node joined");
         let chain = signed.chain.into_iter().map(Bytes::from).collect();
         Ok(Response::new(JoinResponse { node: name, fleet, chain }))
@@ -165,6 +162,7 @@ async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Resul
             hub.readmit(fleet, node);
             Ok(refusal)
         }
+        Some((Some(kept), _)) if !kept.removed => Err(succeeded()),
         None if !hub.is_removed(fleet, node) => Ok(None),
         Some(_) | None => Err(removed()),
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream as Messages, TryStreamExt as _};
 use shadowcat_proto::fleet::v1::{
-    Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
-    control_message, node_message,
+    Activate, Command, CommandReply, ConfigError, ConfigRef, ConfigStatus, ControlMessage, Hello, NodeMessage,
+    Reconnect, Welcome, control_message, node_message,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -152,7 +152,9 @@ impl Stream {
         let before = before.or_else(|| shared.notes.unwritten(&fleet.name, &peer.identity.node));
         let before = before.filter(|before| before.instance == hello.instance);
         let kept = before.and_then(|before| before.state().refusal.clone()).or(kept);
-        let line = Line::new(&epoch_of(shared.hub.epoch(), &fleet.name), hello, kept.as_ref().map(|(kept, _)| kept));
+        let epoch = epoch_of(shared.hub.epoch(), &fleet.name);
+        let line = Line::new(&epoch, hello, kept.as_ref().map(|(kept, _)| kept));
+        let kept = newest_refusal(&epoch, hello, kept);
         let (node, asked) = LiveNode::new(peer, hello, kept);
         fleet.enter(&node);
         // Removed between the look at the store and now: the hub knows.
@@ -240,7 +242,7 @@ impl Stream {
 
     /// The last of a stream: its node is not connected any more, unless it is by another.
     fn end(&mut self, ended: &Result<(), Status>) {
-        self.node.state().last_seen = Some(SystemTime::now());
+        self.node.close();
         // Another stream of the node knows more, and has noted it.
         if self.fleet.leave(&self.node) {
             self.shared.notes.note(&self.node);
@@ -309,9 +311,13 @@ impl Stream {
                 self.moved();
             }
             Action::Refused(reference, errors) => {
-                tracing::error!(%fleet, %node, number = reference.number, errors = %as_lines(&errors),
-                    "the node refuses a version; it keeps what it had");
-                metrics.version_refused(fleet);
+                // A node may say it again on each of its streams.
+                let known = self.node.state().refusal.as_ref().is_some_and(|(known, _)| *known == reference);
+                if !known {
+                    tracing::error!(%fleet, %node, number = reference.number, errors = %as_lines(&errors),
+                        "the node refuses a version; it keeps what it had");
+                    metrics.version_refused(fleet);
+                }
                 self.node.refuses(reference, errors);
                 self.moved();
             }
@@ -379,12 +385,30 @@ impl Stream {
             Queued::Snapshot(snapshot, index) => {
                 let chunk = snapshot.chunk(index)?;
                 if !chunk.last {
-                    self.queue.push_front(Queued::Snapshot(snapshot, index + 1));
+                    // Behind what came meanwhile: a command waits for one piece, and not for all.
+                    self.queue.push_back(Queued::Snapshot(snapshot, index + 1));
                 }
                 Some(control_message::Kind::Snapshot(chunk))
             }
         }
     }
+}
+
+/// What the node refuses: what is remembered here, unless it has refused something newer while nobody heard why.
+fn newest_refusal(epoch: &str, hello: &Hello, kept: Option<Refusal>) -> Option<Refusal> {
+    let runs = hello.have.as_ref().filter(|have| have.epoch == epoch).map_or(0, |have| have.number);
+    let known = kept.as_ref().map_or(0, |(refused, _)| refused.number);
+    let ours = hello.rejected.iter().filter(|rejected| rejected.epoch == epoch && rejected.number > runs.max(known));
+    let newest = ours.max_by_key(|rejected| rejected.number);
+    let unheard = |rejected: &ConfigRef| {
+        let error = ConfigError {
+            message: "the node has refused it before, and why was not heard here: its own log tells".to_owned(),
+            hint: "mend what it tells, then apply again".to_owned(),
+            ..ConfigError::default()
+        };
+        (rejected.clone(), vec![error])
+    };
+    newest.map(unheard).or(kept)
 }
 
 /// The word with which a stream is ended from here.
@@ -394,6 +418,7 @@ fn farewell(ending: Option<Ending>) -> Result<(), Status> {
             "another instance has this node's name now: give each node an identity of its own, and do not copy its disk",
         )),
         Some(Ending::Removed) => Err(removed()),
+        Some(Ending::Succeeded) => Err(succeeded()),
         Some(Ending::Moved) | None => Ok(()),
     }
 }
@@ -401,6 +426,13 @@ fn farewell(ending: Option<Ending>) -> Result<(), Status> {
 /// What a node hears that an operator has removed.
 pub(crate) fn removed() -> Status {
     Status::permission_denied("this node was removed from its fleet: it can join again with a new token")
+}
+
+/// What a node hears under whose name another machine has joined.
+pub(crate) fn succeeded() -> Status {
+    Status::permission_denied(
+        "another machine has joined under this node's name: give each a name of its own with --node, and this one a new token",
+    )
 }
 
 async fn until(at: Option<Instant>) {

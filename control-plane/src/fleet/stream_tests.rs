@@ -130,6 +130,32 @@ async fn a_node_that_does_not_read_holds_eight_messages_and_one_snapshot_whateve
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_command_waits_for_a_piece_of_a_snapshot_and_not_for_all_of_them() {
+    let shared = shared();
+    publish(&shared, 1);
+    let mut node = open(&shared);
+    node.say(node_message::Kind::Hello(Hello::default())).await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(node.hears.len(), OUTGOING_MAX, "the transport is full, and pieces wait");
+    let live = shared.hub.fleet("f").node("n").unwrap();
+    let drain = shadowcat_proto::fleet::v1::command::Kind::Drain(shadowcat_proto::fleet::v1::Drain {});
+    let read = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        let mut before = 0;
+        loop {
+            match node.next().await.unwrap() {
+                Kind::Command(_) => return before,
+                Kind::Snapshot(piece) => assert!(!piece.last, "the command came after the last piece"),
+                _ => {}
+            }
+            before += 1;
+        }
+    };
+    let (_, before) = tokio::join!(live.ask(drain, Duration::from_secs(1)), read);
+    assert_eq!(before, OUTGOING_MAX + 1, "what the transport had, and the piece that was next");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_is_left_at_its_age_and_ended_if_it_is_not() {
     let shared = shared();
     let mut node = open(&shared);

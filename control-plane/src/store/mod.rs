@@ -11,6 +11,8 @@ mod postgres;
 mod pulse;
 mod rows;
 mod sqlite;
+#[cfg(test)]
+pub(crate) mod testing;
 mod types;
 
 use std::sync::Arc;
@@ -24,8 +26,8 @@ use tokio::sync::watch;
 pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use self::types::{
-    Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Outcome, Role, Seen,
-    Version,
+    Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Noted, Outcome, Role,
+    Seen, Version,
 };
 
 /// By when an operation has ended, connection included. With it whoever asked still answers within two seconds.
@@ -85,21 +87,20 @@ pub trait Store: Send + Sync + 'static {
     /// Names of the fleets that have a version, a node or a join token.
     async fn fleets(&self) -> Result<Vec<String>, StoreError>;
 
-    /// Notes a node that has just joined, or joined again.
-    async fn put_node(&self, node: NewNode) -> Result<(), StoreError>;
+    /// Takes one use of a join token, and notes the node that has joined with it, or joined again: the fleet that the token is for,
+    /// and that is recorded in place of the one in `by`.
+    ///
+    /// # Errors
+    /// [`StoreError::Token`] with the reason.
+    async fn join(&self, node: NewNode, by: Actor) -> Result<String, StoreError>;
 
     /// Notes that a node's certificate was renewed. False if there is no such node, or it was removed.
     async fn renew_node(&self, fleet: &str, name: &str, certificate_expires_at: SystemTime)
     -> Result<bool, StoreError>;
 
-    /// Notes what nodes said of themselves. Nothing happens to those that were removed. One transaction, and so one wait for
-    /// the disk: whoever hears of many collects them.
-    async fn note_nodes(&self, notes: &[Note]) -> Result<(), StoreError>;
-
-    /// The same of one node.
-    async fn note_node(&self, fleet: &str, name: &str, seen: Seen) -> Result<(), StoreError> {
-        self.note_nodes(&[Note { fleet: fleet.to_owned(), name: name.to_owned(), seen }]).await
-    }
+    /// Notes what nodes said of themselves, and tells what became of each note. One transaction, and so one wait for the disk:
+    /// whoever hears of many collects them.
+    async fn note_nodes(&self, notes: &[Note]) -> Result<Vec<Noted>, StoreError>;
 
     /// One node, removed ones included.
     async fn node(&self, fleet: &str, name: &str) -> Result<Option<Node>, StoreError>;
@@ -112,12 +113,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Keeps a join token.
     async fn create_join_token(&self, token: NewJoinToken, by: Actor) -> Result<(), StoreError>;
-
-    /// Takes one use of a join token: the fleet it is for.
-    ///
-    /// # Errors
-    /// [`StoreError::Token`] with the reason.
-    async fn use_join_token(&self, hash: &Digest) -> Result<String, StoreError>;
 
     /// Keeps an admin token.
     async fn create_admin_token(&self, token: AdminToken, by: Actor) -> Result<(), StoreError>;

@@ -58,11 +58,14 @@ const READ_ONLY: &str = "25006";
 const CANCELED: &str = "57014";
 
 /// Never changed, only added to.
-const MIGRATIONS: &[Source] = &[(
-    1,
-    "versions, nodes, tokens, audit",
-    include_str!("../../migrations/postgres/0001_versions_nodes_tokens_audit.sql"),
-)];
+const MIGRATIONS: &[Source] = &[
+    (
+        1,
+        "versions, nodes, tokens, audit",
+        include_str!("../../migrations/postgres/0001_versions_nodes_tokens_audit.sql"),
+    ),
+    (2, "streams of nodes", include_str!("../../migrations/postgres/0002_streams_of_nodes.sql")),
+];
 
 impl PostgresStore {
     /// Connects to the database that `url` names, and brings its schema up to date.

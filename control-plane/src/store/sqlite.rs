@@ -70,11 +70,10 @@ fn file_id(path: &Path) -> io::Result<FileId> {
 }
 
 /// Never changed, only added to.
-const MIGRATIONS: &[Source] = &[(
-    1,
-    "versions, nodes, tokens, audit",
-    include_str!("../../migrations/sqlite/0001_versions_nodes_tokens_audit.sql"),
-)];
+const MIGRATIONS: &[Source] = &[
+    (1, "versions, nodes, tokens, audit", include_str!("../../migrations/sqlite/0001_versions_nodes_tokens_audit.sql")),
+    (2, "streams of nodes", include_str!("../../migrations/sqlite/0002_streams_of_nodes.sql")),
+];
 
 impl SqliteStore {
     /// Opens the database at `path`, and makes it if there is none. Its directory must exist.

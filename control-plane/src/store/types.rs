@@ -67,23 +67,40 @@ pub struct Actor {
 /// A node that joins.
 #[derive(Debug, Clone)]
 pub struct NewNode {
-    /// Its fleet.
-    pub fleet: String,
+    /// Hash of the join token that it shows, which says the fleet.
+    pub token: Digest,
     /// Its name, unique in the fleet.
     pub name: String,
     /// When its certificate ends.
     pub certificate_expires_at: SystemTime,
 }
 
-/// What a node said of itself, and which.
+/// What a node said of itself, which, and on which of its streams.
 #[derive(Debug, Clone)]
 pub struct Note {
     /// Its fleet.
     pub fleet: String,
     /// Its name.
     pub name: String,
+    /// The stream's number, as [`Noted::Kept`] told it; 0 before it was told.
+    pub stream: u64,
+    /// The stream is open. One that has ended takes the node from no other.
+    pub open: bool,
+    /// When it was heard of last.
+    pub at: SystemTime,
     /// What it said.
     pub seen: Seen,
+}
+
+/// What became of a [`Note`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    /// It is kept, and the node is this stream's: its number. Streams of a node are counted, at whichever replica they are.
+    Kept(u64),
+    /// Another instance has the node's name now, on a later stream.
+    Taken,
+    /// It is of no use any more: the node was removed, or has said more on a later stream.
+    Stale,
 }
 
 /// What a node said of itself.

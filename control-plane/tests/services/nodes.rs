@@ -1,5 +1,6 @@
 //! Nodes: how they come, how they are known, and how they go.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shadowcat_control_plane::store::{NewJoinToken, Role};
@@ -9,14 +10,16 @@ use shadowcat_proto::admin::v1::{
     self as api, DrainNodeRequest, EndSessionsRequest, GetNodeRequest, GetSessionRequest, ListAuditRequest,
     ListNodesRequest, ListSessionsRequest, RemoveNodeRequest, node,
 };
+use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::control_message::Kind;
 use shadowcat_proto::fleet::v1::{
     Draining, EndedSessions, Hello, JoinRequest, Session, SessionPage, command, command_reply,
     fleet_client::FleetClient,
 };
+use sqlx::{Connection as _, SqliteConnection};
 use tonic::Code;
 
-use crate::harness::{Plane, config, eventually, with_token};
+use crate::harness::{Plane, config, database, directory, eventually, with_token};
 use crate::node::Node;
 
 /// A node as `nodes show` prints it.
@@ -108,6 +111,56 @@ async fn of_two_instances_with_one_name_the_newest_wins() {
     plane.apply(config("a")).await.unwrap();
     new.takes().await;
     assert_eq!(shown(&plane, "edge-1").await.instance, "second");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn of_two_instances_with_one_name_at_two_replicas_the_newest_wins() {
+    let dir = directory();
+    let store = database(&dir).await;
+    let (here, there) = (Plane::on(Arc::clone(&store), Arc::clone(&dir)).await, Plane::on(store, dir).await);
+    let node = Node::new(&here, "edge-1").await;
+    let hello = |instance: &str| Hello { instance: instance.to_owned(), ..Hello::default() };
+    let kept = async |instance: &str| {
+        eventually("it is noted", || async {
+            here.store.node("default", "edge-1").await.unwrap().unwrap().seen.instance == instance
+        })
+        .await;
+    };
+    let mut old = node.connect(&here, hello("first")).await.unwrap();
+    old.welcomed().await;
+    kept("first").await;
+    let mut new = node.connect(&there, hello("second")).await.unwrap();
+    new.welcomed().await;
+    kept("second").await;
+    here.apply(config("a")).await.unwrap();
+    // The old one is heard of once more, and with that hears that its name is another's.
+    let status = old.snapshot().await;
+    old.status(&status, State::Rejected).await;
+    assert_eq!(old.ended().await.code(), Code::AlreadyExists);
+    new.takes().await;
+    kept("second").await;
+    here.stop().await;
+    there.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_under_whose_name_another_machine_joins_hears_that_and_not_that_it_was_removed() {
+    const WORD: &str = "another machine has joined under this node's name";
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let first = Node::new(&plane, "edge-1").await;
+    let mut stream = first.connected(&plane).await;
+    Node::new(&plane, "edge-1").await;
+    // A minute later, which the test does not wait for.
+    let url = format!("sqlite:{}", dir.path().join("test.db").display());
+    let mut beside = SqliteConnection::connect(&url).await.unwrap();
+    sqlx::raw_sql("UPDATE nodes SET joined_at = joined_at + 60000").execute(&mut beside).await.unwrap();
+    let ended = stream.ended().await;
+    assert!(ended.code() == Code::PermissionDenied && ended.message().contains(WORD), "{ended}");
+    let mut again = first.connect(&plane, Hello::default()).await.unwrap();
+    let refused = again.ended().await;
+    assert!(refused.code() == Code::PermissionDenied && refused.message().contains(WORD), "{refused}");
     plane.stop().await;
 }
 

@@ -3,16 +3,16 @@
 use prost::Message as _;
 use shadowcat_control_plane::store::Role;
 use shadowcat_proto::admin::v1::{
-    ApplyRequest, DiffRequest, GetVersionRequest, HistoryRequest, PlanRequest, RollbackRequest, WatchRequest, change,
-    node,
+    ApplyRequest, DiffRequest, GetVersionRequest, HistoryRequest, PlanRequest, Progress, RollbackRequest, WatchRequest,
+    change, node,
 };
 use shadowcat_proto::config::v1 as raw;
 use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::control_message::Kind;
-use shadowcat_proto::fleet::v1::{ConfigStatus, Hello};
+use shadowcat_proto::fleet::v1::{ConfigRef, ConfigStatus, Hello};
 use tonic::Code;
 
-use crate::harness::{Plane, config, eventually, with_token};
+use crate::harness::{Plane, SOON, config, eventually, with_token};
 use crate::node::Node;
 use crate::nodes::shown;
 
@@ -95,6 +95,50 @@ async fn what_a_node_refused_is_sent_again_when_it_is_applied_again() {
     eventually("it runs", || async { shown(&plane, "edge-1").await.version.as_ref() == Some(&reference) }).await;
     assert_eq!(shown(&plane, "edge-1").await.refusal, None);
     assert!(!plane.apply(config("a")).await.unwrap().changed, "nobody refuses it any more");
+    plane.stop().await;
+}
+
+/// Follows a version to where every node has answered.
+async fn progress(plane: &Plane) -> Progress {
+    let mut told = plane.configurations().watch(plane.ask(WatchRequest::default())).await.unwrap().into_inner();
+    let mut last = None;
+    while let Some(next) = tokio::time::timeout(SOON, told.message()).await.expect("it ends").unwrap() {
+        last = Some(next);
+    }
+    last.unwrap()
+}
+
+#[tokio::test]
+async fn a_refusal_that_nobody_heard_of_is_known_once_the_node_says_so() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let reference = plane.apply(config("a")).await.unwrap().version.unwrap().r#ref.unwrap();
+    let hello = Hello { instance: "one".to_owned(), rejected: vec![reference.clone()], ..Hello::default() };
+    let mut stream = node.connect(&plane, hello).await.unwrap();
+    stream.welcomed().await;
+    stream.is_silent().await;
+    let told = shown(&plane, "edge-1").await.refusal.unwrap();
+    assert_eq!(told.r#ref.unwrap().number, reference.number);
+    assert!(told.errors[0].message.contains("its own log tells"), "{told:?}", told = told.errors);
+    let progress = progress(&plane).await;
+    assert_eq!((progress.done, progress.rejections.len()), (true, 1));
+
+    assert!(plane.apply(config("a")).await.unwrap().changed, "under another number it may go well");
+    assert_eq!(stream.takes().await.number, 2);
+    eventually("it is settled", || async { shown(&plane, "edge-1").await.refusal.is_none() }).await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_ahead_of_the_database_is_named_and_not_waited_for() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let known = plane.apply(config("a")).await.unwrap().version.unwrap().r#ref.unwrap();
+    let mut stream = node.connected_with(&plane, Some(ConfigRef { number: 99, ..known })).await;
+    stream.is_silent().await;
+    let progress = progress(&plane).await;
+    assert_eq!((progress.done, progress.applied), (true, 0));
+    assert!(progress.rejections[0].errors[0].message.contains("runs version 99"), "{:?}", progress.rejections);
     plane.stop().await;
 }
 

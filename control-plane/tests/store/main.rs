@@ -57,6 +57,8 @@ every_store! {
         nodes_are_listed_by_name_without_those_removed,
         what_a_removed_node_says_is_not_noted,
         a_node_that_joins_again_starts_anew,
+        a_node_is_of_the_stream_that_took_it_last,
+        a_node_was_heard_of_when_it_spoke_and_not_when_that_was_noted,
         a_certificate_is_renewed_for_nodes_that_are_there,
         a_number_that_is_too_large_is_kept_as_the_largest;
     secrets:

@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
 use crate::postgres_server::PostgresServer;
-use crate::support::{FLEET, SOON, alice, eventually, hash_of, in_an_hour, joining, running, version_of};
+use crate::support::{FLEET, SOON, alice, eventually, hash_of, in_an_hour, joined, joining, note, running, version_of};
 
 /// What is promised of every operation.
 const ANSWERED: Duration = Duration::from_secs(2);
@@ -20,12 +20,12 @@ const NOTICED: Duration = Duration::from_secs(4);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_postgres_will_not_keep_is_no_outage() {
     let store = store::open(&PostgresServer::shared().await.database().await).await.unwrap();
-    store.put_node(joining("edge-1")).await.unwrap();
+    joined(&*store, "edge-1").await;
     let seen = Seen { instance: "a\0b".to_owned(), ..running(1) };
-    let refused = store.note_node(FLEET, "edge-1", seen).await.unwrap_err();
+    let refused = store.note_nodes(&[note("edge-1", seen)]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Unkept(_)), "{refused}");
     assert!(store.health().is_ok());
-    store.note_node(FLEET, "edge-1", running(1)).await.unwrap();
+    store.note_nodes(&[note("edge-1", running(1))]).await.unwrap();
     store.close().await;
 }
 
@@ -49,14 +49,13 @@ async fn assert_bounded(store: &dyn Store) {
         content(FLEET, 1),
         history(FLEET, 0, 10),
         fleets(),
-        put_node(joining("edge-1")),
+        join(joining("edge-1"), alice()),
         renew_node(FLEET, "edge-1", in_an_hour()),
-        note_node(FLEET, "edge-1", running(1)),
+        note_nodes(&[note("edge-1", running(1))]),
         node(FLEET, "edge-1"),
         nodes(FLEET),
         remove_node(FLEET, "edge-1", alice()),
         create_join_token(join, alice()),
-        use_join_token(&hash_of("a")),
         create_admin_token(admin, alice()),
         admin_token(&hash_of("a")),
         has_admin_token(),

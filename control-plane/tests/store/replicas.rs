@@ -9,7 +9,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout_at};
 
 use crate::subject::Subject;
-use crate::support::{FLEET, SOON, alice, eventually, joining, version_of};
+use crate::support::{FLEET, SOON, alice, eventually, joined, version_of};
 
 /// What is promised, whatever becomes of notifications.
 const SEEN_ELSEWHERE: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ async fn a_commit_is_told_to_the_other_replica_by_a_notification() {
 async fn a_node_that_is_removed_is_told_to_the_other_replica_within_a_second() {
     let (subject, other) = replicas().await;
     all_listen(&subject, 2).await;
-    subject.store.put_node(joining("edge-1")).await.unwrap();
+    joined(&*subject.store, "edge-1").await;
     let mut changes = other.changes();
     // Whatever is still on its way of the node that joined: a look, or a notification.
     while timeout_at(Instant::now() + SEEN_ELSEWHERE, changes.changed()).await.is_ok() {}

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use shadowcat_config::{Digest, digest};
-use shadowcat_control_plane::store::{Actor, NewNode, NewVersion, Seen};
+use shadowcat_control_plane::store::{Actor, NewJoinToken, NewNode, NewVersion, Note, Seen, Store};
 use tokio::time::{Instant, sleep};
 
 /// Long enough for anything that is not measured.
@@ -41,9 +41,24 @@ pub(crate) fn alice() -> Actor {
     }
 }
 
-/// The node of this name in [`FLEET`], as it joins.
+/// A node of this name, as it joins with the token whose secret is its name.
 pub(crate) fn joining(name: &str) -> NewNode {
-    NewNode { fleet: FLEET.to_owned(), name: name.to_owned(), certificate_expires_at: in_an_hour() }
+    NewNode { token: hash_of(name), name: name.to_owned(), certificate_expires_at: in_an_hour() }
+}
+
+/// A node that has joined [`FLEET`], or joined it again, with a token of its own.
+pub(crate) async fn joined(store: &dyn Store, name: &str) {
+    let secret = format!("{name} {}", fastrand::u64(..));
+    let token = NewJoinToken { hash: hash_of(&secret), fleet: FLEET.to_owned(), uses: 1, expires_at: in_an_hour() };
+    let by = |verb: &str| Actor { verb: verb.to_owned(), resource: format!("node {name}"), ..alice() };
+    store.create_join_token(token, by("nodes.token")).await.unwrap();
+    let node = NewNode { token: hash_of(&secret), ..joining(name) };
+    assert_eq!(store.join(node, Actor { fleet: String::new(), ..by("nodes.join") }).await.unwrap(), FLEET);
+}
+
+/// What a node says on a stream that was not noted before.
+pub(crate) fn note(name: &str, seen: Seen) -> Note {
+    Note { fleet: FLEET.to_owned(), name: name.to_owned(), stream: 0, open: true, at: SystemTime::now(), seen }
 }
 
 /// What a node says that runs this version.

@@ -27,8 +27,8 @@ pub(super) use self::access::Access;
 use self::access::ask;
 use super::super::rows::{self, Failure, Marks, millis};
 use super::super::{
-    Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, OPERATION_TIMEOUT,
-    Outcome, Store, StoreError, Version,
+    Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Noted,
+    OPERATION_TIMEOUT, Outcome, Store, StoreError, Version,
 };
 use super::Database;
 
@@ -107,15 +107,15 @@ impl Store for SqlStore {
         ask!(self.access, readers, versions::fleets)
     }
 
-    async fn put_node(&self, node: NewNode) -> Result<(), StoreError> {
-        self.told(ask!(self.access, writers, nodes::put, &node))
+    async fn join(&self, node: NewNode, by: Actor) -> Result<String, StoreError> {
+        self.told(ask!(self.access, writers, nodes::join, &node, &by))
     }
 
     async fn renew_node(&self, fleet: &str, name: &str, expires_at: SystemTime) -> Result<bool, StoreError> {
         ask!(self.access, writers, nodes::renew, fleet, name, expires_at)
     }
 
-    async fn note_nodes(&self, notes: &[Note]) -> Result<(), StoreError> {
+    async fn note_nodes(&self, notes: &[Note]) -> Result<Vec<Noted>, StoreError> {
         ask!(self.access, writers, nodes::note, notes)
     }
 
@@ -133,10 +133,6 @@ impl Store for SqlStore {
 
     async fn create_join_token(&self, token: NewJoinToken, by: Actor) -> Result<(), StoreError> {
         ask!(self.access, writers, secrets::create_join_token, &token, &by)
-    }
-
-    async fn use_join_token(&self, hash: &Digest) -> Result<String, StoreError> {
-        ask!(self.access, writers, secrets::use_join_token, hash)
     }
 
     async fn create_admin_token(&self, token: AdminToken, by: Actor) -> Result<(), StoreError> {

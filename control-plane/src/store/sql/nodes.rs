@@ -4,9 +4,10 @@ use std::time::SystemTime;
 
 use sqlx::{Connection as _, query, query_as};
 
-use super::super::super::rows::{self, Failure, NodeRow, millis, signed};
-use super::super::super::{Actor, NewNode, Node, Note, Outcome};
+use super::super::super::rows::{self, Failure, NodeRow, millis, signed, unsigned};
+use super::super::super::{Actor, NewNode, Node, Note, Noted, Outcome};
 use super::super::{BEGIN, Database};
+use super::secrets::use_join_token;
 use super::{Connection, note_fleet, record};
 
 /// The columns of a [`NodeRow`], and which.
@@ -20,23 +21,28 @@ macro_rules! select_nodes {
     };
 }
 
-/// Whoever joins again is new: nothing that was said before holds.
-pub(super) async fn put(connection: &mut Connection, node: &NewNode) -> Result<(), Failure> {
+/// Whoever joins again is new: nothing that was said before holds, and no stream from before.
+pub(super) async fn join(connection: &mut Connection, node: &NewNode, by: &Actor) -> Result<String, Failure> {
     let mut transaction = connection.begin_with(BEGIN).await?;
-    note_fleet(&mut transaction, &node.fleet).await?;
+    let fleet = use_join_token(&mut transaction, &node.token).await?;
+    note_fleet(&mut transaction, &fleet).await?;
     query::<Database>(
         "INSERT INTO nodes (fleet, name, joined_at, certificate_expires_at) VALUES ($1, $2, $3, $4)
          ON CONFLICT (fleet, name) DO UPDATE SET
              joined_at = excluded.joined_at, certificate_expires_at = excluded.certificate_expires_at, removed_at = NULL,
-             last_seen = NULL, instance = '', build = '', labels = '[]', version = 0, refused_version = NULL, refusal = NULL",
+             last_seen = NULL, instance = '', build = '', labels = '[]', version = 0, refused_version = NULL, refusal = NULL,
+             stream = nodes.stream + 1",
     )
-    .bind(&node.fleet)
+    .bind(&fleet)
     .bind(&node.name)
     .bind(millis(SystemTime::now()))
     .bind(millis(node.certificate_expires_at))
     .execute(&mut *transaction)
     .await?;
-    Ok(transaction.commit().await?)
+    let by = Actor { fleet: fleet.clone(), ..by.clone() };
+    record(&mut transaction, &by, Outcome::Done, "").await?;
+    transaction.commit().await?;
+    Ok(fleet)
 }
 
 pub(super) async fn renew(
@@ -52,33 +58,52 @@ pub(super) async fn renew(
     Ok(done.rows_affected() > 0)
 }
 
-pub(super) async fn note(connection: &mut Connection, notes: &[Note]) -> Result<(), Failure> {
+pub(super) async fn note(connection: &mut Connection, notes: &[Note]) -> Result<Vec<Noted>, Failure> {
     // In one order everywhere: two replicas that note the same nodes wait for each other, and do not lock each other out.
-    let mut notes: Vec<&Note> = notes.iter().collect();
-    notes.sort_by_key(|note| (&note.fleet, &note.name));
-    let now = millis(SystemTime::now());
+    let mut order: Vec<usize> = (0..notes.len()).collect();
+    order.sort_by_key(|index| (&notes[*index].fleet, &notes[*index].name));
+    let mut noted = vec![Noted::Stale; notes.len()];
     let mut transaction = connection.begin_with(BEGIN).await?;
-    for note in notes {
-        let seen = &note.seen;
-        let labels = serde_json::to_string(&seen.labels).map_err(|error| sqlx::Error::Encode(error.into()))?;
-        query::<Database>(
-            "UPDATE nodes SET last_seen = $3, instance = $4, build = $5, labels = $6, version = $7, refused_version = $8,
-                 refusal = $9
-             WHERE fleet = $1 AND name = $2 AND removed_at IS NULL",
-        )
-        .bind(&note.fleet)
-        .bind(&note.name)
-        .bind(now)
-        .bind(&seen.instance)
-        .bind(&seen.build)
-        .bind(labels)
-        .bind(signed(seen.version))
-        .bind(seen.refusal.as_ref().map(|(number, _)| signed(*number)))
-        .bind(seen.refusal.as_ref().map(|(_, errors)| errors.as_str()))
-        .execute(&mut *transaction)
-        .await?;
+    for index in order {
+        noted[index] = note_one(&mut transaction, &notes[index]).await?;
     }
-    Ok(transaction.commit().await?)
+    transaction.commit().await?;
+    Ok(noted)
+}
+
+/// A stream keeps the node until another takes it: one that is open and was never noted, or whose instance has it anyway. No clock
+/// decides, because those of replicas differ.
+async fn note_one(connection: &mut Connection, note: &Note) -> Result<Noted, Failure> {
+    let seen = &note.seen;
+    let labels = serde_json::to_string(&seen.labels).map_err(|error| sqlx::Error::Encode(error.into()))?;
+    let kept = query_as::<Database, (i64,)>(
+        "UPDATE nodes SET last_seen = $3, instance = $4, build = $5, labels = $6, version = $7, refused_version = $8,
+             refusal = $9, stream = CASE WHEN stream = $10 THEN stream ELSE stream + 1 END
+         WHERE fleet = $1 AND name = $2 AND removed_at IS NULL
+             AND (stream = $10 OR ($11 AND ($10 = 0 OR instance = $4)))
+         RETURNING stream",
+    )
+    .bind(&note.fleet)
+    .bind(&note.name)
+    .bind(millis(note.at))
+    .bind(&seen.instance)
+    .bind(&seen.build)
+    .bind(labels)
+    .bind(signed(seen.version))
+    .bind(seen.refusal.as_ref().map(|(number, _)| signed(*number)))
+    .bind(seen.refusal.as_ref().map(|(_, errors)| errors.as_str()))
+    .bind(signed(note.stream))
+    .bind(note.open)
+    .fetch_optional(&mut *connection)
+    .await?;
+    if let Some((stream,)) = kept {
+        return Ok(Noted::Kept(unsigned(stream)));
+    }
+    let other = query_as::<Database, (String,)>(
+        "SELECT instance FROM nodes WHERE fleet = $1 AND name = $2 AND removed_at IS NULL AND instance NOT IN ('', $3)",
+    );
+    let other = other.bind(&note.fleet).bind(&note.name).bind(&seen.instance).fetch_optional(connection).await?;
+    Ok(if other.is_some() { Noted::Taken } else { Noted::Stale })
 }
 
 pub(super) async fn get(connection: &mut Connection, fleet: &str, name: &str) -> Result<Option<Node>, Failure> {

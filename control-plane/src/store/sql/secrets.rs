@@ -35,6 +35,7 @@ pub(super) async fn create_join_token(
     Ok(transaction.commit().await?)
 }
 
+/// Takes one use of a join token: the fleet that it is for.
 pub(super) async fn use_join_token(connection: &mut Connection, hash: &Digest) -> Result<String, Failure> {
     let now = millis(SystemTime::now());
     // One statement decides, so that of two nodes that come with the last use one goes without.

@@ -5,7 +5,7 @@ use shadowcat_control_plane::store::{
 };
 
 use crate::subject::Subject;
-use crate::support::{FLEET, alice, hash_of, in_an_hour, joining, version_of};
+use crate::support::{FLEET, alice, hash_of, in_an_hour, joined, joining, version_of};
 
 /// All records, oldest first.
 async fn records(subject: &Subject) -> Vec<AuditRecord> {
@@ -18,7 +18,7 @@ pub(crate) async fn every_change_leaves_a_record(subject: Subject) {
     let store = &subject.store;
     let by = |verb: &str, resource: &str| Actor { verb: verb.to_owned(), resource: resource.to_owned(), ..alice() };
     store.commit(version_of("one"), alice()).await.unwrap();
-    store.put_node(joining("edge-1")).await.unwrap();
+    joined(&**store, "edge-1").await;
     store.remove_node(FLEET, "edge-1", by("nodes.remove", "node edge-1")).await.unwrap();
     let join = NewJoinToken { hash: hash_of("join"), fleet: FLEET.to_owned(), uses: 1, expires_at: in_an_hour() };
     store.create_join_token(join, by("nodes.token", "join token")).await.unwrap();
@@ -37,6 +37,8 @@ pub(crate) async fn every_change_leaves_a_record(subject: Subject) {
         .collect();
     let expected = [
         ("configurations.apply", "version 1", Outcome::Done, "because"),
+        ("nodes.token", "node edge-1", Outcome::Done, ""),
+        ("nodes.join", "node edge-1", Outcome::Done, ""),
         ("nodes.remove", "node edge-1", Outcome::Done, ""),
         ("nodes.token", "join token", Outcome::Done, ""),
         ("tokens.create", "token bob", Outcome::Done, ""),
@@ -58,14 +60,19 @@ pub(crate) async fn what_did_not_happen_leaves_no_record(subject: Subject) {
 
 pub(crate) async fn without_its_record_no_change_is_made(subject: Subject) {
     let store = &subject.store;
-    store.put_node(joining("edge-1")).await.unwrap();
+    joined(&**store, "edge-1").await;
+    let token = NewJoinToken { hash: hash_of("edge-2"), fleet: FLEET.to_owned(), uses: 1, expires_at: in_an_hour() };
+    store.create_join_token(token, alice()).await.unwrap();
     subject.sql("ALTER TABLE audit RENAME TO elsewhere").await.unwrap();
     assert!(matches!(store.commit(version_of("one"), alice()).await, Err(StoreError::Unavailable(_))));
     assert!(matches!(store.remove_node(FLEET, "edge-1", alice()).await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.join(joining("edge-2"), alice()).await, Err(StoreError::Unavailable(_))));
     subject.sql("ALTER TABLE elsewhere RENAME TO audit").await.unwrap();
     assert_eq!(store.current(FLEET).await.unwrap(), None);
     assert!(!store.node(FLEET, "edge-1").await.unwrap().unwrap().removed);
     assert_eq!(store.commit(version_of("one"), alice()).await.unwrap().number, 1);
+    assert!(store.node(FLEET, "edge-2").await.unwrap().is_none());
+    assert_eq!(store.join(joining("edge-2"), alice()).await.unwrap(), FLEET, "the token has lost no use");
 }
 
 pub(crate) async fn records_come_in_pages(subject: Subject) {

@@ -5,7 +5,7 @@ use std::time::Instant;
 use shadowcat_control_plane::store::{OPERATION_TIMEOUT, StoreError};
 
 use crate::subject::Subject;
-use crate::support::{FLEET, SOON, alice, joining, running, version_of};
+use crate::support::{FLEET, SOON, alice, joined, note, running, version_of};
 
 pub(crate) async fn a_database_that_is_opened_again_is_the_same(subject: Subject) {
     let made = subject.store.commit(version_of("one"), alice()).await.unwrap();
@@ -29,7 +29,7 @@ pub(crate) async fn a_newer_schema_is_refused(subject: Subject) {
     subject.sql(newer).await.unwrap();
     let Err(refusal) = subject.open_again().await else { panic!("it was opened") };
     assert!(matches!(refusal, StoreError::Unusable(_)));
-    let told = "a newer version of shadowcat wrote it (its schema is 99, the newest known here is 1): run that version";
+    let told = "a newer version of shadowcat wrote it (its schema is 99, the newest known here is 2): run that version";
     assert!(refusal.to_string().ends_with(told), "{refusal}");
 }
 
@@ -47,18 +47,18 @@ pub(crate) async fn changes_are_told_and_notes_are_not(subject: Subject) {
     store.commit(version_of("one"), alice()).await.unwrap();
     assert!(told(before), "a commit is told at once where it was made");
     let before = *changes.borrow();
-    store.put_node(joining("edge-1")).await.unwrap();
+    joined(&**store, "edge-1").await;
     assert!(told(before), "so is a node that joins");
     let before = *changes.borrow();
     store.remove_node(FLEET, "edge-1", alice()).await.unwrap();
     assert!(told(before), "and one that is removed");
 
-    store.put_node(joining("edge-2")).await.unwrap();
+    joined(&**store, "edge-2").await;
     let until = Instant::now() + SOON;
     while is_told_soon(&mut changes).await {
         assert!(Instant::now() < until, "what is told once more by a look or a notification ends");
     }
-    store.note_node(FLEET, "edge-2", running(1)).await.unwrap();
+    store.note_nodes(&[note("edge-2", running(1))]).await.unwrap();
     assert!(!is_told_soon(&mut changes).await, "what a node says is for whoever asks");
     assert!(store.node(FLEET, "edge-2").await.unwrap().unwrap().last_seen.is_some());
 }

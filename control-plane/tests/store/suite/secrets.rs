@@ -6,14 +6,14 @@ use futures_util::future::join_all;
 use shadowcat_control_plane::store::{AdminToken, AuthorityRow, NewJoinToken, Role, StoreError};
 
 use crate::subject::Subject;
-use crate::support::{FLEET, alice, hash_of, in_an_hour};
+use crate::support::{FLEET, alice, hash_of, in_an_hour, joining};
 
 fn join_token(secret: &str, uses: u32) -> NewJoinToken {
     NewJoinToken { hash: hash_of(secret), fleet: FLEET.to_owned(), uses, expires_at: in_an_hour() }
 }
 
 async fn refusal(subject: &Subject, secret: &str) -> &'static str {
-    match subject.store.use_join_token(&hash_of(secret)).await.unwrap_err() {
+    match subject.store.join(joining(secret), alice()).await.unwrap_err() {
         StoreError::Token(reason) => reason,
         other => panic!("{other}"),
     }
@@ -23,10 +23,11 @@ pub(crate) async fn a_join_token_is_good_for_as_many_uses_as_it_says(subject: Su
     subject.store.create_join_token(join_token("secret", 2), alice()).await.unwrap();
     assert_eq!(subject.store.fleets().await.unwrap(), [FLEET]);
     for _ in 0..2 {
-        assert_eq!(subject.store.use_join_token(&hash_of("secret")).await.unwrap(), FLEET);
+        assert_eq!(subject.store.join(joining("secret"), alice()).await.unwrap(), FLEET);
     }
     assert!(refusal(&subject, "secret").await.contains("has been used as often as it may be"));
     assert!(refusal(&subject, "guessed").await.contains("is unknown here"));
+    assert!(subject.store.node(FLEET, "guessed").await.unwrap().is_none());
     assert_eq!(subject.store.health(), Ok(()));
 }
 
@@ -34,8 +35,8 @@ pub(crate) async fn of_two_uses_at_once_of_a_token_for_one_one_succeeds(subject:
     for round in 0..10 {
         let secret = format!("secret {round}");
         subject.store.create_join_token(join_token(&secret, 1), alice()).await.unwrap();
-        let hash = hash_of(&secret);
-        let uses = join_all([subject.store.use_join_token(&hash), subject.store.use_join_token(&hash)]).await;
+        let join = || subject.store.join(joining(&secret), alice());
+        let uses = join_all([join(), join()]).await;
         assert_eq!(uses.iter().filter(|used| used.is_ok()).count(), 1);
     }
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 use shadowcat_control_plane::store::{NewVersion, StoreError, Version};
 
 use crate::subject::Subject;
-use crate::support::{FLEET, alice, hash_of, version_in, version_of};
+use crate::support::{FLEET, alice, hash_of, joined, version_in, version_of};
 
 /// At once, in the tests of what happens then.
 const COMMITTERS: usize = 8;
@@ -90,7 +90,7 @@ pub(crate) async fn fleets_are_numbered_apart(subject: Subject) {
     for fleet in ["edge", "core", "edge"] {
         store.commit(version_in(fleet, "one"), alice()).await.unwrap();
     }
-    store.put_node(crate::support::joining("edge-1")).await.unwrap();
+    joined(&**store, "edge-1").await;
     let heads = store.heads().await.unwrap();
     let heads: Vec<(&str, u64)> = heads.iter().map(|head| (head.fleet.as_str(), head.number)).collect();
     assert_eq!(heads, [("core", 1), ("edge", 2)]);
