@@ -5,7 +5,8 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Program, call, command, keep_in, soon, text};
+use crate::help;
+use crate::support::{Program, SHADOWCAT, call, command, keep_in, soon, text};
 
 #[tokio::test]
 async fn up_serves_where_its_banner_says() {
@@ -76,6 +77,11 @@ async fn log_directives_that_are_none_are_refused() {
     let (code, stderr) = fails(&["up", "--bind", "127.0.0.1:0", "--log", "proxy=loud"]).await;
     assert_eq!(code, 2);
     assert!(stderr.contains("--log") && stderr.contains("proxy=loud"), "{stderr}");
+}
+
+#[test]
+fn every_help_text_is_as_it_was() {
+    help::is_as_it_was(SHADOWCAT);
 }
 
 #[tokio::test]

@@ -2,5 +2,9 @@
 
 mod command_line;
 mod demo_server;
+#[path = "../../../../tests/golden/files.rs"]
+mod golden;
+#[path = "../../../../tests/golden/help.rs"]
+mod help;
 mod readme;
 mod support;

@@ -5,6 +5,7 @@ mod apply;
 mod asking;
 mod contexts;
 mod fake;
+#[path = "../../../../tests/golden/files.rs"]
 mod golden;
 mod help;
 mod support;

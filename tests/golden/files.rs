@@ -1,4 +1,6 @@
-//! Text that must stay as it is, kept in files. `UPDATE_GOLDEN=1 cargo test -p shadowcatctl` writes them anew.
+//! Text that must stay as it is, kept in files. `UPDATE_GOLDEN=1 cargo test -p CRATE` writes those of a crate anew.
+//!
+//! Compiled into the tests of each crate that has such text, which keeps its own files.
 
 use std::collections::BTreeSet;
 use std::fs;
