@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test's tasks end with its runtime; there is nothing to drain")]
 
 mod admin;
+mod corpus;
 mod harness;
 mod listener;
 mod node;
