@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use serde_json::{Value, json};
-use shadowcat_tests::{Client, Load, Managed, Upstream, eventually, managed, number, one_route};
+use shadowcat_tests::{Client, Load, Managed, Signal, Upstream, eventually, managed, number, one_route};
 
 /// Calls per second while something happens.
 const RATE: u32 = 200;
@@ -122,6 +122,77 @@ async fn no_request_waits_for_the_control_plane() {
 
 /// What the looks of a test and a machine busy with others add to a promised bound.
 const SLACK: Duration = Duration::from_secs(2);
+
+/// Whoever falls silent without closing anything is noticed within this, at either end of a line.
+const NOTICED: Duration = Duration::from_secs(15);
+
+/// From its first sign of life until every node runs the newest version.
+const CURRENT: Duration = Duration::from_secs(3);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_plane_that_falls_silent_is_noticed_and_no_call_or_start_waits_for_it() {
+    const CONNECTED: &str = "shadowcat_control_plane_connected";
+    /// A dial is given up after five seconds.
+    const GIVEN_UP: Duration = Duration::from_secs(5);
+    const READY: Duration = Duration::from_secs(1);
+    let upstream = Upstream::start().await;
+    let mut fleet = managed().redis().data_planes(2).upstream(&upstream).start().await;
+    for plane in [0, 1] {
+        fleet.plane(plane).metric_is(CONNECTED, 1.0, SOON).await;
+    }
+    let mut load = load(&fleet).await;
+
+    // Its sockets stay open, and its kernel goes on accepting: nothing says that nobody is there.
+    fleet.control().process().signal(Signal::STOP);
+    let silent = Instant::now();
+    for plane in [0, 1] {
+        let left = (NOTICED + SLACK).saturating_sub(silent.elapsed());
+        load.run_during(&[0, 1], fleet.plane(plane).metric_is(CONNECTED, 0.0, left)).await;
+    }
+
+    load.run(RATE, &[1]).await;
+    fleet.plane_mut(0).program().kill();
+    let said = fleet.plane(0).log().len();
+    fleet.plane_mut(0).start_again();
+    let began = Instant::now();
+    load.run_during(&[1], fleet.plane_mut(0).ready()).await;
+    assert!(began.elapsed() < READY + SLACK, "{:?}", began.elapsed());
+    let given_up = async || fleet.plane(0).log()[said..].contains("did not answer").then_some(());
+    load.run_during(&[0, 1], eventually("its dial hung", GIVEN_UP + SLACK, given_up)).await;
+    assert_eq!(fleet.plane(0).metrics().await.sum("shadowcat_config_version", &[]), Some(1.0));
+
+    fleet.control().process().signal(Signal::CONT);
+    let back = Instant::now();
+    let version = load.run_during(&[0, 1], fleet.apply(&two_routes(&upstream.url()))).await;
+    load.run_during(&[0, 1], fleet.runs(version)).await;
+    assert!(back.elapsed() < CURRENT + SLACK, "{:?}", back.elapsed());
+    assert!(serves(&fleet, 0, "/second").await && serves(&fleet, 1, "/second").await);
+    assert_nothing_failed(load, &upstream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_falls_silent_is_seen_to_be_away_and_gets_what_it_missed() {
+    let upstream = Upstream::start().await;
+    let fleet = managed().data_planes(2).upstream(&upstream).start().await;
+    let state = async || {
+        let nodes = fleet.control().ctl(&["nodes", "list", "-o", "json"]).await.json();
+        let rows = nodes["nodes"].as_array().unwrap();
+        rows.iter().find(|node| node["name"] == "plane-0").unwrap()["state"].as_str().unwrap().to_owned()
+    };
+    eventually("it is connected", SOON, async || (state().await == "CONNECTED").then_some(())).await;
+
+    fleet.plane(0).process().signal(Signal::STOP);
+    eventually("it is away", NOTICED + SLACK, async || (state().await == "AWAY").then_some(())).await;
+    // Who is away is not waited for.
+    let applied = fleet.control().ctl(&["apply", "-f", &fleet.file(&two_routes(&upstream.url()))]).await.ok();
+    assert!(applied.contains("1/1"), "{applied}");
+
+    fleet.plane(0).process().signal(Signal::CONT);
+    let back = Instant::now();
+    fleet.runs(2).await;
+    assert!(back.elapsed() < CURRENT + SLACK, "{:?}", back.elapsed());
+    assert!(serves(&fleet, 0, "/second").await);
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_control_planes_on_one_postgres_see_each_other_s_versions() {
