@@ -3,12 +3,40 @@
 use std::fmt;
 
 use serde::de::value::StringDeserializer;
-use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::document::{Content, Entry, Node};
 use crate::suggest::did_you_mean;
 use crate::{Diagnostic, Position, Step};
+
+/// Values that do not fit and are told of one document: each costs another reading, and whoever has so many has another schema in
+/// mind.
+const MISFITS_MAX: usize = 50;
+
+/// Fills a message from a document. What does not fit is told and taken out of `tree`, so that what else does not fit is told as
+/// well.
+///
+/// # Errors
+/// Every value that does not fit, up to [`MISFITS_MAX`] of them.
+pub(crate) fn fill<T: DeserializeOwned>(tree: &mut Node) -> Result<T, Vec<Diagnostic>> {
+    let mut found: Vec<Diagnostic> = Vec::new();
+    loop {
+        let misfit = match T::deserialize(&*tree) {
+            Ok(message) if found.is_empty() => return Ok(message),
+            Ok(_) => return Err(found),
+            Err(misfit) => misfit.into_diagnostic(tree.position),
+        };
+        let told = found.iter().any(|known| known.path == misfit.path);
+        let gone = tree.take_out(misfit.path.steps());
+        if !told {
+            found.push(misfit);
+        }
+        if told || !gone || found.len() == MISFITS_MAX {
+            return Err(found);
+        }
+    }
+}
 
 /// A value that does not fit the schema. It learns where it is on its way out of the tree.
 #[derive(Debug)]
@@ -83,6 +111,32 @@ fn alternatives(written: &str, expected: &'static [&'static str]) -> String {
 }
 
 impl Node {
+    /// Removes what is at a path; an item of a list becomes an empty one, so that those behind it keep their numbers. False if nothing
+    /// is there, or it is the whole document.
+    fn take_out(&mut self, steps: &[Step]) -> bool {
+        match (steps, &mut self.content) {
+            ([Step::Field(name)], Content::Map(entries)) => {
+                let before = entries.len();
+                entries.retain(|entry| entry.key != *name);
+                entries.len() < before
+            }
+            ([Step::Item(index)], Content::List(items)) => match items.get_mut(*index) {
+                Some(item) => {
+                    item.content = Content::Map(Vec::new());
+                    true
+                }
+                None => false,
+            },
+            ([Step::Field(name), below @ ..], Content::Map(entries)) => {
+                entries.iter_mut().find(|entry| entry.key == *name).is_some_and(|entry| entry.value.take_out(below))
+            }
+            ([Step::Item(index), below @ ..], Content::List(items)) => {
+                items.get_mut(*index).is_some_and(|item| item.take_out(below))
+            }
+            _ => false,
+        }
+    }
+
     fn kind(&self) -> &'static str {
         match self.content {
             Content::Nothing => "nothing",

@@ -11,9 +11,9 @@ mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
 use shadowcat_proto::config::v1 as raw;
 
+use super::deserialize::fill;
 use super::document::{self, Content, Document, Node, Reading};
 use super::{Environment, extend_untold};
 use crate::diagnostics::ToldAt;
@@ -159,8 +159,9 @@ impl Documents {
         if let Some(refused) = take_node(&mut root) {
             found.push(self.of_the_next(refused, origin));
         }
-        let part = raw::Config::deserialize(&root)
-            .map_err(|misfit| found.push(self.of_the_next(misfit.into_diagnostic(root.position), origin)));
+        let part = fill(&mut root).map_err(|misfits| {
+            found.extend(misfits.into_iter().map(|misfit| self.of_the_next(misfit, origin)));
+        });
         let mut kinds = HashMap::new();
         if let Content::Map(entries) = &root.content {
             for entry in entries {

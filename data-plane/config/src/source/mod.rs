@@ -21,8 +21,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::Deserialize;
-use shadowcat_proto::config::v1 as raw;
 
 use crate::limits::MAX_FILE_BYTES;
 use crate::validate;
@@ -67,7 +65,7 @@ pub fn parse_local_in(text: &str, origin: &str, environment: Environment<'_>) ->
             return Err(Diagnostics::new(origin, found));
         }
     };
-    match understand(&tree) {
+    match understand(tree) {
         Ok(config) if found.is_empty() => return Ok(config),
         Ok(_) => {}
         Err(more) => extend_untold(&mut found, more),
@@ -81,8 +79,8 @@ fn extend_untold(found: &mut Vec<Diagnostic>, more: Vec<Diagnostic>) {
     found.extend(more.into_iter().filter(|one| !told.contains(&one.path)));
 }
 
-fn understand(tree: &Node) -> Result<LocalConfig, Vec<Diagnostic>> {
-    let raw = raw::LocalConfig::deserialize(tree).map_err(|misfit| vec![misfit.into_diagnostic(tree.position)])?;
+fn understand(mut tree: Node) -> Result<LocalConfig, Vec<Diagnostic>> {
+    let raw = deserialize::fill(&mut tree)?;
     validate::local(&raw).map_err(|mut found| {
         for diagnostic in &mut found {
             diagnostic.position = Some(tree.position_told(&diagnostic.path, diagnostic.told_at));
