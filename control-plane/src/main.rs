@@ -22,15 +22,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// One replica of Shadowcat's control plane: versions of configurations, and the nodes that run them.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 struct Flags {
     #[command(flatten)]
     common: Common,
     /// The address for nodes and operators (gRPC, TLS; plain text to this machine alone)
-    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDR", default_value = DEFAULT_BIND)]
+    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDRESS", default_value = DEFAULT_BIND)]
     bind: SocketAddr,
     /// The address for health and metrics
-    #[arg(long, env = "SHADOWCAT_CONSOLE_BIND", value_name = "ADDR", default_value = DEFAULT_CONSOLE_BIND)]
+    #[arg(long, env = "SHADOWCAT_CONSOLE_BIND", value_name = "ADDRESS", default_value = DEFAULT_CONSOLE_BIND)]
     console_bind: SocketAddr,
     #[command(subcommand)]
     command: Option<Command>,
@@ -45,10 +45,10 @@ struct Common {
     #[arg(long, global = true, env = "SHADOWCAT_DATA_DIR", value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// What to log: a level, or directives such as info,shadowcat_control_plane=debug
-    #[arg(long, global = true, env = "SHADOWCAT_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, global = true, env = "SHADOWCAT_LOG", value_name = "DIRECTIVES", default_value = "info")]
     log: String,
     /// How to log
-    #[arg(long, global = true, env = "SHADOWCAT_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(long, global = true, env = "SHADOWCAT_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     log_format: LogFormat,
 }
 

@@ -1,6 +1,6 @@
 //! One replica of the control plane, from its start to its end.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File, TryLockError};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{Admin, Aside, Denials, Gate};
 use crate::authority::{Authority, AuthorityError};
 use crate::fleet::follow;
+use crate::fleet::hub::Replicas;
 use crate::fleet::notes::Notes;
 use crate::fleet::service::FleetService;
 use crate::fleet::stream::Streams;
@@ -40,6 +41,12 @@ pub enum StartError {
     /// The data directory cannot be made.
     #[error("{0}: {1}: name a directory that can be written to (--data-dir)")]
     DataDir(PathBuf, io::Error),
+    /// Another process has the database's file.
+    #[error(
+        "{} is in use by another control plane, perhaps by `shadowcat up`: stop that one, or give another --data-dir; replicas share \
+         a Postgres", .0.display()
+    )]
+    InUse(PathBuf),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -69,6 +76,8 @@ pub struct ControlPlane {
     authority: Arc<Authority>,
     tls: Arc<rustls::ServerConfig>,
     first_token: FirstToken,
+    /// Held as long as the process lives: see [`only_one`].
+    lock: Option<File>,
 }
 
 impl ControlPlane {
@@ -78,8 +87,9 @@ impl ControlPlane {
     /// If any of this fails; each says what to do.
     pub async fn build(settings: Settings) -> Result<Self, StartError> {
         make_private(&settings.data_dir)?;
+        let lock = store::sqlite_file(&settings.database).map(only_one).transpose()?.flatten();
         let store = store::open(&settings.database).await?;
-        Self::with_store(store, settings).await
+        Ok(Self { lock, ..Self::with_store(store, settings).await? })
     }
 
     /// The same on a store of the program's own.
@@ -93,7 +103,7 @@ impl ControlPlane {
         let (grpc, grpc_addr) = bind(settings.bind).await?;
         let (console, console_addr) = bind(settings.console_bind).await?;
         let tls = authority.server_config(authority.server_identity(&server_names(grpc_addr))?)?;
-        Ok(Self { grpc, grpc_addr, console, console_addr, store, authority, tls, first_token })
+        Ok(Self { grpc, grpc_addr, console, console_addr, store, authority, tls, first_token, lock: None })
     }
 
     /// Where nodes and operators are served.
@@ -134,7 +144,8 @@ impl ControlPlane {
         let (stopping, cut) = (CancellationToken::new(), CancellationToken::new());
         let tasks = TaskTracker::new();
         let metrics = Metrics::new();
-        let hub = Arc::new(Hub::new(self.store.epoch(), metrics.clone()));
+        let replicas = if self.lock.is_some() { Replicas::One } else { Replicas::Several };
+        let hub = Arc::new(Hub::new(self.store.epoch(), replicas, metrics.clone()));
         hub.fleet(DEFAULT_FLEET);
         // What is there already is there for the first node; a store that fails is asked again by the follower.
         if let Err(error) = follow::look(&hub, self.store.as_ref()).await {
@@ -226,6 +237,23 @@ fn server_names(bound: SocketAddr) -> Vec<String> {
     let usable = !host.is_empty() && host.split('.').all(|label| crate::fleet::is_name(&label.to_ascii_lowercase()));
     let address = (!bound.ip().is_unspecified()).then(|| bound.ip().to_string());
     address.into_iter().chain(usable.then_some(host)).collect()
+}
+
+/// Keeps a second control plane off a SQLite file: neither would hear of the versions and nodes of the other. The lock ends with the
+/// process.
+fn only_one(database: PathBuf) -> Result<Option<File>, StartError> {
+    let mut path = database.clone().into_os_string();
+    path.push(".lock");
+    // Where no file can be made there will be no database either, which says why.
+    let Ok(lock) = File::create(path) else { return Ok(None) };
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Err(StartError::InUse(database)),
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!(%error, "this file system has no locks: see that no other control plane uses {}", database.display());
+            Ok(None)
+        }
+    }
 }
 
 /// Makes a directory that is its owner's alone; one that is there stays as it is.

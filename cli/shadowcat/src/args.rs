@@ -51,7 +51,7 @@ pub struct LogArgs {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Serve a gateway in front of one MCP server, the built-in demo server unless told otherwise
+    /// Serve a gateway as --upstream says, else as the last version does, else in front of the built-in demo server
     Up(UpArgs),
     /// Serve a gateway in front of one MCP server, or as a configuration file says
     Reverse(ReverseArgs),
@@ -65,8 +65,9 @@ pub struct UpArgs {
     /// Where to listen; port 0 takes a free one
     #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDRESS", value_parser = address, default_value_t = DEFAULT_BIND)]
     pub bind: SocketAddr,
-    /// The MCP server: an http:// or https:// URL, or a command that speaks MCP over stdin and stdout
-    #[arg(long, env = "SHADOWCAT_UPSTREAM", value_name = "URL|COMMAND")]
+    /// The MCP server: an http:// or https:// URL, or a command that speaks MCP over stdin and stdout. What was applied before is
+    /// replaced by a version of its own
+    #[arg(long, env = "SHADOWCAT_UPSTREAM", value_name = "URL|COMMAND", hide_env_values = true)]
     pub upstream: Option<UpstreamArg>,
     /// Where versions, nodes and tokens are kept from start to start [default: the platform's data directory]
     #[arg(long, env = "SHADOWCAT_DATA_DIR", value_name = "DIR")]
@@ -89,7 +90,7 @@ pub struct ReverseArgs {
 #[group(required = true, multiple = false)]
 pub struct Behind {
     /// The MCP server: an http:// or https:// URL, or a command that speaks MCP over stdin and stdout
-    #[arg(long, env = "SHADOWCAT_UPSTREAM", value_name = "URL|COMMAND")]
+    #[arg(long, env = "SHADOWCAT_UPSTREAM", value_name = "URL|COMMAND", hide_env_values = true)]
     pub upstream: Option<UpstreamArg>,
     /// A configuration file, YAML or JSON; changes to it take effect while the gateway runs
     #[arg(long, env = "SHADOWCAT_CONFIG", value_name = "FILE")]

@@ -7,7 +7,7 @@ use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1::{Node, Refusal, Version, node};
 use shadowcat_proto::fleet::v1::{ConfigRef, hello};
 
-use crate::fleet::hub::{epoch_of, reference};
+use crate::fleet::hub::{Replicas, epoch_of, reference};
 use crate::fleet::live::from_lines;
 use crate::fleet::{LiveFleet, LiveNode};
 use crate::store;
@@ -57,6 +57,9 @@ pub(super) fn node(
 /// Whether a node that is not connected here is to another replica, as far as can be known: it was heard of a moment ago, and
 /// not because it was here.
 pub(super) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> bool {
+    if fleet.is_some_and(|fleet| fleet.replicas == Replicas::One) {
+        return false;
+    }
     let left = fleet.and_then(|fleet| fleet.left(&kept.name)).map(|at| at + NOTED_WITHIN);
     kept.last_seen
         .is_some_and(|at| at.elapsed().is_ok_and(|ago| ago < HEARD_OF_WITHIN) && left.is_none_or(|left| left < at))

@@ -3,6 +3,7 @@
 //! What is applied passes the one validator first, so that a version which a node refuses is a difference between programs and not
 //! a mistake of an operator.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -149,11 +150,11 @@ async fn tell(
     sender: &mpsc::Sender<Result<Progress, Status>>,
 ) {
     let mut moves = fleet.moves();
-    let mut told = None;
+    let (mut told, mut owing) = (None, BTreeSet::new());
     let (mut elsewhere, mut looked) = (nodes_elsewhere(fleet, store).await, Instant::now());
     loop {
         moves.borrow_and_update();
-        let progress = fleet.progress(reference, &elsewhere);
+        let progress = fleet.progress(reference, &elsewhere, &mut owing);
         let done = progress.done;
         if told.as_ref() != Some(&progress) && sender.send(Ok(progress.clone())).await.is_err() {
             return;

@@ -57,7 +57,12 @@ impl Nodes for Admin {
         let caller = Caller::of(&request)?;
         let DrainNodeRequest { fleet, node: name } = request.into_inner();
         let (fleet, ()) = (fleet_of(&fleet)?, check(&name)?);
-        let node = self.live(fleet, &name)?;
+        let node = match self.live(fleet, &name) {
+            Err(_) if self.store.node(fleet, &name).await.is_ok_and(|kept| kept.is_none_or(|kept| kept.removed)) => {
+                return Err(no_node(&name, fleet));
+            }
+            live => live?,
+        };
         // Recorded before it is asked: a drain cannot be taken back.
         let by = caller.does(fleet, format!("node {name}"));
         self.store.record(by, Outcome::Done, "").await.map_err(refused)?;

@@ -25,6 +25,9 @@ const ENDED_MAX: usize = 1000;
 /// What is told of a session's id to those who may not end one: enough to tell sessions apart, and nothing to speak for one with.
 const ID_CHARS_SHOWN: usize = 8;
 
+/// Sessions that the record of their end names.
+const IDS_RECORDED: usize = 3;
+
 /// Pages of one node that are gone through for one session: ten thousand sessions in all.
 const PAGES_MAX: usize = 10;
 
@@ -72,7 +75,7 @@ impl Sessions for Admin {
         if !(1..=ENDED_MAX).contains(&ids.len()) {
             return Err(Status::invalid_argument("name 1 to 1000 sessions"));
         }
-        let by = caller.does(fleet, format!("{} sessions", ids.len()));
+        let by = caller.does(fleet, named(&ids));
         self.store.record(by, Outcome::Done, "").await.map_err(refused)?;
         let nodes = self.asked(fleet);
         let asks = nodes.iter().map(|node| {
@@ -97,6 +100,17 @@ impl Admin {
     }
 }
 
+/// Sessions as they are recorded: the first by the beginning of their ids.
+fn named(ids: &[String]) -> String {
+    let first: Vec<&str> = ids.iter().take(IDS_RECORDED).map(|id| beginning(id)).collect();
+    let more = if ids.len() > IDS_RECORDED { format!(" and {} more", ids.len() - IDS_RECORDED) } else { String::new() };
+    format!("session {}{more}", first.join(", "))
+}
+
+fn beginning(id: &str) -> &str {
+    &id[..id.floor_char_boundary(ID_CHARS_SHOWN)]
+}
+
 /// A page as the caller may see it.
 fn shown(caller: &Caller, mut page: ListSessionsResponse) -> ListSessionsResponse {
     for session in &mut page.sessions {
@@ -108,7 +122,7 @@ fn shown(caller: &Caller, mut page: ListSessionsResponse) -> ListSessionsRespons
 /// Leaves the beginning of a session's id to a caller who may not end it.
 fn shorten(caller: &Caller, session: &mut Session) {
     if let Some(session) = session.session.as_mut().filter(|_| !caller.is(Role::Operator)) {
-        session.id.truncate(session.id.floor_char_boundary(ID_CHARS_SHOWN));
+        session.id.truncate(beginning(&session.id).len());
     }
 }
 

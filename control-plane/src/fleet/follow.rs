@@ -113,6 +113,7 @@ mod tests {
     use super::*;
     use crate::authority::NodeIdentity;
     use crate::fleet::LiveNode;
+    use crate::fleet::hub::Replicas;
     use crate::fleet::live::Peer;
     use crate::observe::Metrics;
     use crate::store;
@@ -123,7 +124,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite:{}", directory.path().join("test.db").display());
         let store = store::open(&url).await.unwrap();
-        let hub = Arc::new(Hub::new(store.epoch(), Metrics::new()));
+        let hub = Arc::new(Hub::new(store.epoch(), Replicas::One, Metrics::new()));
         let entered = ["a", "b"].map(|fleet| {
             let peer = Peer::test();
             let peer = Peer { identity: NodeIdentity { fleet: fleet.to_owned(), ..peer.identity }, ..peer };
@@ -142,7 +143,7 @@ mod tests {
     async fn a_stream_from_before_its_node_joined_again_is_ended_and_the_node_is_not_kept_out() {
         let directory = tempfile::tempdir().unwrap();
         let store = store::open(&directory.path().join("test.db").display().to_string()).await.unwrap();
-        let hub = Arc::new(Hub::new(store.epoch(), Metrics::new()));
+        let hub = Arc::new(Hub::new(store.epoch(), Replicas::One, Metrics::new()));
         let now = SystemTime::now();
         joined(store.as_ref(), "f", "n").await;
         for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Succeeded)), (Duration::ZERO, None)] {

@@ -54,6 +54,7 @@ pub(crate) fn reference(database: &str, version: &Version) -> ConfigRef {
 #[derive(Debug)]
 pub(crate) struct LiveFleet {
     pub(crate) name: String,
+    pub(crate) replicas: Replicas,
     head: watch::Sender<Option<Arc<Head>>>,
     nodes: Mutex<BTreeMap<String, Arc<LiveNode>>>,
     /// Since when a node that was here is not: it may be at another replica.
@@ -62,10 +63,20 @@ pub(crate) struct LiveFleet {
     moved: watch::Sender<u64>,
 }
 
+/// Who else may use the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replicas {
+    /// Nobody: a node that is not connected here is connected nowhere.
+    One,
+    /// Others, which have nodes of their own.
+    Several,
+}
+
 impl LiveFleet {
-    fn new(name: &str) -> Self {
+    fn new(name: &str, replicas: Replicas) -> Self {
         Self {
             name: name.to_owned(),
+            replicas,
             head: watch::Sender::new(None),
             nodes: Mutex::default(),
             left: Mutex::default(),
@@ -136,9 +147,12 @@ impl LiveFleet {
     }
 
     /// How far a version has come on the nodes of this replica, and on those of others as they were noted last.
-    pub(crate) fn progress(&self, reference: &ConfigRef, elsewhere: &[Node]) -> Progress {
+    /// `owing` is kept from look to look: who has not answered yet.
+    pub(crate) fn progress(&self, reference: &ConfigRef, elsewhere: &[Node], owing: &mut BTreeSet<String>) -> Progress {
         let newest = self.head().map_or(0, |head| head.version.number);
         let mut progress = Progress { number: reference.number, ..Progress::default() };
+        let owed = std::mem::take(owing);
+        let mut answered = BTreeSet::new();
         for node in elsewhere.iter().filter(|node| self.node(&node.name).is_none()) {
             progress.nodes += 1;
             let refusal = node.seen.refusal.as_ref().filter(|(number, _)| *number == reference.number);
@@ -148,7 +162,11 @@ impl LiveFleet {
                 progress.rejections.push(Rejection { node: node.name.clone(), errors: from_lines(errors) });
             } else if node.seen.version > newest {
                 progress.rejections.push(ahead(&node.name, node.seen.version));
+            } else {
+                owing.insert(node.name.clone());
+                continue;
             }
+            answered.insert(node.name.clone());
         }
         for node in self.nodes() {
             let state = node.state();
@@ -159,11 +177,17 @@ impl LiveFleet {
                 progress.rejections.push(Rejection { node: node.name.clone(), errors: errors.clone() });
             } else if state.ahead {
                 progress.rejections.push(ahead(&node.name, state.have.as_ref().map_or(0, |have| have.number)));
+            } else {
+                owing.insert(node.name.clone());
+                continue;
             }
+            answered.insert(node.name.clone());
         }
         progress.superseded_by = if newest > reference.number { newest } else { 0 };
-        let answered = progress.applied as usize + progress.rejections.len();
-        progress.done = progress.superseded_by > 0 || answered >= progress.nodes as usize;
+        progress.done = progress.superseded_by > 0 || owing.is_empty();
+        progress.left = owed.into_iter().filter(|node| !owing.contains(node) && !answered.contains(node)).collect();
+        progress.nodes = progress.nodes.saturating_add(u32::try_from(progress.left.len()).unwrap_or(u32::MAX));
+        owing.extend(progress.left.iter().cloned());
         progress
     }
 
@@ -187,6 +211,7 @@ fn ahead(node: &str, number: u64) -> Rejection {
 #[derive(Debug)]
 pub(crate) struct Hub {
     epoch: String,
+    replicas: Replicas,
     fleets: Mutex<BTreeMap<String, Arc<LiveFleet>>>,
     /// Nodes that were removed, for the time in which the store cannot be asked.
     removed: Mutex<BTreeSet<(String, String)>>,
@@ -194,8 +219,8 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
-    pub(crate) fn new(epoch: &str, metrics: Metrics) -> Self {
-        Self { epoch: epoch.to_owned(), fleets: Mutex::default(), removed: Mutex::default(), metrics }
+    pub(crate) fn new(epoch: &str, replicas: Replicas, metrics: Metrics) -> Self {
+        Self { epoch: epoch.to_owned(), replicas, fleets: Mutex::default(), removed: Mutex::default(), metrics }
     }
 
     /// The life of the database.
@@ -211,7 +236,7 @@ impl Hub {
     /// A fleet, known or not. Only for names that the store or a certificate vouches for: each is kept for good.
     pub(crate) fn fleet(&self, name: &str) -> Arc<LiveFleet> {
         let mut fleets = self.locked();
-        let fleet = fleets.entry(name.to_owned()).or_insert_with(|| Arc::new(LiveFleet::new(name)));
+        let fleet = fleets.entry(name.to_owned()).or_insert_with(|| Arc::new(LiveFleet::new(name, self.replicas)));
         Arc::clone(fleet)
     }
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use shadowcat_proto::fleet::v1::{
     ConfigError, ConfigRef, Hello, NodeHealth, UpstreamHealth, command, command_reply, hello,
@@ -30,6 +30,9 @@ const TEXT_BYTES_MAX: usize = 512;
 
 /// Labels that a node may have: an operator's own words, not a store.
 const LABELS_MAX: usize = 32;
+
+/// A stream that ended within this time may not have been noted before: notes wait for half a second, and then for the database.
+const SHORT_STREAM: Duration = Duration::from_secs(5);
 
 /// Something asked of a node.
 #[derive(Debug)]
@@ -104,6 +107,7 @@ pub(crate) struct LiveNode {
     /// The number of its stream, once the store has given it one.
     stream: AtomicU64,
     closed: AtomicBool,
+    began: Instant,
 }
 
 /// Whose stream it is: from the certificate, not from what the node says.
@@ -139,6 +143,7 @@ impl LiveNode {
             ending: watch::Sender::new(None),
             stream: AtomicU64::new(0),
             closed: AtomicBool::new(false),
+            began: Instant::now(),
         };
         (Arc::new(node), asked)
     }
@@ -213,11 +218,14 @@ impl LiveNode {
     /// What the store is to keep of the node.
     pub(crate) fn note(&self, epoch: &str) -> Note {
         let at = self.state().last_seen.unwrap_or_else(SystemTime::now);
+        let stream = self.stream.load(Ordering::Relaxed);
+        // One that ended before it was noted at all was its node's last a moment ago, and has more to say than the one before it.
+        let short = stream == 0 && self.began.elapsed() < SHORT_STREAM;
         Note {
             fleet: self.fleet.clone(),
             name: self.name.clone(),
-            stream: self.stream.load(Ordering::Relaxed),
-            open: !self.closed.load(Ordering::Relaxed),
+            stream,
+            open: short || !self.closed.load(Ordering::Relaxed),
             at,
             seen: self.seen(epoch),
         }

@@ -108,7 +108,7 @@ async fn note(store: &dyn Store, notes: &[Note]) -> Result<Vec<Noted>, StoreErro
 
 #[cfg(test)]
 mod tests {
-    use shadowcat_proto::fleet::v1::Hello;
+    use shadowcat_proto::fleet::v1::{ConfigRef, Hello};
     use sqlx::{Connection as _, SqliteConnection};
 
     use super::*;
@@ -116,6 +116,26 @@ mod tests {
     use crate::fleet::live::Peer;
     use crate::store;
     use crate::store::testing::joined;
+
+    #[tokio::test]
+    async fn what_a_node_said_on_a_stream_that_ended_at_once_is_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", directory.path().join("test.db").display());
+        let store = store::open(&url).await.unwrap();
+        joined(store.as_ref(), "f", "n").await;
+        let notes = Notes::default();
+        for (instance, number) in [("first", 1), ("second", 2)] {
+            let hello = Hello { instance: instance.to_owned(), ..Hello::default() };
+            let node = LiveNode::new(Peer::test(), &hello, None).0;
+            let epoch = epoch_of(store.epoch(), "f");
+            node.refuses(ConfigRef { epoch, number, ..ConfigRef::default() }, Vec::new());
+            node.close();
+            notes.note(&node);
+            notes.write(store.epoch(), store.as_ref()).await;
+            let seen = store.node("f", "n").await.unwrap().unwrap().seen;
+            assert_eq!((&*seen.instance, seen.refusal.map(|(number, _)| number)), (instance, Some(number)));
+        }
+    }
 
     #[tokio::test]
     async fn what_is_not_kept_of_one_node_holds_up_no_other() {

@@ -76,6 +76,15 @@ impl Fleet for FleetService {
             Ok(token) => token,
             Err(error) => return Err(self.denied(by, &error.to_string()).await),
         };
+        // Before a use is taken, too: whoever has the name would be shut out.
+        if let Ok(Some(fleet)) = self.store.fleet_to_join(&token.hash()).await
+            && self.streams.hub.known(&fleet).is_some_and(|fleet| fleet.node(&name).is_some())
+        {
+            return Err(Status::already_exists(format!(
+                "a node {name} of fleet {fleet} is connected: give this one another name with --node, or remove that one first \
+                 with shadowcatctl nodes remove {name}"
+            )));
+        }
         let certificate_expires_at = SystemTime::now() + NODE_LIFETIME;
         let new = NewNode { token: token.hash(), name: name.clone(), certificate_expires_at };
         let fleet = match self.store.join(new, by.clone()).await {

@@ -9,11 +9,12 @@ use shadowcat_proto::fleet::v1::{NodeHealth, SnapshotChunk};
 use tonic::Code;
 
 use super::*;
+use crate::fleet::hub::Replicas;
 use crate::observe::Metrics;
 use crate::store::Version;
 
 fn shared() -> Arc<Streams> {
-    let hub = Arc::new(Hub::new("ours", Metrics::new()));
+    let hub = Arc::new(Hub::new("ours", Replicas::One, Metrics::new()));
     Arc::new(Streams { hub, notes: Arc::new(Notes::default()), stop: CancellationToken::new() })
 }
 

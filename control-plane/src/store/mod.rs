@@ -15,6 +15,7 @@ mod sqlite;
 pub(crate) mod testing;
 mod types;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -53,6 +54,12 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::open(path).await?))
 }
 
+/// The file of a SQLite database; `None` where `url` names a server.
+pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
+    (!path.contains("://") && !path.is_empty()).then(|| path.into())
+}
+
 /// Every operation is bounded in time: a store that does not answer within two seconds has failed.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
@@ -86,6 +93,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Names of the fleets that have a version, a node or a join token.
     async fn fleets(&self) -> Result<Vec<String>, StoreError>;
+
+    /// The fleet that a join token is for, if it is good for another node.
+    async fn fleet_to_join(&self, token: &Digest) -> Result<Option<String>, StoreError>;
 
     /// Takes one use of a join token, and notes the node that has joined with it, or joined again: the fleet that the token is for,
     /// and that is recorded in place of the one in `by`.

@@ -145,19 +145,22 @@ async fn of_two_instances_with_one_name_at_two_replicas_the_newest_wins() {
 }
 
 #[tokio::test]
-async fn a_node_under_whose_name_another_machine_joins_hears_that_and_not_that_it_was_removed() {
+async fn nobody_joins_under_the_name_of_a_node_that_is_connected_and_who_was_away_hears_of_the_other() {
     const WORD: &str = "another machine has joined under this node's name";
     let dir = directory();
     let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
     let first = Node::new(&plane, "edge-1").await;
-    let mut stream = first.connected(&plane).await;
-    Node::new(&plane, "edge-1").await;
+    let stream = first.connected(&plane).await;
+    let token = plane.join_token(1).await;
+    let taken = Node::join(&plane, &token, "edge-1").await.err().unwrap();
+    assert!(taken.code() == Code::AlreadyExists && taken.message().contains("is connected"), "{taken}");
+    drop(stream);
+    eventually("it is away", || async { shown(&plane, "edge-1").await.state() == node::State::Away }).await;
+    Node::join(&plane, &token, "edge-1").await.expect("the refusal has taken no use of the token");
     // A minute later, which the test does not wait for.
     let url = format!("sqlite:{}", dir.path().join("test.db").display());
     let mut beside = SqliteConnection::connect(&url).await.unwrap();
     sqlx::raw_sql("UPDATE nodes SET joined_at = joined_at + 60000").execute(&mut beside).await.unwrap();
-    let ended = stream.ended().await;
-    assert!(ended.code() == Code::PermissionDenied && ended.message().contains(WORD), "{ended}");
     let mut again = first.connect(&plane, Hello::default()).await.unwrap();
     let refused = again.ended().await;
     assert!(refused.code() == Code::PermissionDenied && refused.message().contains(WORD), "{refused}");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use shadowcat_control_plane::{ControlPlane, Settings};
 use shadowcat_proto::admin::v1::{GetVersionRequest, HistoryRequest, StatusRequest, WatchRequest};
 use tonic::Code;
 
@@ -77,4 +78,16 @@ async fn a_database_that_is_gone_changes_nothing_for_nodes_and_is_told_to_operat
     let history = plane.configurations().history(plane.ask(HistoryRequest::default())).await.unwrap_err();
     assert_eq!(history.code(), Code::Unavailable);
     plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_control_plane_on_one_sqlite_file_does_not_start() {
+    let dir = directory();
+    let local: std::net::SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let settings = Settings { bind: local, console_bind: local, ..Settings::new(dir.path()) };
+    let first = ControlPlane::build(settings.clone()).await.unwrap();
+    let Err(refused) = ControlPlane::build(settings.clone()).await else { panic!("it starts") };
+    assert!(refused.to_string().contains("is in use by another control plane"), "{refused}");
+    drop(first);
+    ControlPlane::build(settings).await.unwrap();
 }

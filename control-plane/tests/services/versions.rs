@@ -130,6 +130,26 @@ async fn a_refusal_that_nobody_heard_of_is_known_once_the_node_says_so() {
 }
 
 #[tokio::test]
+async fn a_node_that_went_away_without_a_version_is_named() {
+    let plane = Plane::start().await;
+    let (stays, leaves) = (Node::new(&plane, "stays").await, Node::new(&plane, "leaves").await);
+    let (mut stays, mut leaves) = (stays.connected(&plane).await, leaves.connected(&plane).await);
+    plane.apply(config("a")).await.unwrap();
+    let watch = plane.configurations().watch(plane.ask(WatchRequest::default())).await.unwrap();
+    let mut told = watch.into_inner();
+    assert_eq!(told.message().await.unwrap().unwrap().nodes, 2);
+    leaves.snapshot().await;
+    drop(leaves);
+    stays.takes().await;
+    let mut last = Progress::default();
+    while let Some(next) = tokio::time::timeout(SOON, told.message()).await.expect("it ends").unwrap() {
+        last = next;
+    }
+    assert_eq!((last.done, last.nodes, last.applied, &*last.left), (true, 2, 1, &["leaves".to_owned()][..]));
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn a_node_ahead_of_the_database_is_named_and_not_waited_for() {
     let plane = Plane::start().await;
     let node = Node::new(&plane, "edge-1").await;

@@ -26,19 +26,19 @@ pub(crate) struct Flags {
     #[arg(long, env = "SHADOWCAT_CONTROL_PLANE", value_name = "URL")]
     pub(crate) control_plane: Option<ControlPlaneUrl>,
     /// Where sessions are shared with other replicas; overrides node.redis
-    #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL")]
+    #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL", hide_env_values = true)]
     pub(crate) redis: Option<RedisUrl>,
     /// The address for MCP clients; overrides node.bind [default: 127.0.0.1:8080]
-    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDR")]
+    #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDRESS")]
     pub(crate) bind: Option<SocketAddr>,
     /// The address for health and metrics
-    #[arg(long, env = "SHADOWCAT_OPS_BIND", value_name = "ADDR", default_value = DEFAULT_OPS_BIND)]
+    #[arg(long, env = "SHADOWCAT_OPS_BIND", value_name = "ADDRESS", default_value = DEFAULT_OPS_BIND)]
     pub(crate) ops_bind: SocketAddr,
     /// What to log: a level, or directives such as info,shadowcat_proxy=debug
-    #[arg(long, env = "SHADOWCAT_LOG", value_name = "FILTER", default_value = "info")]
+    #[arg(long, env = "SHADOWCAT_LOG", value_name = "DIRECTIVES", default_value = "info")]
     pub(crate) log: String,
     /// How to log
-    #[arg(long, env = "SHADOWCAT_LOG_FORMAT", value_enum, default_value = "text")]
+    #[arg(long, env = "SHADOWCAT_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
     pub(crate) log_format: LogFormat,
     // Last: its heading would cover what follows.
     #[command(flatten)]
@@ -63,7 +63,7 @@ struct Membership {
     #[arg(long, env = "SHADOWCAT_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', conflicts_with = "config")]
     label: Vec<Label>,
     /// The name to join under; made up by the control plane without one
-    #[arg(long, env = "SHADOWCAT_NODE", value_name = "NAME", conflicts_with = "config")]
+    #[arg(long, env = "SHADOWCAT_NODE", value_name = "NAME", value_parser = node_name, conflicts_with = "config")]
     node: Option<String>,
 }
 
@@ -82,6 +82,14 @@ impl FromStr for Label {
         }
         Ok(Self(key.to_owned(), value.to_owned()))
     }
+}
+
+/// A DNS label (RFC 1123, 2.1): it stands in certificates and in the paths of other machines.
+fn node_name(text: &str) -> Result<String, &'static str> {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label =
+        (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
+    is_label.then(|| text.to_owned()).ok_or("a name has lower-case letters, digits and inner hyphens, 63 at most")
 }
 
 /// A label stands in tables and selectors.

@@ -41,7 +41,7 @@ async fn a_join_token_that_does_not_let_in_is_told_with_what_to_do() {
     let strange = format!("{secret}.{}", authority.chars().rev().collect::<String>());
 
     let wrong = fleet.add_data_plane_with(&wrong, &[]);
-    says(fleet.plane(wrong), "make a new token with shadowcatctl nodes token").await;
+    says(fleet.plane(wrong), "the join token is unknown here: make one with `shadowcatctl nodes token`").await;
     let strange = fleet.add_data_plane_with(&strange, &[]);
     says(fleet.plane(strange), "is not this fleet's control plane").await;
     fleet.control().sqlite().expire_join_tokens().await;

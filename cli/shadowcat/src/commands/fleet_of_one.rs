@@ -46,6 +46,8 @@ pub(super) enum Wanted {
 pub(super) struct Running {
     /// From 1.
     pub(super) number: u64,
+    /// What the fleet ran before, if this start has changed it.
+    pub(super) replaces: Option<u64>,
     /// What it says.
     pub(super) raw: raw::Config,
     config: Config,
@@ -77,11 +79,14 @@ pub(super) async fn version(store: &dyn Store, wanted: Wanted) -> anyhow::Result
     let config = Config::try_from(&raw)?;
     let content = canonical(&raw);
     let digest = digest(&content);
-    let number = match current {
-        Some(current) if current.digest == digest => current.number,
-        _ => store.commit(first_version(&raw, content, digest), actor("configurations.apply")).await?.number,
+    let (number, replaces) = match current {
+        Some(current) if current.digest == digest => (current.number, None),
+        _ => {
+            let made = store.commit(first_version(&raw, content, digest), actor("configurations.apply")).await?;
+            (made.number, Some(made.parent).filter(|parent| *parent > 0))
+        }
     };
-    Ok(Running { number, raw, config })
+    Ok(Running { number, replaces, raw, config })
 }
 
 fn first_version(raw: &raw::Config, content: Vec<u8>, digest: shadowcat_config::Digest) -> NewVersion {

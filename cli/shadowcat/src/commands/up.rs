@@ -47,7 +47,16 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<Ended> {
     let following = member.start(control.clone()).await;
     let greeting = async {
         fleet::serves(&control, &running).await?;
-        let behind = named.unwrap_or_else(|| behind(&running, &demo));
+        let behind = match (named, running.replaces) {
+            (Some(named), Some(before)) => {
+                format!(
+                    "{named}, as version {}; `shadowcatctl rollback {before}` brings back what was before",
+                    running.number
+                )
+            }
+            (Some(named), None) => named,
+            (None, _) => behind(&running, &demo),
+        };
         greet(&Banner { url: &url, behind: &behind, control_plane: &control_url, context });
         Ok(std::future::pending().await)
     };

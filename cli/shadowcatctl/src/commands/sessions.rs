@@ -58,6 +58,13 @@ async fn pages(client: &Client, wanted: &Wanted) -> Result<ListSessionsResponse,
             break;
         }
     }
+    // Each node that has any tells one at least, and so it may be more than was asked for.
+    if all.sessions.len() > wanted.limit as usize {
+        all.sessions.truncate(wanted.limit as usize);
+        if all.next.is_empty() {
+            "cut at the limit".clone_into(&mut all.next);
+        }
+    }
     all.silent.sort();
     all.silent.dedup();
     Ok(all)

@@ -70,10 +70,17 @@ pub fn progress(progress: &Progress) -> String {
         0 => String::new(),
         some => format!(", rejected by {some}"),
     };
+    let left = match progress.left.as_slice() {
+        [] => String::new(),
+        some => {
+            let named = some.iter().map(|node| clean(node)).collect::<Vec<_>>().join(", ");
+            format!("; went away without it, and gets it on coming back: {named}")
+        }
+    };
     match (nodes, superseded_by) {
         (0, 0) => "no node is connected; nodes get the version when they come".to_owned(),
-        (_, 0) => format!("applied {applied}/{nodes}{rejected}"),
-        (_, newer) => format!("applied {applied}/{nodes}{rejected}; version {newer} took its place"),
+        (_, 0) => format!("applied {applied}/{nodes}{rejected}{left}"),
+        (_, newer) => format!("applied {applied}/{nodes}{rejected}{left}; version {newer} took its place"),
     }
 }
 

@@ -105,7 +105,7 @@ pub(crate) fn rejection(node: &str) -> admin::Rejection {
 
 pub(crate) fn progress(applied: u32, rejections: Vec<admin::Rejection>) -> admin::Progress {
     let done = applied as usize + rejections.len() == 3;
-    admin::Progress { number: 12, nodes: 3, applied, rejections, done, superseded_by: 0 }
+    admin::Progress { number: 12, nodes: 3, applied, rejections, done, superseded_by: 0, left: Vec::new() }
 }
 
 fn healths() -> Vec<fleet::UpstreamHealth> {

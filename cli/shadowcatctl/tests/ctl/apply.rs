@@ -115,6 +115,20 @@ async fn a_rejection_names_the_node_and_the_reason() {
 }
 
 #[tokio::test]
+async fn a_node_that_went_away_meanwhile_is_named() {
+    let fake = Fake::new();
+    let mut progress = answers::progress(2, Vec::new());
+    (progress.done, progress.left) = (true, vec!["edge-1".to_owned()]);
+    fake.state().progress = vec![progress];
+    let told = run(&fake, &as_it_is(), &["apply", "-f", "fleet.yaml"]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+    assert!(
+        told.stdout.ends_with("applied 2/3; went away without it, and gets it on coming back: edge-1\n"),
+        "{told:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_version_that_was_overtaken_is_no_failure() {
     let fake = Fake::new();
     let overtaken = admin::Progress { done: true, superseded_by: 13, ..answers::progress(1, Vec::new()) };

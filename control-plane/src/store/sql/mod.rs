@@ -107,6 +107,10 @@ impl Store for SqlStore {
         ask!(self.access, readers, versions::fleets)
     }
 
+    async fn fleet_to_join(&self, token: &Digest) -> Result<Option<String>, StoreError> {
+        ask!(self.access, readers, secrets::fleet_to_join, token)
+    }
+
     async fn join(&self, node: NewNode, by: Actor) -> Result<String, StoreError> {
         self.told(ask!(self.access, writers, nodes::join, &node, &by))
     }

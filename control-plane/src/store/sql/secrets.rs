@@ -35,6 +35,14 @@ pub(super) async fn create_join_token(
     Ok(transaction.commit().await?)
 }
 
+pub(super) async fn fleet_to_join(connection: &mut Connection, hash: &Digest) -> Result<Option<String>, Failure> {
+    let good = query_as::<Database, (String,)>(
+        "SELECT fleet FROM join_tokens WHERE hash = $1 AND used < uses AND expires_at > $2",
+    );
+    let good = good.bind(hash.as_bytes()).bind(millis(SystemTime::now())).fetch_optional(connection).await?;
+    Ok(good.map(|(fleet,)| fleet))
+}
+
 /// Takes one use of a join token: the fleet that it is for.
 pub(super) async fn use_join_token(connection: &mut Connection, hash: &Digest) -> Result<String, Failure> {
     let now = millis(SystemTime::now());

@@ -21,7 +21,6 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-
 use crate::limits::MAX_FILE_BYTES;
 use crate::validate;
 use crate::{Diagnostic, Diagnostics, FieldPath, LocalConfig};

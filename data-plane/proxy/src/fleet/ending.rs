@@ -11,7 +11,7 @@ use super::line::Violation;
 pub(super) enum LineError {
     #[error(transparent)]
     Dial(#[from] DialError),
-    #[error("the control plane does not let this node in: {0}; make a new token with shadowcatctl nodes token")]
+    #[error("the control plane does not let this node in: {0}")]
     NotLetIn(String),
     #[error("the node's certificate has expired while it could not be renewed: give --join-token to join again")]
     Expired,

@@ -59,7 +59,7 @@ pub enum MemberError {
     /// The identity that is there is another fleet's.
     #[error(
         "{} holds the identity of node {node} in fleet {fleet}, of another control plane than the join token's: \
-         give another --data-dir, or remove its identity directory to join anew", data_dir.display()
+         give another --data-dir, or remove {} to join anew", data_dir.display(), data_dir.join("identity").display()
     )]
     AnotherFleet {
         /// The directory.
@@ -236,7 +236,11 @@ impl Following {
             if told == text {
                 tracing::debug!(%error, "no line to the control plane");
             } else {
-                tracing::warn!(%error, "no line to the control plane; what runs goes on");
+                let meanwhile = match self.control.running().config {
+                    Some(_) => "what runs goes on",
+                    None => "nothing is served yet",
+                };
+                tracing::warn!(%error, "no line to the control plane; {meanwhile}");
                 told = text;
             }
             // Full jitter: a fleet that lost its control plane in one moment comes back over the whole pause.

@@ -43,7 +43,9 @@ impl Health<'_> {
         match self.configs.is_connected() {
             None => "no configuration yet",
             Some(true) => "the control plane is connected and has sent no configuration yet: apply one to the fleet",
-            Some(false) => "no configuration on disk and no seed, and the control plane cannot be reached yet",
+            Some(false) => {
+                "no configuration on disk and no seed, and no line to the control plane yet: the log says why"
+            }
         }
     }
 
