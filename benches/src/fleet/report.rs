@@ -69,7 +69,7 @@ fn restarts(found: &Findings) -> Table {
     let mut table = Table::new(&["down for", "nodes", "all back after s", "pieces of snapshots", "RSS MB"]);
     for restart in &found.restarts {
         table.row([
-            format!("{:?}", restart.outage),
+            format!("{} s", restart.outage.as_secs()),
             restart.nodes.to_string(),
             figure(Some(restart.back_after.as_secs_f64()), 2),
             restart.chunks.to_string(),

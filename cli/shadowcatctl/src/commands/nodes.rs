@@ -50,7 +50,8 @@ async fn remove(desk: &Desk, node: String) -> Result<(), Failure> {
     let client = desk.client().await?;
     let request = RemoveNodeRequest { fleet: client.fleet(), node: node.clone() };
     let answer = client.call("remove the node", client.nodes().remove(request)).await?;
-    let sentence = format!("{node} is removed, and its certificate refused");
+    let sentence =
+        format!("{node} is removed, and its certificate refused; what runs there serves on until it is stopped");
     desk.printer.show(&Said { answer, sentence }, &desk.printer.page(&client.fleet(), client.server()))
 }
 

@@ -61,7 +61,11 @@ async fn what_is_done_to_a_node_is_said() {
     let drained = ctl(&["nodes", "drain", "edge-1"]).at(&url, EDITOR).run().await;
     assert_eq!(drained.stdout, "edge-1 drains, and stops within 30 s\n", "{drained:?}");
     let removed = ctl(&["nodes", "remove", "edge-1"]).at(&url, EDITOR).run().await;
-    assert_eq!(removed.stdout, "edge-1 is removed, and its certificate refused\n", "{removed:?}");
+    assert_eq!(
+        removed.stdout,
+        "edge-1 is removed, and its certificate refused; what runs there serves on until it is stopped\n",
+        "{removed:?}"
+    );
     let token = ctl(&["nodes", "token", "--uses", "2", "--good-for", "1h"]).at(&url, EDITOR).run().await;
     assert!(token.stdout.starts_with("aaaa") && token.stdout.contains(&url), "{token:?}");
     let absent = ctl(&["nodes", "show", "edge-9"]).at(&url, EDITOR).run().await;
