@@ -80,7 +80,8 @@ fn restarts(found: &Findings) -> Table {
 }
 
 fn swap(found: &Findings) -> Table {
-    let mut table = Table::new(&["", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", "longest µs", "errors"]);
+    let mut table =
+        Table::new(&["", "calls/s", "p50 µs", "p99 µs", "p99.9 µs", "longest in 2 s µs", "of all µs", "errors"]);
     let Some(swap) = &found.swap else { return table };
     let with = format!("{} swaps of {:.0} ms + {:.0} µs", swap.swaps, swap.took[0], swap.took[1]);
     for (when, traffic) in [("no swaps", &swap.without), (with.as_str(), &swap.with)] {
@@ -92,13 +93,14 @@ fn swap(found: &Findings) -> Table {
     table
 }
 
-fn figures(outcome: &Outcome) -> [String; 6] {
+fn figures(outcome: &Outcome) -> [String; 7] {
     let latency = outcome.latency;
     [
         figure(Some(outcome.calls_per_second), 0),
         figure(Some(latency.p50_us), 0),
         figure(Some(latency.p99_us), 0),
         figure(Some(latency.p999_us), 0),
+        figure(Some(outcome.longest_us()), 0),
         figure(Some(latency.max_us), 0),
         outcome.errors.to_string(),
     ]

@@ -13,14 +13,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::content::swapped;
 use super::plane::{Admin, Plane};
 use crate::exchange::Call;
-use crate::load::{self, Outcome, Pace, Plan};
+use crate::load::{self, Outcome, Pace, Plan, SLICE};
 use crate::process::{Process, free_address, get, is_ok};
 
 /// Calls count for this long, without swaps and then with.
 const MEASURED: Duration = Duration::from_secs(20);
 
-/// Between two swaps.
-const EVERY: Duration = Duration::from_secs(2);
+/// Between two swaps: one in each part of the time of which the longest call is told.
+const EVERY: Duration = SLICE;
 
 /// Connections are open and every thread has run well before this is over.
 const WARM_UP: Duration = Duration::from_secs(2);

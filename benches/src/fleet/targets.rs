@@ -72,11 +72,11 @@ pub(super) const TARGETS: &[Target] = &[
         },
     },
     Target {
-        what: "longest call of a probe, added by swaps of 1 000 upstreams",
+        what: "longest call from one swap to the next, added by swaps of 1 000 upstreams",
         limit: 2.0,
         unit: "ms",
         measure: |found| {
-            found.swap.as_ref().map(|swap| (swap.with.probe.latency.max_us - swap.without.probe.latency.max_us) / 1e3)
+            found.swap.as_ref().map(|swap| (swap.with.probe.longest_us() - swap.without.probe.longest_us()) / 1e3)
         },
     },
     Target {

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::exchange::Call;
 
-pub(crate) use outcome::Outcome;
+pub(crate) use outcome::{Outcome, SLICE};
 pub(crate) use pace::Pace;
 pub(crate) use streams::hold_streams;
 

@@ -19,9 +19,15 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// The longest latency that is told from longer ones, in nanoseconds: six times what a call may take before it is lost.
 const LONGEST: u64 = 60_000_000_000;
 
+/// The longest call is told of every such part of the measured time: of a stall that comes again and again, an accident of the machine
+/// is told by that.
+pub(crate) const SLICE: Duration = Duration::from_secs(2);
+
 /// What the workers write while they run.
 pub(super) struct Record {
     nanoseconds: Histogram<u64>,
+    /// Of each [`SLICE`].
+    longest: Vec<Duration>,
     errors: BTreeMap<String, u64>,
 }
 
@@ -29,12 +35,16 @@ impl Default for Record {
     fn default() -> Self {
         let nanoseconds = Histogram::new_with_max(LONGEST, SIGNIFICANT_DIGITS)
             .expect("the bounds of a histogram are constants within its own");
-        Self { nanoseconds, errors: BTreeMap::new() }
+        Self { nanoseconds, longest: Vec::new(), errors: BTreeMap::new() }
     }
 }
 
 impl Record {
-    pub(super) fn call(&mut self, took: Duration) {
+    /// A call that ended `at` this time after the measured part began.
+    pub(super) fn call(&mut self, took: Duration, at: Duration) {
+        let slice = (at.as_nanos() / SLICE.as_nanos()) as usize;
+        self.longest.resize(self.longest.len().max(slice + 1), Duration::ZERO);
+        self.longest[slice] = self.longest[slice].max(took);
         self.nanoseconds.saturating_record(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
     }
 
@@ -54,6 +64,7 @@ impl Record {
                 p999_us: self.microseconds_at(0.999),
                 max_us: self.microseconds_at(1.0),
             },
+            longest: self.longest.clone(),
             errors: self.errors.values().sum(),
             reasons: self.errors.clone(),
         }
@@ -73,6 +84,9 @@ pub(crate) struct Outcome {
     pub(crate) calls_per_second: f64,
     /// Of those.
     pub(crate) latency: Latency,
+    /// Of the calls that ended in each [`SLICE`], the longest.
+    #[serde(skip)]
+    pub(crate) longest: Vec<Duration>,
     /// Everything that went wrong from the first connection to the last `DELETE`.
     pub(crate) errors: u64,
     /// The errors by reason.
@@ -94,6 +108,16 @@ pub(crate) struct Latency {
     pub(crate) max_us: f64,
 }
 
+impl Outcome {
+    /// The longest call of a [`SLICE`], in microseconds: the median of all of them. What stalls calls in each of them is in it, and what
+    /// happened to the machine in a few is not.
+    pub(crate) fn longest_us(&self) -> f64 {
+        let mut longest = self.longest.clone();
+        longest.sort_unstable();
+        longest.get(longest.len() / 2).map_or(0.0, |longest| longest.as_secs_f64() * 1e6)
+    }
+}
+
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Latency { p50_us, p95_us, p99_us, p999_us, max_us } = self.latency;
@@ -113,10 +137,11 @@ mod tests {
     #[test]
     fn quantiles_are_in_microseconds_and_calls_beyond_the_longest_are_kept_as_that() {
         let mut record = Record::default();
-        record.call(Duration::from_micros(250));
-        record.call(Duration::from_micros(250));
-        record.call(Duration::from_hours(1));
-        let Outcome { calls, calls_per_second, latency, .. } = record.outcome(Duration::from_secs(3));
+        record.call(Duration::from_micros(250), Duration::ZERO);
+        record.call(Duration::from_micros(250), SLICE - Duration::from_nanos(1));
+        record.call(Duration::from_hours(1), 2 * SLICE);
+        let Outcome { calls, calls_per_second, latency, longest, .. } = record.outcome(Duration::from_secs(3));
+        assert_eq!(longest, [Duration::from_micros(250), Duration::ZERO, Duration::from_hours(1)]);
         assert_eq!((calls, calls_per_second), (3, 1.0));
         assert!((249.0..251.0).contains(&latency.p50_us), "{latency:?}");
         assert!((59e6..61e6).contains(&latency.p999_us), "{latency:?}");

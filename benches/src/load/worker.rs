@@ -1,7 +1,7 @@
 //! One connection's life: open a session, call until told to stop, close.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Barrier, Semaphore};
@@ -33,6 +33,8 @@ pub(super) enum Phase {
 pub(super) struct Shared {
     plan: Plan,
     phase: AtomicU8,
+    /// When calls began to count.
+    measured: OnceLock<Instant>,
     record: Mutex<Record>,
     opening: Semaphore,
     /// Passed once every worker has tried to open its session.
@@ -43,6 +45,7 @@ impl Shared {
     pub(super) fn new(plan: Plan) -> Self {
         Self {
             phase: AtomicU8::new(Phase::WarmUp as u8),
+            measured: OnceLock::new(),
             record: Mutex::default(),
             opening: Semaphore::new(OPENING_AT_ONCE),
             opened: Barrier::new(plan.connections + 1),
@@ -51,6 +54,9 @@ impl Shared {
     }
 
     pub(super) fn enter(&self, phase: Phase) {
+        if phase == Phase::Measured {
+            self.measured.get_or_init(Instant::now);
+        }
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
@@ -65,7 +71,8 @@ impl Shared {
 
     fn note_call(&self, took: Duration) {
         if self.is(Phase::Measured) {
-            self.record().call(took);
+            let at = self.measured.get().map_or(Duration::ZERO, Instant::elapsed);
+            self.record().call(took, at);
         }
     }
 
