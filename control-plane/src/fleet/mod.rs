@@ -4,6 +4,7 @@
 //! - [`hub`]: what all lines and all operators look at.
 //! - [`line`]: what one node is sent and when, as a pure state machine.
 //! - [`stream`]: drives a line over one stream.
+//! - [`farewell`]: the words with which a stream is ended from here.
 //! - [`follow`]: brings what was committed, on this replica or another, to the hub.
 //! - [`notes`]: writes what nodes say of themselves to the store, a while later and never twice.
 //! - [`service`]: the RPCs of `shadowcat.fleet.v1`.
@@ -11,6 +12,7 @@
 //! Invariants: a node has at most one version outstanding; nothing here waits for the store while a stream is served; what a
 //! node costs does not grow with the size of the configuration or the number of versions.
 
+mod farewell;
 pub(crate) mod follow;
 pub(crate) mod hub;
 pub(crate) mod line;

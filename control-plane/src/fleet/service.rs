@@ -15,9 +15,10 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::farewell::{removed, succeeded};
 use super::hub::reference;
 use super::live::{Peer, Refusal, from_lines};
-use super::stream::{OUTGOING_MAX, Streams, removed, serve, succeeded};
+use super::stream::{OUTGOING_MAX, Streams, serve};
 use super::{Hub, is_name};
 use crate::admin::Denials;
 use crate::authority::{Authority, NODE_LIFETIME, NodeIdentity};

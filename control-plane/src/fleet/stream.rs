@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
+use super::farewell::{farewell, stopping};
 use super::hub::{Head, Hub, LiveFleet, epoch_of};
 use super::line::{Action, Event, Line};
 use super::live::{Ask, AskError, COMMANDS_MAX, Ending, LiveNode, Peer, Refusal, Reply, as_lines};
@@ -138,10 +139,6 @@ async fn first(incoming: &mut impl Incoming) -> Result<Hello, Status> {
         Some(node_message::Kind::Hello(hello)) => Ok(hello),
         _ => Err(Status::failed_precondition("a stream begins with Hello")),
     }
-}
-
-fn stopping() -> Status {
-    Status::unavailable("this replica of the control plane stops: connect again")
 }
 
 impl Stream {
@@ -409,30 +406,6 @@ fn newest_refusal(epoch: &str, hello: &Hello, kept: Option<Refusal>) -> Option<R
         (rejected.clone(), vec![error])
     };
     newest.map(unheard).or(kept)
-}
-
-/// The word with which a stream is ended from here.
-fn farewell(ending: Option<Ending>) -> Result<(), Status> {
-    match ending {
-        Some(Ending::Replaced) => Err(Status::already_exists(
-            "another instance has this node's name now: give each node an identity of its own, and do not copy its disk",
-        )),
-        Some(Ending::Removed) => Err(removed()),
-        Some(Ending::Succeeded) => Err(succeeded()),
-        Some(Ending::Moved) | None => Ok(()),
-    }
-}
-
-/// What a node hears that an operator has removed.
-pub(crate) fn removed() -> Status {
-    Status::permission_denied("this node was removed from its fleet: it can join again with a new token")
-}
-
-/// What a node hears under whose name another machine has joined.
-pub(crate) fn succeeded() -> Status {
-    Status::permission_denied(
-        "another machine has joined under this node's name: give each a name of its own with --node, and this one a new token",
-    )
 }
 
 async fn until(at: Option<Instant>) {
