@@ -1,10 +1,15 @@
 //! The flags of `shadowcat-data-plane`: low-level text here, meaning in [`Flags::membership`].
 
+use std::ffi::OsStr;
+use std::fmt;
+use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgGroup, Parser};
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgGroup, Command, Parser};
 use shadowcat_config::RedisUrl;
 use shadowcat_proxy::LogFormat;
 use shadowcat_proxy::fleet::{ControlPlaneUrl, JoinToken, MemberSettings};
@@ -27,6 +32,7 @@ pub(crate) struct Flags {
     pub(crate) control_plane: Option<ControlPlaneUrl>,
     /// Where sessions are shared with other replicas; overrides node.redis
     #[arg(long, env = "SHADOWCAT_REDIS", value_name = "URL", hide_env_values = true)]
+    #[arg(value_parser = Private::<RedisUrl>::default())]
     pub(crate) redis: Option<RedisUrl>,
     /// The address for MCP clients; overrides node.bind [default: 127.0.0.1:8080]
     #[arg(long, env = "SHADOWCAT_BIND", value_name = "ADDRESS")]
@@ -51,7 +57,7 @@ pub(crate) struct Flags {
 struct Membership {
     /// Lets this machine into the fleet; needed once (shadowcatctl nodes token)
     #[arg(long, env = "SHADOWCAT_JOIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
-    #[arg(conflicts_with = "config")]
+    #[arg(value_parser = Private::<JoinToken>::default(), conflicts_with = "config")]
     join_token: Option<JoinToken>,
     /// What to start from when neither disk nor control plane has a configuration (shadowcatctl show --seed)
     #[arg(long, env = "SHADOWCAT_SEED", value_name = "FILE", conflicts_with = "config")]
@@ -65,6 +71,34 @@ struct Membership {
     /// The name to join under; made up by the control plane without one
     #[arg(long, env = "SHADOWCAT_NODE", value_name = "NAME", value_parser = node_name, conflicts_with = "config")]
     node: Option<String>,
+}
+
+/// Reads a value that has a secret in it: what is wrong with it is told without it, for it may end in a log.
+struct Private<T>(PhantomData<fn() -> T>);
+
+impl<T> Default for Private<T> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T> Clone for Private<T> {
+    fn clone(&self) -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T: FromStr<Err: fmt::Display> + Clone + Send + Sync + 'static> TypedValueParser for Private<T> {
+    type Value = T;
+
+    fn parse_ref(&self, command: &Command, arg: Option<&Arg>, value: &OsStr) -> Result<T, clap::Error> {
+        let refused = |why: String| {
+            let of = arg.map_or_else(String::new, |arg| format!("{arg}: "));
+            command.clone().error(ErrorKind::ValueValidation, format!("{of}{why}"))
+        };
+        let text = value.to_str().ok_or_else(|| refused("this is no UTF-8 text".to_owned()))?;
+        text.parse().map_err(|why: T::Err| refused(why.to_string()))
+    }
 }
 
 /// `KEY=VALUE`.
@@ -107,5 +141,30 @@ impl Flags {
             labels: label.iter().map(|Label(key, value)| (key.clone(), value.clone())).collect(),
             node: node.clone(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_that_cannot_be_read_is_not_repeated() {
+        for flag in ["--join-token", "--redis"] {
+            let given = ["shadowcat-data-plane", "--control-plane", "https://h", flag, "nope://:hunter2@h"];
+            let told = Flags::try_parse_from(given).unwrap_err().to_string();
+            assert!(told.contains(flag) && !told.contains("hunter2"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_no_node_can_have_is_refused_before_anybody_is_asked() {
+        let named = |name| {
+            Flags::try_parse_from(["shadowcat-data-plane", "--control-plane", "https://h", "--node", name]).is_ok()
+        };
+        assert!(named("edge-1"));
+        for name in ["", "One Two", "edge_1", "-edge", "edge-", &"e".repeat(64)] {
+            assert!(!named(name), "{name:?}");
+        }
     }
 }

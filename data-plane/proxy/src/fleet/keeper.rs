@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::disk::{Disk, DiskError};
 use crate::drain::Drain;
+use crate::observe::ConfigMetrics;
 
 /// A version that has run this long has not killed the process, whatever does so later.
 pub(super) const TRIAL: Duration = Duration::from_secs(30);
@@ -41,10 +42,10 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// The handle, and the task's work.
-    pub(super) fn new(disk: Disk, drain: Drain) -> (Self, impl Future<Output = ()>) {
+    pub(super) fn new(disk: Disk, drain: Drain, metrics: ConfigMetrics) -> (Self, impl Future<Output = ()>) {
         let (wanted, wishes) = watch::channel(Wanted::default());
         let (note, noted) = watch::channel(None);
-        let work = Work { disk: Arc::new(Mutex::new(disk)), wishes, note, running: None, saved: None };
+        let work = Work { disk: Arc::new(Mutex::new(disk)), wishes, note, metrics, running: None, saved: None };
         (Self { wanted, noted }, work.run(drain))
     }
 
@@ -79,8 +80,10 @@ struct Work {
     disk: Arc<Mutex<Disk>>,
     wishes: watch::Receiver<Wanted>,
     note: watch::Sender<Option<ConfigRef>>,
+    metrics: ConfigMetrics,
     /// What runs, since when, and the next moment at which that means something.
     running: Option<(ConfigRef, Instant, Option<Milestone>)>,
+    /// What came over the line and is on disk.
     saved: Option<ConfigRef>,
 }
 
@@ -119,13 +122,17 @@ impl Work {
                 changed = self.wishes.changed() => match changed {
                     Ok(()) => self.catch_up().await,
                     // The end of the drain may come with the first word of it.
-                    Err(_nobody_tells) if drain.is_announced() => return self.write(Disk::end_of_trial).await,
+                    Err(_nobody_tells) if drain.is_announced() => {
+                        self.write(Disk::end_of_trial).await;
+                        return;
+                    }
                     Err(_nobody_tells) => return,
                 },
                 milestone = reached => self.reach(milestone).await,
                 () = drain.announced() => {
                     // Whoever is told to stop has not crashed.
-                    return self.write(Disk::end_of_trial).await;
+                    self.write(Disk::end_of_trial).await;
+                    return;
                 }
             }
         }
@@ -139,7 +146,7 @@ impl Work {
             match trial {
                 Some(version) => self.write(move |disk| disk.trial(&version)).await,
                 None => self.write(Disk::end_of_trial).await,
-            }
+            };
             self.note.send_replace(noted);
         }
         let Some((version, since, canonical)) = running else { return };
@@ -147,10 +154,17 @@ impl Work {
         if !known {
             self.running = Some((version.clone(), since, Some(Milestone::Harmless)));
         }
-        if let Some(canonical) = canonical.filter(|_| self.saved.as_ref() != Some(&version)) {
-            self.saved = Some(version.clone());
-            self.write(move |disk| disk.save(&version, &canonical)).await;
-        }
+        self.save(version, canonical).await;
+    }
+
+    /// Keeps what runs, if it is not kept yet. What the disk did not take is tried again with the next milestone.
+    async fn save(&mut self, version: ConfigRef, canonical: Option<Bytes>) {
+        // It came from this disk, or is on it by now.
+        let Some(canonical) = canonical.filter(|_| self.saved.as_ref() != Some(&version)) else { return };
+        let saving = version.clone();
+        let saved = self.write(move |disk| disk.save(&saving, &canonical)).await;
+        self.saved = saved.then_some(version);
+        if saved { self.metrics.kept() } else { self.metrics.not_kept() }
     }
 
     async fn reach(&mut self, milestone: Milestone) {
@@ -161,23 +175,29 @@ impl Work {
                 *next = Some(Milestone::Proven);
                 // Another version may have been touched meanwhile; then the note is about that one.
                 self.note.send_if_modified(|noted| noted.take_if(|noted| *noted == version).is_some());
-                self.write(move |disk| disk.survived(&version)).await;
+                let survived = version.clone();
+                self.write(move |disk| disk.survived(&survived)).await;
             }
             Milestone::Proven => {
                 *next = None;
-                self.write(move |disk| disk.proven(&version)).await;
+                let proven = version.clone();
+                self.write(move |disk| disk.proven(&proven)).await;
             }
         }
+        let canonical = self.wishes.borrow().running.clone().filter(|(running, ..)| *running == version);
+        self.save(version, canonical.and_then(|(.., canonical)| canonical)).await;
     }
 
-    async fn write(&self, act: impl FnOnce(&mut Disk) -> Result<(), DiskError> + Send + 'static) {
+    /// False if the disk does not take it.
+    async fn write(&self, act: impl FnOnce(&mut Disk) -> Result<(), DiskError> + Send + 'static) -> bool {
         let disk = Arc::clone(&self.disk);
         let act = move || act(&mut disk.lock().unwrap_or_else(PoisonError::into_inner));
         match tokio::task::spawn_blocking(act).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => return true,
             Ok(Err(error)) => tracing::error!(%error, "what runs is not kept for the next start"),
             Err(error) => tracing::error!(%error, "what runs is not kept for the next start"),
         }
+        false
     }
 }
 
@@ -189,11 +209,19 @@ mod tests {
 
     use super::*;
     use crate::fleet::testing::version;
+    use crate::observe::Registry;
 
     /// A keeper at work, as in a node that just started, until its drain.
     fn at_work(directory: &TempDir) -> (Keeper, Drain, tokio::sync::oneshot::Receiver<()>) {
+        at_work_with(directory, ConfigMetrics::new(&Registry::new()))
+    }
+
+    fn at_work_with(
+        directory: &TempDir,
+        metrics: ConfigMetrics,
+    ) -> (Keeper, Drain, tokio::sync::oneshot::Receiver<()>) {
         let drain = Drain::default();
-        let (keeper, work) = Keeper::new(Disk::open(directory.path()).unwrap(), drain.clone());
+        let (keeper, work) = Keeper::new(Disk::open(directory.path()).unwrap(), drain.clone(), metrics);
         let (end, ended) = tokio::sync::oneshot::channel();
         TokioExecutor::new().execute(async move {
             work.await;
@@ -214,6 +242,28 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         Instant::now()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_disk_did_not_take_is_told_and_tried_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let metrics = ConfigMetrics::new(&Registry::new());
+        let (keeper, ..) = at_work_with(&directory, metrics.clone());
+        let (config, aside) = (directory.path().join("config"), directory.path().join("aside"));
+        std::fs::rename(&config, &aside).unwrap();
+        let (first, canonical) = version(1, "/first");
+        let began = Instant::now();
+        keeper.runs(&first, Some(canonical));
+        while metrics.is_kept() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        std::fs::rename(&aside, &config).unwrap();
+        while !metrics.is_kept() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(began.elapsed() <= TRIAL + Duration::from_secs(1), "{:?}", began.elapsed());
+        let kept = std::fs::read_dir(&config).unwrap().map(|entry| entry.unwrap().file_name());
+        assert!(kept.into_iter().any(|name| name.to_string_lossy().ends_with(".snapshot")));
     }
 
     #[tokio::test(start_paused = true)]

@@ -136,7 +136,7 @@ impl Member {
             (started, _) => started,
         };
         let Self { settings, identity, disk } = self;
-        let (keeper, work) = Keeper::new(disk, control.shared.drain.clone());
+        let (keeper, work) = Keeper::new(disk, control.shared.drain.clone(), control.shared.configs.clone());
         control.shared.tasks.spawn(work);
         if let Some((version, canonical)) = started {
             keeper.runs(&version, canonical);

@@ -1,7 +1,7 @@
 //! Which configuration runs, how it came, and how far behind it may be.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
@@ -21,6 +21,8 @@ pub(crate) struct ConfigMetrics {
     prepare: Histogram,
     apply: Histogram,
     link: Arc<watch::Sender<Link>>,
+    unkept: Gauge,
+    is_kept: Arc<AtomicBool>,
 }
 
 /// Whether somebody could tell of a newer configuration.
@@ -82,6 +84,11 @@ impl ConfigMetrics {
                 vec![],
             ),
             link: Arc::new(watch::Sender::new(Link::Local)),
+            unkept: gauge(
+                "shadowcat_config_unkept",
+                "1 while what runs could not be written to this machine's disk: a start without a control plane has an older one.",
+            ),
+            is_kept: Arc::new(AtomicBool::new(true)),
         }
     }
 
@@ -108,6 +115,23 @@ impl ConfigMetrics {
     pub(crate) fn applied(&self, number: Option<u64>, took: Duration) {
         self.apply.record(took.as_secs_f64());
         self.version.set(number.unwrap_or(0) as f64);
+    }
+
+    /// The disk has taken what runs.
+    pub(crate) fn kept(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
+        self.unkept.set(0.0);
+    }
+
+    /// It has not.
+    pub(crate) fn not_kept(&self) {
+        self.is_kept.store(false, Ordering::Relaxed);
+        self.unkept.set(1.0);
+    }
+
+    /// Whether the next start has what runs now.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept.load(Ordering::Relaxed)
     }
 
     /// The line to the control plane has opened.

@@ -75,7 +75,7 @@ impl Health<'_> {
         let sessions = json!({ "status": if store.is_ok() { "ok" } else { "unavailable" }, "error": store.err() });
         let mut report = json!({ "status": word, "sessions": sessions, "upstreams": upstreams });
         if let Some(connected) = self.configs.is_connected() {
-            report["control_plane"] = json!({ "connected": connected });
+            report["control_plane"] = json!({ "connected": connected, "kept_on_disk": self.configs.is_kept() });
         }
         answer(status, &report)
     }
