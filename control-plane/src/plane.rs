@@ -244,8 +244,18 @@ fn server_names(bound: SocketAddr) -> Vec<String> {
 fn only_one(database: PathBuf) -> Result<Option<File>, StartError> {
     let mut path = database.clone().into_os_string();
     path.push(".lock");
-    // Where no file can be made there will be no database either, which says why.
-    let Ok(lock) = File::create(path) else { return Ok(None) };
+    let path = PathBuf::from(path);
+    // A file that is there can be locked by whoever may read it.
+    let lock = match File::create(&path).or_else(|reason| File::open(&path).map_err(|_| reason)) {
+        Ok(lock) => lock,
+        // No database can be made there either, which is said next.
+        Err(_) if !database.exists() => return Ok(None),
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%error, "{path} cannot be used: see that no other control plane uses this database");
+            return Ok(None);
+        }
+    };
     match lock.try_lock() {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => Err(StartError::InUse(database)),

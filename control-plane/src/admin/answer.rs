@@ -56,7 +56,7 @@ pub(super) fn node(
 
 /// Whether a node that is not connected here is to another replica, as far as can be known: it was heard of a moment ago, and
 /// not because it was here.
-pub(super) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> bool {
+pub(crate) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> bool {
     if fleet.is_some_and(|fleet| fleet.replicas == Replicas::One) {
         return false;
     }

@@ -151,10 +151,11 @@ async fn tell(
 ) {
     let mut moves = fleet.moves();
     let (mut told, mut owing) = (None, BTreeSet::new());
-    let (mut elsewhere, mut looked) = (nodes_elsewhere(fleet, store).await, Instant::now());
+    let newest = async || store.current(&fleet.name).await.ok().flatten().map_or(0, |current| current.number);
+    let (mut elsewhere, mut known, mut looked) = (nodes_elsewhere(fleet, store).await, newest().await, Instant::now());
     loop {
         moves.borrow_and_update();
-        let progress = fleet.progress(reference, &elsewhere, &mut owing);
+        let progress = fleet.progress(reference, &elsewhere, known, &mut owing);
         let done = progress.done;
         if told.as_ref() != Some(&progress) && sender.send(Ok(progress.clone())).await.is_err() {
             return;
@@ -167,7 +168,7 @@ async fn tell(
         let _ = timeout_at(looked + LOOK_ELSEWHERE, moves.changed()).await;
         tokio::time::sleep(PROGRESS_PAUSE).await;
         if looked.elapsed() >= LOOK_ELSEWHERE {
-            (elsewhere, looked) = (nodes_elsewhere(fleet, store).await, Instant::now());
+            (elsewhere, known, looked) = (nodes_elsewhere(fleet, store).await, newest().await, Instant::now());
         }
     }
 }

@@ -147,9 +147,19 @@ impl LiveFleet {
     }
 
     /// How far a version has come on the nodes of this replica, and on those of others as they were noted last.
-    /// `owing` is kept from look to look: who has not answered yet.
-    pub(crate) fn progress(&self, reference: &ConfigRef, elsewhere: &[Node], owing: &mut BTreeSet<String>) -> Progress {
-        let newest = self.head().map_or(0, |head| head.version.number);
+    /// `newest` is the number of the newest version, as far as anybody knows; `owing` is kept from look to look: who has not answered
+    /// yet.
+    pub(crate) fn progress(
+        &self,
+        reference: &ConfigRef,
+        elsewhere: &[Node],
+        newest: u64,
+        owing: &mut BTreeSet<String>,
+    ) -> Progress {
+        let head = self.head().map_or(0, |head| head.version.number);
+        let newest = newest.max(head);
+        // What this replica has not come to yet is not ahead of the database.
+        let is_new = |have: Option<&ConfigRef>| have.is_some_and(|have| (head + 1..=newest).contains(&have.number));
         let mut progress = Progress { number: reference.number, ..Progress::default() };
         let owed = std::mem::take(owing);
         let mut answered = BTreeSet::new();
@@ -175,7 +185,7 @@ impl LiveFleet {
                 progress.applied += 1;
             } else if let Some((_, errors)) = state.refusal.as_ref().filter(|(refused, _)| refused == reference) {
                 progress.rejections.push(Rejection { node: node.name.clone(), errors: errors.clone() });
-            } else if state.ahead {
+            } else if state.ahead && !is_new(state.have.as_ref()) {
                 progress.rejections.push(ahead(&node.name, state.have.as_ref().map_or(0, |have| have.number)));
             } else {
                 owing.insert(node.name.clone());

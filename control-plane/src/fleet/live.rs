@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use shadowcat_proto::fleet::v1::{
     ConfigError, ConfigRef, Hello, NodeHealth, UpstreamHealth, command, command_reply, hello,
@@ -30,9 +30,6 @@ const TEXT_BYTES_MAX: usize = 512;
 
 /// Labels that a node may have: an operator's own words, not a store.
 const LABELS_MAX: usize = 32;
-
-/// A stream that ended within this time may not have been noted before: notes wait for half a second, and then for the database.
-const SHORT_STREAM: Duration = Duration::from_secs(5);
 
 /// Something asked of a node.
 #[derive(Debug)]
@@ -107,7 +104,8 @@ pub(crate) struct LiveNode {
     /// The number of its stream, once the store has given it one.
     stream: AtomicU64,
     closed: AtomicBool,
-    began: Instant,
+    /// The number of the stream before it, where that is known.
+    before: AtomicU64,
 }
 
 /// Whose stream it is: from the certificate, not from what the node says.
@@ -143,7 +141,7 @@ impl LiveNode {
             ending: watch::Sender::new(None),
             stream: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            began: Instant::now(),
+            before: AtomicU64::new(0),
         };
         (Arc::new(node), asked)
     }
@@ -209,6 +207,11 @@ impl LiveNode {
         self.ending.subscribe()
     }
 
+    /// The number of the stream that the node had before, as the store knew it.
+    pub(crate) fn came_after(&self, stream: u64) {
+        self.before.store(stream, Ordering::Relaxed);
+    }
+
     /// Its stream has ended: what is noted from now on is its last word.
     pub(crate) fn close(&self) {
         self.state().last_seen = Some(SystemTime::now());
@@ -218,17 +221,11 @@ impl LiveNode {
     /// What the store is to keep of the node.
     pub(crate) fn note(&self, epoch: &str) -> Note {
         let at = self.state().last_seen.unwrap_or_else(SystemTime::now);
-        let stream = self.stream.load(Ordering::Relaxed);
-        // One that ended before it was noted at all was its node's last a moment ago, and has more to say than the one before it.
-        let short = stream == 0 && self.began.elapsed() < SHORT_STREAM;
-        Note {
-            fleet: self.fleet.clone(),
-            name: self.name.clone(),
-            stream,
-            open: short || !self.closed.load(Ordering::Relaxed),
-            at,
-            seen: self.seen(epoch),
-        }
+        let (own, before) = (self.stream.load(Ordering::Relaxed), self.before.load(Ordering::Relaxed));
+        let open = !self.closed.load(Ordering::Relaxed);
+        // One that ended before it was noted at all has the last word, unless another came meanwhile.
+        let stream = if own == 0 && !open { before } else { own };
+        Note { fleet: self.fleet.clone(), name: self.name.clone(), stream, open, at, seen: self.seen(epoch) }
     }
 
     /// What became of a note.

@@ -124,10 +124,11 @@ mod tests {
         let store = store::open(&url).await.unwrap();
         joined(store.as_ref(), "f", "n").await;
         let notes = Notes::default();
-        for (instance, number) in [("first", 1), ("second", 2)] {
+        for (instance, number) in [("first", 1), ("second", 2), ("third", 3)] {
             let hello = Hello { instance: instance.to_owned(), ..Hello::default() };
             let node = LiveNode::new(Peer::test(), &hello, None).0;
             let epoch = epoch_of(store.epoch(), "f");
+            node.came_after(store.node("f", "n").await.unwrap().unwrap().stream);
             node.refuses(ConfigRef { epoch, number, ..ConfigRef::default() }, Vec::new());
             node.close();
             notes.note(&node);

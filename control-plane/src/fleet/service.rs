@@ -17,10 +17,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::farewell::{removed, succeeded};
 use super::hub::reference;
-use super::live::{Peer, Refusal, from_lines};
-use super::stream::{OUTGOING_MAX, Streams, serve};
+use super::live::{Peer, from_lines};
+use super::stream::{OUTGOING_MAX, Remembered, Streams, serve};
 use super::{Hub, is_name};
-use crate::admin::Denials;
+use crate::admin::{Denials, is_elsewhere};
 use crate::authority::{Authority, NODE_LIFETIME, NodeIdentity};
 use crate::listen::Connection;
 use crate::store::{Actor, NewNode, Store, StoreError};
@@ -79,7 +79,7 @@ impl Fleet for FleetService {
         };
         // Before a use is taken, too: whoever has the name would be shut out.
         if let Ok(Some(fleet)) = self.store.fleet_to_join(&token.hash()).await
-            && self.streams.hub.known(&fleet).is_some_and(|fleet| fleet.node(&name).is_some())
+            && self.is_connected(&fleet, &name).await
         {
             return Err(Status::already_exists(format!(
                 "a node {name} of fleet {fleet} is connected: give this one another name with --node, or remove that one first \
@@ -142,14 +142,24 @@ impl Fleet for FleetService {
 }
 
 impl FleetService {
+    /// Whether a node of this name is connected, to this replica or to another.
+    async fn is_connected(&self, fleet: &str, name: &str) -> bool {
+        let live = self.streams.hub.known(fleet);
+        if live.as_ref().is_some_and(|fleet| fleet.node(name).is_some()) {
+            return true;
+        }
+        let kept = self.store.node(fleet, name).await.ok().flatten().filter(|kept| !kept.removed);
+        kept.is_some_and(|kept| is_elsewhere(live.as_deref(), &kept))
+    }
+
     async fn denied(&self, by: Actor, reason: &str) -> Status {
         self.denials.record(by, reason).await;
         Status::unauthenticated(reason)
     }
 }
 
-/// What the store remembers as refused by a node; an error if the node was removed. A store that is gone keeps no node out.
-async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Result<Option<Refusal>, Status> {
+/// What the store remembers of a node; an error if the node was removed. A store that is gone keeps no node out.
+async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Result<Remembered, Status> {
     let NodeIdentity { fleet, node, .. } = identity;
     let asked = async {
         let kept = store.node(fleet, node).await?;
@@ -170,10 +180,10 @@ async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Resul
     match known {
         Some((Some(kept), refusal)) if identity.is_of(&kept) => {
             hub.readmit(fleet, node);
-            Ok(refusal)
+            Ok(Remembered { refusal, stream: kept.stream })
         }
         Some((Some(kept), _)) if !kept.removed => Err(succeeded()),
-        None if !hub.is_removed(fleet, node) => Ok(None),
+        None if !hub.is_removed(fleet, node) => Ok(Remembered::default()),
         Some(_) | None => Err(removed()),
     }
 }

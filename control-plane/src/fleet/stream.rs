@@ -63,6 +63,15 @@ pub(crate) struct Streams {
     pub(crate) stop: CancellationToken,
 }
 
+/// What the store knew of a node when it came.
+#[derive(Debug, Default)]
+pub(crate) struct Remembered {
+    /// What it refused last.
+    pub(crate) refusal: Option<Refusal>,
+    /// The number of its stream before this one; 0 if the store could not be asked.
+    pub(crate) stream: u64,
+}
+
 /// Where a node's messages come from.
 pub(crate) trait Incoming: Messages<Item = Result<NodeMessage, Status>> + Unpin + Send {}
 
@@ -104,7 +113,7 @@ struct Stream {
 pub(crate) async fn serve(
     shared: Arc<Streams>,
     peer: Peer,
-    kept: impl Future<Output = Result<Option<Refusal>, Status>> + Send,
+    kept: impl Future<Output = Result<Remembered, Status>> + Send,
     mut incoming: impl Incoming,
     outgoing: Outgoing,
 ) {
@@ -142,17 +151,25 @@ async fn first(incoming: &mut impl Incoming) -> Result<Hello, Status> {
 }
 
 impl Stream {
-    fn begin(shared: Arc<Streams>, peer: Peer, kept: Option<Refusal>, hello: &Hello) -> (Self, mpsc::Receiver<Ask>) {
+    fn begin(shared: Arc<Streams>, peer: Peer, remembered: Remembered, hello: &Hello) -> (Self, mpsc::Receiver<Ask>) {
         let fleet = shared.hub.fleet(&peer.identity.fleet);
         // What it refused a moment ago may not be written yet. (Another boot under its name may be another machine.)
         let before = fleet.node(&peer.identity.node);
         let before = before.or_else(|| shared.notes.unwritten(&fleet.name, &peer.identity.node));
         let before = before.filter(|before| before.instance == hello.instance);
-        let kept = before.and_then(|before| before.state().refusal.clone()).or(kept);
+        let kept = before.and_then(|before| before.state().refusal.clone()).or(remembered.refusal);
         let epoch = epoch_of(shared.hub.epoch(), &fleet.name);
         let line = Line::new(&epoch, hello, kept.as_ref().map(|(kept, _)| kept));
-        let kept = newest_refusal(&epoch, hello, kept);
-        let (node, asked) = LiveNode::new(peer, hello, kept);
+        let head = fleet.head();
+        let (refusal, unheard) = match unheard_refusal(&epoch, hello, kept.as_ref(), head.as_deref()) {
+            Some(unheard) => (Some(unheard.clone()), Some(unheard)),
+            None => (kept, None),
+        };
+        let (node, asked) = LiveNode::new(peer, hello, refusal);
+        node.came_after(remembered.stream);
+        if let Some((reference, errors)) = unheard {
+            told_of_refusal(&shared.hub, &node, &reference, &errors);
+        }
         fleet.enter(&node);
         // Removed between the look at the store and now: the hub knows.
         if shared.hub.is_removed(&node.fleet, &node.name) {
@@ -308,12 +325,14 @@ impl Stream {
                 self.moved();
             }
             Action::Refused(reference, errors) => {
-                // A node may say it again on each of its streams.
-                let known = self.node.state().refusal.as_ref().is_some_and(|(known, _)| *known == reference);
-                if !known {
-                    tracing::error!(%fleet, %node, number = reference.number, errors = %as_lines(&errors),
-                        "the node refuses a version; it keeps what it had");
-                    metrics.version_refused(fleet);
+                let head = self.head.as_ref().map(|head| head.snapshot.reference());
+                let known = self.node.state().refusal.as_ref().map(|(known, _)| known.clone());
+                // A node may say it again on each of its streams, and one that is past hides none that is not.
+                if known.is_some() && known.as_ref() == head && known.as_ref() != Some(&reference) {
+                    return;
+                }
+                if known.as_ref() != Some(&reference) {
+                    told_of_refusal(&self.shared.hub, &self.node, &reference, &errors);
                 }
                 self.node.refuses(reference, errors);
                 self.moved();
@@ -391,21 +410,27 @@ impl Stream {
     }
 }
 
-/// What the node refuses: what is remembered here, unless it has refused something newer while nobody heard why.
-fn newest_refusal(epoch: &str, hello: &Hello, kept: Option<Refusal>) -> Option<Refusal> {
+/// What the node says that it has refused, if it is newer than what is remembered and nobody heard why. Not what is beyond the head:
+/// that is of a database that was there before this one was restored.
+fn unheard_refusal(epoch: &str, hello: &Hello, kept: Option<&Refusal>, head: Option<&Head>) -> Option<Refusal> {
     let runs = hello.have.as_ref().filter(|have| have.epoch == epoch).map_or(0, |have| have.number);
-    let known = kept.as_ref().map_or(0, |(refused, _)| refused.number);
-    let ours = hello.rejected.iter().filter(|rejected| rejected.epoch == epoch && rejected.number > runs.max(known));
-    let newest = ours.max_by_key(|rejected| rejected.number);
-    let unheard = |rejected: &ConfigRef| {
-        let error = ConfigError {
-            message: "the node has refused it before, and why was not heard here: its own log tells".to_owned(),
-            hint: "mend what it tells, then apply again".to_owned(),
-            ..ConfigError::default()
-        };
-        (rejected.clone(), vec![error])
+    let known = kept.map_or(0, |(refused, _)| refused.number).max(runs);
+    let newest = head.map_or(u64::MAX, |head| head.version.number);
+    let unheard =
+        |rejected: &&ConfigRef| rejected.epoch == epoch && known < rejected.number && rejected.number <= newest;
+    let rejected = hello.rejected.iter().filter(unheard).max_by_key(|rejected| rejected.number)?;
+    let error = ConfigError {
+        message: "the node has refused it before, and why was not heard here: its own log tells".to_owned(),
+        hint: "mend what it tells, then apply again".to_owned(),
+        ..ConfigError::default()
     };
-    newest.map(unheard).or(kept)
+    Some((rejected.clone(), vec![error]))
+}
+
+fn told_of_refusal(hub: &Hub, node: &LiveNode, reference: &ConfigRef, errors: &[ConfigError]) {
+    tracing::error!(fleet = %node.fleet, node = %node.name, number = reference.number, errors = %as_lines(errors),
+        "the node refuses a version; it keeps what it had");
+    hub.metrics.version_refused(&node.fleet);
 }
 
 async fn until(at: Option<Instant>) {

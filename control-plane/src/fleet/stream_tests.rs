@@ -51,7 +51,13 @@ fn open(shared: &Arc<Streams>) -> Node {
     let (says, mut said) = mpsc::channel(1);
     let (outgoing, hears) = mpsc::channel(OUTGOING_MAX);
     let incoming = futures_util::stream::poll_fn(move |context| said.poll_recv(context));
-    TokioExecutor::new().execute(serve(Arc::clone(shared), Peer::test(), async { Ok(None) }, incoming, outgoing));
+    TokioExecutor::new().execute(serve(
+        Arc::clone(shared),
+        Peer::test(),
+        async { Ok(Remembered::default()) },
+        incoming,
+        outgoing,
+    ));
     Node { says, hears }
 }
 

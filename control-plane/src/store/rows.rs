@@ -38,7 +38,7 @@ pub(super) type VersionRow = (String, i64, Vec<u8>, i64, String, String, i64, i6
 
 /// As `select_nodes!` names them.
 pub(super) type NodeRow =
-    (String, String, i64, i64, Option<i64>, Option<i64>, String, String, String, i64, Option<i64>, Option<String>);
+    (String, String, i64, i64, Option<i64>, Option<i64>, String, String, String, i64, Option<i64>, Option<String>, i64);
 
 /// Hash, name, role, expiry.
 pub(super) type AdminTokenRow = (Vec<u8>, String, String, Option<i64>);
@@ -62,8 +62,21 @@ pub(super) fn version(row: VersionRow) -> Result<Version, Failure> {
 }
 
 pub(super) fn node(row: NodeRow) -> Result<Node, Failure> {
-    let (fleet, name, joined_at, expires_at, removed_at, last_seen, instance, build, labels, version, refused, refusal) =
-        row;
+    let (
+        fleet,
+        name,
+        joined_at,
+        expires_at,
+        removed_at,
+        last_seen,
+        instance,
+        build,
+        labels,
+        version,
+        refused,
+        refusal,
+        stream,
+    ) = row;
     let labels =
         serde_json::from_str(&labels).map_err(|error| unreadable(&format!("the labels of a node: {error}")))?;
     Ok(Node {
@@ -73,6 +86,7 @@ pub(super) fn node(row: NodeRow) -> Result<Node, Failure> {
         last_seen: last_seen.map(time),
         certificate_expires_at: time(expires_at),
         seen: Seen { instance, build, labels, version: unsigned(version), refusal: refused.map(unsigned).zip(refusal) },
+        stream: unsigned(stream),
         removed: removed_at.is_some(),
     })
 }

@@ -133,6 +133,8 @@ pub struct Node {
     pub certificate_expires_at: SystemTime,
     /// What it said of itself last.
     pub seen: Seen,
+    /// The number of the stream on which it said so.
+    pub stream: u64,
     /// It was removed.
     pub removed: bool,
 }

@@ -130,6 +130,24 @@ async fn a_refusal_that_nobody_heard_of_is_known_once_the_node_says_so() {
 }
 
 #[tokio::test]
+async fn what_a_node_went_back_from_hides_nothing_that_it_refuses_now() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = node.connected(&plane).await;
+    plane.apply(config("a")).await.unwrap();
+    let first = stream.takes().await;
+    plane.apply(config("b")).await.unwrap();
+    let second = stream.snapshot().await;
+    stream.status(&second, State::Rejected).await;
+    stream.status(&first, State::Reverted).await;
+    stream.is_silent().await;
+    let told = shown(&plane, "edge-1").await.refusal.unwrap();
+    assert_eq!(told.r#ref.as_ref(), Some(&second), "{told:?}");
+    assert!(plane.apply(config("b")).await.unwrap().changed, "what is refused is given another number");
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn a_node_that_went_away_without_a_version_is_named() {
     let plane = Plane::start().await;
     let (stays, leaves) = (Node::new(&plane, "stays").await, Node::new(&plane, "leaves").await);

@@ -15,7 +15,7 @@ macro_rules! select_nodes {
     ($which:literal) => {
         concat!(
             "SELECT fleet, name, joined_at, certificate_expires_at, removed_at, last_seen, instance, build, labels, version,
-                    refused_version, refusal FROM nodes ",
+                    refused_version, refusal, stream FROM nodes ",
             $which
         )
     };

@@ -28,11 +28,13 @@ pub(crate) fn fill<T: DeserializeOwned>(tree: &mut Node) -> Result<T, Vec<Diagno
             Err(misfit) => misfit.into_diagnostic(tree.position),
         };
         let told = found.iter().any(|known| known.path == misfit.path);
-        let gone = tree.take_out(misfit.path.steps());
+        // An empty item may not fit either: then the list that it is in goes.
+        let steps = misfit.path.steps();
+        let gone = tree.take_out(&steps[..steps.len() - usize::from(told && !steps.is_empty())]);
         if !told {
             found.push(misfit);
         }
-        if told || !gone || found.len() == MISFITS_MAX {
+        if !gone || found.len() == MISFITS_MAX {
             return Err(found);
         }
     }

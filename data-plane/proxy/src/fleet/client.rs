@@ -70,6 +70,8 @@ impl Memory {
     }
 
     fn reject(&mut self, version: ConfigRef) {
+        // Whoever hears of this one has heard of what was reverted, earlier on the same line; said again, it would hide this one.
+        self.reverted = None;
         self.rejected.push(version);
         let beyond = self.rejected.len().saturating_sub(REJECTED_MAX);
         self.rejected.drain(..beyond);

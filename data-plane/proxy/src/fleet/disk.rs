@@ -70,6 +70,8 @@ pub(crate) struct Disk {
     boots: Boots,
     candidates: VecDeque<String>,
     reverted: Option<ConfigRef>,
+    /// The disk did not take the last note: what it says is older.
+    unnoted: bool,
 }
 
 impl Disk {
@@ -85,7 +87,8 @@ impl Disk {
         };
         let stems = snapshots(&directory).map_err(failed)?;
         let boots = Boots::read(&directory.join("boots"));
-        let mut disk = Self { directory, _lock: lock, boots, candidates: VecDeque::new(), reverted: None };
+        let mut disk =
+            Self { directory, _lock: lock, boots, candidates: VecDeque::new(), reverted: None, unnoted: false };
         disk.judge(&stems);
         disk.candidates = disk.boots.order(stems);
         // What is left over goes first: a full disk may have room for the note then.
@@ -171,7 +174,7 @@ impl Disk {
 
     /// Notes that nothing is on trial: what was touched is not put to use, or the node stops in order.
     pub(crate) fn end_of_trial(&mut self) -> Result<(), DiskError> {
-        if self.boots.trial.take().is_none() {
+        if self.boots.trial.take().is_none() && !self.unnoted {
             return Ok(());
         }
         self.note()
@@ -206,11 +209,13 @@ impl Disk {
 
     /// Writes `boots`. It is not synced: it counts deaths of the process, which the system's memory outlives, and after one of the
     /// machine a note too old does no harm.
-    fn note(&self) -> Result<(), DiskError> {
+    fn note(&mut self) -> Result<(), DiskError> {
         let path = self.directory.join("boots");
         let temporary = self.directory.join("boots.tmp");
         let written = write_private(&temporary, &self.boots.to_bytes(), Durability::Written);
-        written.and_then(|()| fs::rename(&temporary, &path)).map_err(|reason| DiskError::Io { path, reason })
+        let noted = written.and_then(|()| fs::rename(&temporary, &path));
+        self.unnoted = noted.is_err();
+        noted.map_err(|reason| DiskError::Io { path, reason })
     }
 
     /// Removes what is beyond its bound. What cannot be removed is tried again the next time.

@@ -13,6 +13,8 @@ pub(super) enum LineError {
     Dial(#[from] DialError),
     #[error("the control plane does not let this node in: {0}")]
     NotLetIn(String),
+    #[error("the control plane does not let this node in: {0}")]
+    NameTaken(String),
     #[error("the node's certificate has expired while it could not be renewed: give --join-token to join again")]
     Expired,
     #[error(transparent)]
@@ -39,13 +41,14 @@ impl LineError {
             Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Internal | Code::Unknown => {
                 Self::Ended(text)
             }
+            Code::AlreadyExists => Self::NameTaken(text),
             _ => Self::NotLetIn(text),
         }
     }
 
     /// True if nothing will be different until a person has acted.
     pub(super) const fn is_final(&self) -> bool {
-        matches!(self, Self::NotLetIn(_) | Self::Expired | Self::Cloned(_) | Self::Refused(_))
+        matches!(self, Self::NotLetIn(_) | Self::NameTaken(_) | Self::Expired | Self::Cloned(_) | Self::Refused(_))
             || matches!(self, Self::Dial(DialError::Stranger(_)))
     }
 }

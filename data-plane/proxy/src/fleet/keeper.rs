@@ -24,6 +24,9 @@ pub(super) const PROVEN: Duration = Duration::from_secs(60);
 /// The note about a version that is about to be touched may take this long; a disk that needs longer gets none.
 const NOTE_WAIT: Duration = Duration::from_millis(500);
 
+/// What the disk did not take is tried again after this: somebody may have made room.
+const SAVED_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
 /// What is to be on disk.
 #[derive(Debug, Clone, Default)]
 struct Wanted {
@@ -45,7 +48,8 @@ impl Keeper {
     pub(super) fn new(disk: Disk, drain: Drain, metrics: ConfigMetrics) -> (Self, impl Future<Output = ()>) {
         let (wanted, wishes) = watch::channel(Wanted::default());
         let (note, noted) = watch::channel(None);
-        let work = Work { disk: Arc::new(Mutex::new(disk)), wishes, note, metrics, running: None, saved: None };
+        let work =
+            Work { disk: Arc::new(Mutex::new(disk)), wishes, note, metrics, running: None, saved: None, save_at: None };
         (Self { wanted, noted }, work.run(drain))
     }
 
@@ -85,6 +89,8 @@ struct Work {
     running: Option<(ConfigRef, Instant, Option<Milestone>)>,
     /// What came over the line and is on disk.
     saved: Option<ConfigRef>,
+    /// When it is tried again to save what runs.
+    save_at: Option<Instant>,
 }
 
 /// What a version reaches by running.
@@ -109,14 +115,10 @@ impl Work {
             let milestone =
                 self.running.as_ref().and_then(|(_, since, next)| next.map(|next| (*since + next.after(), next)));
             let reached = async {
-                match milestone {
-                    Some((at, milestone)) => {
-                        sleep_until(at).await;
-                        milestone
-                    }
-                    None => std::future::pending().await,
-                }
+                until(milestone.map(|(at, _)| at)).await;
+                milestone.map(|(_, milestone)| milestone)
             };
+            let save_at = self.save_at;
             tokio::select! {
                 biased;
                 changed = self.wishes.changed() => match changed {
@@ -128,7 +130,8 @@ impl Work {
                     }
                     Err(_nobody_tells) => return,
                 },
-                milestone = reached => self.reach(milestone).await,
+                Some(milestone) = reached => self.reach(milestone).await,
+                () = until(save_at) => self.save().await,
                 () = drain.announced() => {
                     // Whoever is told to stop has not crashed.
                     self.write(Disk::end_of_trial).await;
@@ -149,21 +152,27 @@ impl Work {
             };
             self.note.send_replace(noted);
         }
-        let Some((version, since, canonical)) = running else { return };
+        let Some((version, since, _)) = running else { return };
         let known = self.running.as_ref().is_some_and(|(known, began, _)| *known == version && *began == since);
         if !known {
-            self.running = Some((version.clone(), since, Some(Milestone::Harmless)));
+            self.running = Some((version, since, Some(Milestone::Harmless)));
         }
-        self.save(version, canonical).await;
+        self.save().await;
     }
 
-    /// Keeps what runs, if it is not kept yet. What the disk did not take is tried again with the next milestone.
-    async fn save(&mut self, version: ConfigRef, canonical: Option<Bytes>) {
+    /// Keeps what runs, if it is not kept yet. What the disk did not take is tried again after [`SAVED_AGAIN_AFTER`].
+    async fn save(&mut self) {
+        let running = self.wishes.borrow().running.clone();
         // It came from this disk, or is on it by now.
-        let Some(canonical) = canonical.filter(|_| self.saved.as_ref() != Some(&version)) else { return };
+        let Some((version, _, Some(canonical))) = running.filter(|(version, ..)| self.saved.as_ref() != Some(version))
+        else {
+            self.save_at = None;
+            return;
+        };
         let saving = version.clone();
         let saved = self.write(move |disk| disk.save(&saving, &canonical)).await;
         self.saved = saved.then_some(version);
+        self.save_at = (!saved).then(|| Instant::now() + SAVED_AGAIN_AFTER);
         if saved { self.metrics.kept() } else { self.metrics.not_kept() }
     }
 
@@ -184,8 +193,6 @@ impl Work {
                 self.write(move |disk| disk.proven(&proven)).await;
             }
         }
-        let canonical = self.wishes.borrow().running.clone().filter(|(running, ..)| *running == version);
-        self.save(version, canonical.and_then(|(.., canonical)| canonical)).await;
     }
 
     /// False if the disk does not take it.
@@ -198,6 +205,13 @@ impl Work {
             Err(error) => tracing::error!(%error, "what runs is not kept for the next start"),
         }
         false
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
