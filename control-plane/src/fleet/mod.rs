@@ -7,6 +7,7 @@
 //! - [`farewell`]: the words with which a stream is ended from here.
 //! - [`follow`]: brings what was committed, on this replica or another, to the hub.
 //! - [`notes`]: writes what nodes say of themselves to the store, a while later and never twice.
+//! - [`refusals`]: what a node will not have, as far as its stream begins to know.
 //! - [`service`]: the RPCs of `shadowcat.fleet.v1`.
 //!
 //! Invariants: a node has at most one version outstanding; nothing here waits for the store while a stream is served; what a
@@ -18,6 +19,7 @@ pub(crate) mod hub;
 pub(crate) mod line;
 pub(crate) mod live;
 pub(crate) mod notes;
+mod refusals;
 pub(crate) mod service;
 pub(crate) mod snapshot;
 pub(crate) mod stream;

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream as Messages, TryStreamExt as _};
 use shadowcat_proto::fleet::v1::{
-    Activate, Command, CommandReply, ConfigError, ConfigRef, ConfigStatus, ControlMessage, Hello, NodeMessage,
-    Reconnect, Welcome, control_message, node_message,
+    Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
+    control_message, node_message,
 };
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -20,8 +20,9 @@ use tonic::Status;
 use super::farewell::{farewell, stopping};
 use super::hub::{Head, Hub, LiveFleet, epoch_of};
 use super::line::{Action, Event, Line};
-use super::live::{Ask, AskError, COMMANDS_MAX, Ending, LiveNode, Peer, Refusal, Reply, as_lines};
+use super::live::{Ask, AskError, COMMANDS_MAX, Ending, LiveNode, Peer, Reply};
 use super::notes::Notes;
+use super::refusals::{Remembered, told_of_refusal, unheard_refusal};
 use super::snapshot::Snapshot;
 
 /// A node says hello within this time of opening its stream; it has nothing to look up before.
@@ -61,15 +62,6 @@ pub(crate) struct Streams {
     pub(crate) hub: Arc<Hub>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) stop: CancellationToken,
-}
-
-/// What the store knew of a node when it came.
-#[derive(Debug, Default)]
-pub(crate) struct Remembered {
-    /// What it refused last.
-    pub(crate) refusal: Option<Refusal>,
-    /// The number of its stream before this one; 0 if the store could not be asked.
-    pub(crate) stream: u64,
 }
 
 /// Where a node's messages come from.
@@ -408,29 +400,6 @@ impl Stream {
             }
         }
     }
-}
-
-/// What the node says that it has refused, if it is newer than what is remembered and nobody heard why. Not what is beyond the head:
-/// that is of a database that was there before this one was restored.
-fn unheard_refusal(epoch: &str, hello: &Hello, kept: Option<&Refusal>, head: Option<&Head>) -> Option<Refusal> {
-    let runs = hello.have.as_ref().filter(|have| have.epoch == epoch).map_or(0, |have| have.number);
-    let known = kept.map_or(0, |(refused, _)| refused.number).max(runs);
-    let newest = head.map_or(u64::MAX, |head| head.version.number);
-    let unheard =
-        |rejected: &&ConfigRef| rejected.epoch == epoch && known < rejected.number && rejected.number <= newest;
-    let rejected = hello.rejected.iter().filter(unheard).max_by_key(|rejected| rejected.number)?;
-    let error = ConfigError {
-        message: "the node has refused it before, and why was not heard here: its own log tells".to_owned(),
-        hint: "mend what it tells, then apply again".to_owned(),
-        ..ConfigError::default()
-    };
-    Some((rejected.clone(), vec![error]))
-}
-
-fn told_of_refusal(hub: &Hub, node: &LiveNode, reference: &ConfigRef, errors: &[ConfigError]) {
-    tracing::error!(fleet = %node.fleet, node = %node.name, number = reference.number, errors = %as_lines(errors),
-        "the node refuses a version; it keeps what it had");
-    hub.metrics.version_refused(&node.fleet);
 }
 
 async fn until(at: Option<Instant>) {
