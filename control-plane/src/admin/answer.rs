@@ -1,22 +1,16 @@
 //! What is told of versions, nodes and times, as messages.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1::{Node, Refusal, Version, node};
 use shadowcat_proto::fleet::v1::{ConfigRef, hello};
 
-use crate::fleet::hub::{Replicas, epoch_of, reference};
+use crate::fleet::hub::{epoch_of, is_elsewhere, reference};
 use crate::fleet::live::from_lines;
 use crate::fleet::{LiveFleet, LiveNode};
 use crate::store;
-
-/// A node that another replica serves was heard of there within this time: three times as often as it is noted.
-const HEARD_OF_WITHIN: Duration = Duration::from_secs(30);
-
-/// What a node said last before it left this replica is written by then.
-const NOTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// A time.
 pub(super) fn timestamp(at: SystemTime) -> Timestamp {
@@ -52,17 +46,6 @@ pub(super) fn node(
         add_live(&mut told, live);
     }
     told
-}
-
-/// Whether a node that is not connected here is to another replica, as far as can be known: it was heard of a moment ago, and
-/// not because it was here.
-pub(crate) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &store::Node) -> bool {
-    if fleet.is_some_and(|fleet| fleet.replicas == Replicas::One) {
-        return false;
-    }
-    let left = fleet.and_then(|fleet| fleet.left(&kept.name)).map(|at| at + NOTED_WITHIN);
-    kept.last_seen
-        .is_some_and(|at| at.elapsed().is_ok_and(|ago| ago < HEARD_OF_WITHIN) && left.is_none_or(|left| left < at))
 }
 
 fn of_kept(epoch: &str, fleet: Option<&LiveFleet>, kept: &store::Node) -> Node {

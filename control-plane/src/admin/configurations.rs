@@ -26,7 +26,7 @@ use super::invalid::invalid;
 use super::{Admin, answer, fleet_of, page, refused};
 use crate::fleet::LiveFleet;
 use crate::fleet::follow::publish;
-use crate::fleet::hub::{epoch_of, reference};
+use crate::fleet::hub::{epoch_of, is_elsewhere, reference};
 use crate::fleet::service::{Answers, answers};
 use crate::fleet::snapshot::CONFIG_BYTES_MAX;
 use crate::store::{NewVersion, Node, Role, Store, Version};
@@ -176,7 +176,7 @@ async fn tell(
 /// The nodes that are connected to other replicas; none that are known while the database is gone.
 async fn nodes_elsewhere(fleet: &LiveFleet, store: &dyn Store) -> Vec<Node> {
     let mut nodes = store.nodes(&fleet.name).await.unwrap_or_default();
-    nodes.retain(|node| fleet.node(&node.name).is_none() && answer::is_elsewhere(Some(fleet), node));
+    nodes.retain(|node| fleet.node(&node.name).is_none() && is_elsewhere(Some(fleet), node));
     nodes
 }
 

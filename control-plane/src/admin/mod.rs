@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::Status;
 
-pub(crate) use answer::is_elsewhere;
 pub(crate) use aside::Aside;
 pub(crate) use authenticate::{Denials, Gate};
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use shadowcat_config::is_name;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
@@ -11,9 +12,6 @@ use crate::store::Node;
 
 const URI_PREFIX: &str = "spiffe://shadowcat/fleet/";
 const URI_NODE: &str = "/node/";
-
-/// A DNS label (RFC 1123, 2.1).
-const MAX_LABEL_BYTES: usize = 63;
 
 /// By how much a node's first certificate may seem older than the note that it joined, after which it is made: certificates hold
 /// whole seconds, and the clocks of replicas differ.
@@ -71,20 +69,12 @@ impl NodeIdentity {
 
 /// The name of a node in its certificate; `None` if the parts are no DNS labels.
 pub(super) fn uri(fleet: &str, node: &str) -> Option<String> {
-    (is_label(fleet) && is_label(node)).then(|| format!("{URI_PREFIX}{fleet}{URI_NODE}{node}"))
+    (is_name(fleet) && is_name(node)).then(|| format!("{URI_PREFIX}{fleet}{URI_NODE}{node}"))
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Option<(String, String)> {
     let alternatives = certificate.subject_alternative_name().ok()??;
     let [GeneralName::URI(uri)] = alternatives.value.general_names.as_slice() else { return None };
     let (fleet, node) = uri.strip_prefix(URI_PREFIX)?.split_once(URI_NODE)?;
-    (is_label(fleet) && is_label(node)).then(|| (fleet.to_owned(), node.to_owned()))
-}
-
-fn is_label(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=MAX_LABEL_BYTES).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    (is_name(fleet) && is_name(node)).then(|| (fleet.to_owned(), node.to_owned()))
 }

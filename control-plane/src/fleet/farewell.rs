@@ -11,7 +11,7 @@ pub(super) fn farewell(ending: Option<Ending>) -> Result<(), Status> {
             "another instance has this node's name now: give each node an identity of its own, and do not copy its disk",
         )),
         Some(Ending::Removed) => Err(removed()),
-        Some(Ending::Succeeded) => Err(succeeded()),
+        Some(Ending::Superseded) => Err(superseded()),
         Some(Ending::Moved) | None => Ok(()),
     }
 }
@@ -22,7 +22,7 @@ pub(super) fn removed() -> Status {
 }
 
 /// What a node hears under whose name another machine has joined.
-pub(super) fn succeeded() -> Status {
+pub(super) fn superseded() -> Status {
     Status::permission_denied(
         "another machine has joined under this node's name: give each a name of its own with --node, and this one a new token",
     )

@@ -81,7 +81,7 @@ async fn nodes(hub: &Hub, store: &dyn Store, fleet: &LiveFleet) -> Result<(), St
         match kept.get(node.name.as_str()) {
             Some(kept) if node.identity.is_of(kept) => {}
             // That one is not to be kept out.
-            Some(_) => node.end(Ending::Succeeded),
+            Some(_) => node.end(Ending::Superseded),
             None => {
                 tracing::info!(fleet = %fleet.name, node = %node.name, "the node was removed");
                 hub.remove(&fleet.name, &node.name);
@@ -146,7 +146,7 @@ mod tests {
         let hub = Arc::new(Hub::new(store.epoch(), Replicas::One, Metrics::new()));
         let now = SystemTime::now();
         joined(store.as_ref(), "f", "n").await;
-        for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Succeeded)), (Duration::ZERO, None)] {
+        for (age, ended) in [(Duration::from_secs(3_600), Some(Ending::Superseded)), (Duration::ZERO, None)] {
             let peer = Peer::test();
             let peer = Peer { identity: NodeIdentity { issued_at: now - age, ..peer.identity }, ..peer };
             let (node, _asked) = LiveNode::new(peer, &Hello::default(), None);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use shadowcat_proto::admin::v1::{Progress, Rejection};
@@ -62,6 +62,12 @@ pub(crate) struct LiveFleet {
     /// Counts up when a node came, went, or moved to another version.
     moved: watch::Sender<u64>,
 }
+
+/// A node that another replica serves was heard of there within this time: three times as often as it is noted.
+const HEARD_OF_WITHIN: Duration = Duration::from_secs(30);
+
+/// What a node said last before it left this replica is written by then.
+const NOTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Who else may use the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,6 +210,17 @@ impl LiveFleet {
     fn locked(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LiveNode>>> {
         self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether a node that is not connected here is to another replica, as far as can be known: it was heard of a moment ago, and
+/// not because it was here.
+pub(crate) fn is_elsewhere(fleet: Option<&LiveFleet>, kept: &Node) -> bool {
+    if fleet.is_some_and(|fleet| fleet.replicas == Replicas::One) {
+        return false;
+    }
+    let left = fleet.and_then(|fleet| fleet.left(&kept.name)).map(|at| at + NOTED_WITHIN);
+    kept.last_seen
+        .is_some_and(|at| at.elapsed().is_ok_and(|ago| ago < HEARD_OF_WITHIN) && left.is_none_or(|left| left < at))
 }
 
 /// A node that takes nothing, because this database has not come as far as it.

@@ -69,7 +69,7 @@ pub(crate) enum Ending {
     /// An operator removed the node.
     Removed,
     /// Another machine has joined under the node's name.
-    Succeeded,
+    Superseded,
 }
 
 /// What is known of a node now.

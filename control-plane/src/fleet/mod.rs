@@ -26,18 +26,7 @@ pub(crate) mod stream;
 
 pub(crate) use hub::{Hub, LiveFleet};
 pub(crate) use live::{AskError, LiveNode};
+pub(crate) use shadowcat_config::is_name;
 
 /// The fleet of whoever names none.
 pub(crate) const DEFAULT_FLEET: &str = "default";
-
-/// A name must fit a DNS label (RFC 1123, 2.1).
-const NAME_BYTES_MAX: usize = 63;
-
-/// Whether a text can name a fleet or a node: lower-case letters, digits and inner hyphens, as names in a configuration.
-pub(crate) fn is_name(text: &str) -> bool {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    (1..=NAME_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
-}

@@ -15,13 +15,13 @@ use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::farewell::{removed, succeeded};
-use super::hub::reference;
+use super::farewell::{removed, superseded};
+use super::hub::{is_elsewhere, reference};
 use super::live::{Peer, from_lines};
 use super::refusals::Remembered;
 use super::stream::{OUTGOING_MAX, Streams, serve};
 use super::{Hub, is_name};
-use crate::admin::{Denials, is_elsewhere};
+use crate::admin::Denials;
 use crate::authority::{Authority, NODE_LIFETIME, NodeIdentity};
 use crate::listen::Connection;
 use crate::store::{Actor, NewNode, Store, StoreError};
@@ -82,10 +82,12 @@ impl Fleet for FleetService {
         if let Ok(Some(fleet)) = self.store.fleet_to_join(&token.hash()).await
             && self.is_connected(&fleet, &name).await
         {
-            return Err(Status::already_exists(format!(
+            let reason = format!(
                 "a node {name} of fleet {fleet} is connected: give this one another name with --node, or remove that one first \
                  with shadowcatctl nodes remove {name}"
-            )));
+            );
+            self.denials.record(Actor { fleet, ..by }, &reason).await;
+            return Err(Status::already_exists(reason));
         }
         let certificate_expires_at = SystemTime::now() + NODE_LIFETIME;
         let new = NewNode { token: token.hash(), name: name.clone(), certificate_expires_at };
@@ -183,7 +185,7 @@ async fn look_up(hub: &Hub, store: &dyn Store, identity: &NodeIdentity) -> Resul
             hub.readmit(fleet, node);
             Ok(Remembered { refusal, stream: kept.stream })
         }
-        Some((Some(kept), _)) if !kept.removed => Err(succeeded()),
+        Some((Some(kept), _)) if !kept.removed => Err(superseded()),
         None if !hub.is_removed(fleet, node) => Ok(Remembered::default()),
         Some(_) | None => Err(removed()),
     }

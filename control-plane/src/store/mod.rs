@@ -43,7 +43,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
     if url.starts_with("postgres://") || url.starts_with("postgresql://") {
         return Ok(Arc::new(Box::pin(PostgresStore::connect(url)).await?));
     }
-    let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
+    let path = path_in(url);
     if let Some((scheme, _)) = path.split_once("://") {
         let told = format!("nothing opens {scheme}://…: give postgres://…, sqlite:PATH, or the path of a file");
         return Err(StoreError::Unusable(told));
@@ -56,8 +56,12 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>, StoreError> {
 
 /// The file of a SQLite database; `None` where `url` names a server.
 pub(crate) fn sqlite_file(url: &str) -> Option<PathBuf> {
-    let path = url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path));
+    let path = path_in(url);
     (!path.contains("://") && !path.is_empty()).then(|| path.into())
+}
+
+fn path_in(url: &str) -> &str {
+    url.strip_prefix("sqlite:").map_or(url, |path| path.strip_prefix("//").unwrap_or(path))
 }
 
 /// Every operation is bounded in time: a store that does not answer within two seconds has failed.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use shadowcat_control_plane::store::{NewJoinToken, Role};
+use shadowcat_control_plane::store::{NewJoinToken, Outcome, Role};
 use shadowcat_control_plane::token::JoinToken;
 use shadowcat_net::Fingerprint;
 use shadowcat_proto::admin::v1::{
@@ -154,6 +154,8 @@ async fn nobody_joins_under_the_name_of_a_node_that_is_connected_and_who_was_awa
     let token = plane.join_token(1).await;
     let taken = Node::join(&plane, &token, "edge-1").await.err().unwrap();
     assert!(taken.code() == Code::AlreadyExists && taken.message().contains("is connected"), "{taken}");
+    let denied = plane.store.audit("default", 0, 1).await.unwrap();
+    assert!(denied[0].outcome == Outcome::Denied && denied[0].reason.contains("is connected"), "{denied:?}");
     drop(stream);
     eventually("it is away", || async { shown(&plane, "edge-1").await.state() == node::State::Away }).await;
     Node::join(&plane, &token, "edge-1").await.expect("the refusal has taken no use of the token");

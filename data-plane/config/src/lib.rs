@@ -60,7 +60,7 @@ mod version;
 pub use diagnostics::{Diagnostic, Diagnostics, Position};
 pub use field_path::{FieldPath, InvalidFieldPath, Step};
 pub use fleet::{Config, DEFAULT_PATH, LocalConfig};
-pub use name::Name;
+pub use name::{Name, is_name};
 pub use node::{InvalidRedisUrl, Node, RedisUrl, Tls};
 pub use origin::{AllowedOrigin, Origin};
 pub use print::{mask, print_yaml};

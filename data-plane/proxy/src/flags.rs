@@ -10,7 +10,7 @@ use std::str::FromStr;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgGroup, Command, Parser};
-use shadowcat_config::RedisUrl;
+use shadowcat_config::{RedisUrl, is_name};
 use shadowcat_proxy::LogFormat;
 use shadowcat_proxy::fleet::{ControlPlaneUrl, JoinToken, MemberSettings};
 
@@ -118,12 +118,9 @@ impl FromStr for Label {
     }
 }
 
-/// A DNS label (RFC 1123, 2.1): it stands in certificates and in the paths of other machines.
+/// Refused here, before anybody is asked.
 fn node_name(text: &str) -> Result<String, &'static str> {
-    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    let is_label =
-        (1..=63).contains(&text.len()) && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-');
-    is_label.then(|| text.to_owned()).ok_or("a name has lower-case letters, digits and inner hyphens, 63 at most")
+    is_name(text).then(|| text.to_owned()).ok_or("a name has lower-case letters, digits and inner hyphens, 63 at most")
 }
 
 /// A label stands in tables and selectors.
