@@ -1,0 +1,3 @@
+//! Tapes: recorded traffic, as it is written, kept and read.
+
+pub mod record;
