@@ -77,6 +77,9 @@ pub struct Record<'a> {
     /// The route.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub route: Option<Text<'a>>,
+    /// The recording that asked for it, whose retention it has.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    pub recording: Option<Text<'a>>,
     /// The upstream.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Text<'a>>,
