@@ -58,6 +58,32 @@ pub const DEFAULT_CHILD_IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 pub(crate) const CHILD_IDLE_TIMEOUT: Bounds =
     Bounds { min: Duration::from_secs(1), max: Duration::from_hours(168), default: DEFAULT_CHILD_IDLE_TIMEOUT };
 
+/// What is recorded is forgotten after a week: long enough to look into last Friday's incident on Monday.
+pub const DEFAULT_RETENTION: Duration = Duration::from_hours(168);
+
+/// Beyond ten years nobody means it.
+pub(crate) const RETENTION: Bounds =
+    Bounds { min: Duration::from_mins(1), max: Duration::from_hours(87_600), default: DEFAULT_RETENTION };
+
+/// The longest message that is kept whole, in bytes: the longest that the gateway takes.
+pub const DEFAULT_MAX_MESSAGE: u64 = MAX_MESSAGE_SIZE;
+
+/// No message is longer.
+pub(crate) const MAX_MESSAGE_SIZE: u64 = 4 * 1024 * 1024;
+
+/// Recorded traffic that waits on a node's disk, in bytes: at 700 bytes a call and ten to one in compression, some seven million
+/// calls.
+pub const DEFAULT_SPOOL_SIZE: u64 = 512 * 1024 * 1024;
+
+/// A segment has 1 MiB before it is compressed, and the longest message 4 MiB beside it.
+pub(crate) const MIN_SPOOL_SIZE: u64 = 8 * 1024 * 1024;
+
+/// Recorded traffic that waited longer is of little use to anybody, and its node has a control plane that was gone for a day.
+pub const DEFAULT_SPOOL_AGE: Duration = Duration::from_hours(24);
+
+pub(crate) const SPOOL_AGE: Bounds =
+    Bounds { min: Duration::from_secs(10), max: Duration::from_hours(87_600), default: DEFAULT_SPOOL_AGE };
+
 /// What nothing acts on yet has no bounds of its own: ten years stand for "any", and the default is never used.
 pub(crate) const ANY_DURATION: Bounds =
     Bounds { min: Duration::ZERO, max: Duration::from_hours(87_600), default: Duration::ZERO };

@@ -59,6 +59,7 @@ impl Config {
             sessions: Sessions { mode, ..Sessions::default() },
             cors: None,
             timeouts: RouteTimeouts::default(),
+            recording: None,
         };
         Self::new(vec![Arc::new(route)], vec![upstream])
     }

@@ -46,6 +46,12 @@ pub const MAX_HEADER_VALUE_BYTES: usize = 8 * 1024;
 /// Origins of one route.
 pub const MAX_ORIGINS: usize = 256;
 
+/// Field names, and paths, whose values one recording blots out. Each is compared with every field of every message.
+pub const MAX_REDACTED: usize = 256;
+
+/// Bytes of such a name or path.
+pub const MAX_REDACTED_BYTES: usize = 256;
+
 /// The program and its arguments.
 pub const MAX_COMMAND_ARGUMENTS: usize = 256;
 

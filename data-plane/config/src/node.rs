@@ -4,6 +4,9 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
+
+use crate::defaults::{DEFAULT_SPOOL_AGE, DEFAULT_SPOOL_SIZE};
 
 /// Settings of one process. What is absent is left to flags and their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +17,23 @@ pub struct Node {
     pub tls: Option<Tls>,
     /// Where sessions are shared between replicas.
     pub redis: Option<RedisUrl>,
+    /// Where recorded traffic waits.
+    pub spool: Spool,
+}
+
+/// Recorded traffic on this machine's disk. Beyond a bound the oldest goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spool {
+    /// Bytes.
+    pub max_size: u64,
+    /// Since it was recorded.
+    pub max_age: Duration,
+}
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self { max_size: DEFAULT_SPOOL_SIZE, max_age: DEFAULT_SPOOL_AGE }
+    }
 }
 
 /// The certificate a listener shows. Relative paths start at the working directory.

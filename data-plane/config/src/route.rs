@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::defaults::{
     DEFAULT_MAX_SESSIONS, DEFAULT_REQUEST_TIMEOUT, DEFAULT_SESSION_IDLE_TIMEOUT, DEFAULT_STREAM_IDLE_TIMEOUT,
 };
-use crate::{AllowedOrigin, Name, Upstream};
+use crate::{AllowedOrigin, Name, Recording, Upstream};
 
 /// An MCP endpoint that clients see.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct Route {
     pub cors: Option<Cors>,
     /// How long a client waits.
     pub timeouts: RouteTimeouts,
+    /// What is kept of its traffic; nothing when absent.
+    pub recording: Option<Arc<Recording>>,
 }
 
 /// Conditions on a request; all of them hold.

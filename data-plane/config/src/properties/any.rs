@@ -117,19 +117,15 @@ fn rate_limit() -> impl Strategy<Value = raw::RateLimit> {
 
 fn recording() -> impl Strategy<Value = raw::Recording> {
     use raw::recording::{Redact, Retention};
-    let redact = (texts(), vec(0..=3i32, 0..3)).prop_map(|(keys, values)| Redact { keys, values });
+    let redact =
+        (texts(), vec(0..=7i32, 0..3), texts()).prop_map(|(keys, values, paths)| Redact { keys, values, paths });
     let retention =
         (option::of(any_text()), option::of(any_text())).prop_map(|(keep, max_size)| Retention { keep, max_size });
-    (name(), option::of(0..=2i32), number(), option::of(redact), option::of(retention), option::of(0..=1i32)).prop_map(
-        |(name, capture, sample_percent, redact, retention, on_overflow)| raw::Recording {
-            name,
-            capture,
-            sample_percent,
-            redact,
-            retention,
-            on_overflow,
-        },
-    )
+    let how = (option::of(0..=2i32), number(), option::of(any_text()), option::of(0..=1i32), option::of(0..=1i32));
+    (name(), how, option::of(redact), option::of(retention)).prop_map(|(name, how, redact, retention)| {
+        let (capture, sample_percent, max_message, principals, on_overflow) = how;
+        raw::Recording { name, capture, sample_percent, redact, retention, on_overflow, max_message, principals }
+    })
 }
 
 /// Everything that a version may have.

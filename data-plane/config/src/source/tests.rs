@@ -155,8 +155,7 @@ identity_providers: [{ name: corp, jwt: {} }]
 "#;
     assert_eq!(
         told(text),
-        r#"fleet.yaml:2:9: node.spool: this version does not act on recording traffic to a spool yet (remove it: what would be ignored is refused)
-fleet.yaml:5:20: routes[0].match.path: "mcp" is not a path (a path starts with /)
+        r#"fleet.yaml:5:20: routes[0].match.path: "mcp" is not a path (a path starts with /)
 fleet.yaml:7:28: routes[0].targets[0].prefix: this version does not act on name prefixes of federated targets yet (remove it: what would be ignored is refused)
 fleet.yaml:7:44: routes[0].targets[0].tools: this version does not act on selecting and renaming tools yet (remove it: what would be ignored is refused)
 fleet.yaml:8:9: routes[0].targets[1]: this version does not act on several targets of one route yet (remove it: what would be ignored is refused)

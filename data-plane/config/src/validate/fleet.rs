@@ -7,8 +7,9 @@ use std::sync::Arc;
 use shadowcat_proto::config::v1 as raw;
 
 use super::names::Names;
+use super::recording::Recordings;
 use super::route;
-use super::scope::Scope;
+use super::scope::{Scope, optional};
 use super::shared::Shared;
 use super::upstream;
 use crate::limits::{MAX_REFERENCES, MAX_ROUTES, MAX_UPSTREAMS};
@@ -60,15 +61,20 @@ pub(crate) fn fleet(raw: &Parts<'_>, top: &Scope<'_>) -> Option<Config> {
     }
 
     let shared = Shared::check(raw, top);
+    let recording_scope = top.field("recordings");
+    let mut recordings = Recordings::check(raw.recordings, &recording_scope);
     let mut upstreams = Upstreams::check(raw.upstreams, &upstream_scope);
     let mut names = Names::default();
     let routes = route_scope.each(raw.routes, |raw, scope| {
         let name = names.check(&raw.name, scope);
         let target = target(raw, &mut upstreams, scope);
         shared.check_route(raw, scope);
-        route::route(raw, name, target, scope)
+        let recording = optional(raw.recording.as_deref(), |name| recordings.named(name, &scope.field("recording")));
+        let route = route::route(raw, name, target, scope)?;
+        Some(Route { recording: recording?, ..route })
     });
     upstreams.report_unused(&upstream_scope);
+    recordings.report_unused(&recording_scope);
     let routes = routes?;
     report_twins(&routes, &route_scope);
     Some(Config::new(routes.into_iter().map(Arc::new).collect(), upstreams.made?))

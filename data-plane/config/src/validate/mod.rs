@@ -8,6 +8,7 @@ mod header;
 mod names;
 mod node;
 mod not_yet;
+mod recording;
 mod route;
 mod scope;
 mod shared;

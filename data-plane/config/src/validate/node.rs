@@ -5,18 +5,14 @@ use std::path::PathBuf;
 use shadowcat_proto::config::v1 as raw;
 
 use super::scope::{Scope, optional};
-use crate::{Node, RedisUrl, Tls};
+use crate::defaults::{DEFAULT_SPOOL_SIZE, MIN_SPOOL_SIZE, SPOOL_AGE};
+use crate::{Node, RedisUrl, Spool, Tls};
 
 pub(crate) fn node(raw: Option<&raw::Node>, scope: &Scope<'_>) -> Option<Node> {
     let Some(raw) = raw else {
         return Some(Node::default());
     };
-    scope.not_yet_fields([("spool", raw.spool.is_some(), "recording traffic to a spool")]);
-    if let Some(spool) = &raw.spool {
-        let scope = scope.field("spool");
-        scope.size("max_size", spool.max_size.as_deref());
-        scope.duration_form("max_age", spool.max_age.as_deref());
-    }
+    let spool = raw.spool.as_ref().map_or_else(Spool::default, |raw| spool(raw, &scope.field("spool")));
     let bind = optional(raw.bind.as_deref(), |text| {
         let address = text.parse().ok();
         if address.is_none() {
@@ -35,7 +31,15 @@ pub(crate) fn node(raw: Option<&raw::Node>, scope: &Scope<'_>) -> Option<Node> {
         }
         url
     });
-    Some(Node { bind: bind?, tls: tls?, redis: redis? })
+    Some(Node { bind: bind?, tls: tls?, redis: redis?, spool })
+}
+
+fn spool(raw: &raw::node::Spool, scope: &Scope<'_>) -> Spool {
+    let max_size = scope.size("max_size", raw.max_size.as_deref()).unwrap_or(DEFAULT_SPOOL_SIZE);
+    if max_size < MIN_SPOOL_SIZE {
+        scope.field("max_size").error("a spool that small would lose what it takes in at once", "at least 8Mi");
+    }
+    Spool { max_size, max_age: scope.duration("max_age", raw.max_age.as_deref(), &SPOOL_AGE) }
 }
 
 fn tls(raw: &raw::node::Tls, scope: &Scope<'_>) -> Option<Tls> {

@@ -34,7 +34,15 @@ pub(crate) fn route(
     let sessions = sessions(raw.sessions.as_ref(), &scope.field("sessions"));
     let cors = optional(raw.cors.as_ref(), |raw| cors(raw, &scope.field("cors")));
     let timeouts = timeouts(raw.timeouts.as_ref(), &scope.field("timeouts"));
-    Some(Route { name: name?, matches: matches?, target: target?, sessions: sessions?, cors: cors?, timeouts })
+    Some(Route {
+        name: name?,
+        matches: matches?,
+        target: target?,
+        sessions: sessions?,
+        cors: cors?,
+        timeouts,
+        recording: None,
+    })
 }
 
 fn matches(raw: &raw::route::Match, scope: &Scope<'_>) -> Option<RouteMatch> {

@@ -141,11 +141,14 @@ impl<'a> Scope<'a> {
         self.duration(name, raw, &ANY_DURATION);
     }
 
-    /// Checks a size that nothing acts on yet.
-    pub(crate) fn size(&self, name: &'static str, raw: Option<&str>) {
-        if let Some(text) = raw.filter(|text| quantity::size(text).is_none()) {
+    /// Reads an optional size, in bytes. A wrong one is reported and read as none.
+    pub(crate) fn size(&self, name: &'static str, raw: Option<&str>) -> Option<u64> {
+        let text = raw?;
+        let size = quantity::size(text);
+        if size.is_none() {
             self.field(name).error(format!("{text:?} is not a size"), SIZE_FORM);
         }
+        size
     }
 
     /// Checks a rate that nothing acts on yet.

@@ -1,5 +1,5 @@
-//! What routes share: identity providers, policies, rate limits, rule sets and recordings. Nothing acts on them yet, so
-//! each list is refused; what they say is checked all the same, so that it is told at once.
+//! What routes share: identity providers, policies, rate limits and rule sets. Nothing acts on them yet, so each list is
+//! refused; what they say is checked all the same, so that it is told at once.
 
 use shadowcat_proto::config::v1 as raw;
 
@@ -15,7 +15,6 @@ pub(crate) struct Shared<'r> {
     policies: Names<'r>,
     rate_limits: Names<'r>,
     rule_sets: Names<'r>,
-    recordings: Names<'r>,
 }
 
 impl<'r> Shared<'r> {
@@ -25,7 +24,6 @@ impl<'r> Shared<'r> {
             ("policies", !raw.policies.is_empty(), "policies"),
             ("rate_limits", !raw.rate_limits.is_empty(), "rate limits"),
             ("rule_sets", !raw.rule_sets.is_empty(), "interception rules"),
-            ("recordings", !raw.recordings.is_empty(), "recording"),
         ]);
         let mut shared = Self::default();
         each(raw.identity_providers, &top.field("identity_providers"), |raw, scope| {
@@ -44,10 +42,6 @@ impl<'r> Shared<'r> {
             shared.rule_sets.check(&raw.name, scope);
             rule_set(raw, scope);
         });
-        each(raw.recordings, &top.field("recordings"), |raw, scope| {
-            shared.recordings.check(&raw.name, scope);
-            recording(raw, scope);
-        });
         shared
     }
 
@@ -58,7 +52,6 @@ impl<'r> Shared<'r> {
             ("policies", !raw.policies.is_empty(), "policies"),
             ("rate_limits", !raw.rate_limits.is_empty(), "rate limits"),
             ("rule_sets", !raw.rule_sets.is_empty(), "interception rules"),
-            ("recording", raw.recording.is_some(), "recording"),
         ]);
         if let Some(authentication) = &raw.authentication {
             let scope = scope.field("authentication");
@@ -72,9 +65,6 @@ impl<'r> Shared<'r> {
         references(&raw.policies, &self.policies, "policy", &scope.field("policies"));
         references(&raw.rate_limits, &self.rate_limits, "rate limit", &scope.field("rate_limits"));
         references(&raw.rule_sets, &self.rule_sets, "rule set", &scope.field("rule_sets"));
-        if let Some(name) = &raw.recording {
-            self.recordings.resolve(name, "recording", &scope.field("recording"));
-        }
     }
 }
 
@@ -115,17 +105,5 @@ fn rule_set(raw: &raw::RuleSet, scope: &Scope<'_>) {
         (Some(_), Some(_)) => scope.error("file and source are both set", "keep one of the two"),
         (None, None) => scope.missing("source", "write the rules as source: TEXT"),
         _ => {}
-    }
-}
-
-fn recording(raw: &raw::Recording, scope: &Scope<'_>) {
-    const PERCENT: u32 = 100;
-    if let Some(percent) = raw.sample_percent.filter(|percent| *percent > PERCENT) {
-        scope.field("sample_percent").error(format!("{percent} is out of range"), format!("from 0 to {PERCENT}"));
-    }
-    if let Some(retention) = &raw.retention {
-        let scope = scope.field("retention");
-        scope.duration_form("keep", retention.keep.as_deref());
-        scope.size("max_size", retention.max_size.as_deref());
     }
 }
