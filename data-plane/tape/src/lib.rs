@@ -10,3 +10,6 @@
 mod borrow;
 pub mod line;
 pub mod record;
+pub mod segment;
+#[cfg(test)]
+mod testing;
