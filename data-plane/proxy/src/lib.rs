@@ -9,6 +9,7 @@
 //! | [`admit`] | checks head and envelope |
 //! | [`route`] | finds the upstream and the session; both eras |
 //! | [`stream`] | brings the answer back, event by event, and keeps what a client may have to hear again |
+//! | [`record`] | keeps what passed |
 //! | [`fleet`] | brings configurations |
 //! | [`observe`] | metrics, health, logs |
 //! | [`drain`] | stops without cutting |
@@ -87,6 +88,7 @@ mod gateway;
 mod listen;
 mod observe;
 mod process;
+pub mod record;
 mod refuse;
 mod route;
 mod service;

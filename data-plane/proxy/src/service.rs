@@ -52,7 +52,10 @@ impl Service for Gate {
         let mut response = match found {
             Some(route) => {
                 let exchange = Exchange { route: Arc::clone(route), shared: Arc::clone(&self.shared) };
-                self.serve(exchange, connection, request).await
+                let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
+                let mut account = Account::open(&route.calls, of_a_call, connection, &request);
+                account.record(&exchange, runtime.provenance.number().unwrap_or_default(), &request);
+                self.serve(exchange, account, request).await
             }
             None => match self.door.check(&request, None) {
                 Ok(()) => self.beside(&runtime, &request).await,
@@ -71,14 +74,12 @@ impl Gate {
     async fn serve(
         &self,
         exchange: Exchange,
-        connection: CallOnConnection,
+        mut account: Account,
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
         let route = Arc::clone(&exchange.route);
         let cors = route.config.cors.as_ref();
         let page = admit::asking_page(request.headers(), cors);
-        let of_a_call = (request.method() != Method::GET).then(|| self.shared.drain.guard());
-        let mut account = Account::open(&route.calls, of_a_call, connection, &request);
         let answered = match self.door.check(&request, cors) {
             Err(error) => Err(error.into()),
             Ok(()) => match admit::preflight(&request, cors) {
@@ -87,8 +88,8 @@ impl Gate {
             },
         };
         let mut response = answered.unwrap_or_else(|refusal| {
-            let error = account.refuse(*refusal.error);
-            refuse::answer(&error, refusal.id.as_deref())
+            let id = refusal.id.as_deref();
+            refuse::answer(&account.refuse(*refusal.error, id), id)
         });
         if let Some(page) = page {
             admit::share(&mut response, page);
@@ -106,7 +107,16 @@ impl Gate {
         match *request.method() {
             Method::POST => {
                 let (head, body) = request.into_parts();
-                let message = admit::read(&head.headers, body).await?;
+                let body = admit::body(&head.headers, body).await?;
+                let message = match admit::message(body.clone()) {
+                    Ok(message) => message,
+                    Err(refusal) => {
+                        if let Some(tap) = account.tap() {
+                            tap.raw(body);
+                        }
+                        return Err(refusal);
+                    }
+                };
                 account.name(&message);
                 if message.method() == Some("subscriptions/listen") {
                     account.let_the_drain_pass();

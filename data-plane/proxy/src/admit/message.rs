@@ -25,22 +25,21 @@ const BODY_RATE_MIN: u64 = 1024;
 const DISCARDED_BYTES_MAX: usize = 16 * 1024 * 1024;
 const DISCARD_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Reads the message of a POST: what it declares, its body, its envelope.
-pub(crate) async fn read(headers: &HeaderMap, mut body: Incoming) -> Result<Envelope, Refusal> {
-    let limits = Limits::default();
+/// Reads the body of a POST: what it declares, and then all of it.
+pub(crate) async fn body(headers: &HeaderMap, mut body: Incoming) -> Result<Bytes, Refusal> {
     let bytes = match check_declared(headers) {
-        Ok(()) => collect(&mut body, limits.size).await,
+        Ok(()) => collect(&mut body, Limits::default().size).await,
         Err(error) => Err(error),
     };
-    match bytes {
-        Ok(bytes) => Envelope::read(bytes, limits).map_err(Refusal::from),
-        Err(error) => {
-            if error.kind() == ErrorKind::TooLarge {
-                discard(body).await;
-            }
-            Err(error.into())
-        }
+    if bytes.as_ref().is_err_and(|error| error.kind() == ErrorKind::TooLarge) {
+        discard(body).await;
     }
+    Ok(bytes?)
+}
+
+/// The message in a body.
+pub(crate) fn message(body: Bytes) -> Result<Envelope, Refusal> {
+    Envelope::read(body, Limits::default()).map_err(Refusal::from)
 }
 
 async fn discard(body: Incoming) {

@@ -6,4 +6,4 @@ mod message;
 
 pub(crate) use cors::{asking_page, preflight, share};
 pub(crate) use door::{Door, host_of};
-pub(crate) use message::read;
+pub(crate) use message::{body, message};

@@ -64,6 +64,10 @@ pub(super) enum Violation {
     Oversize(u64, u64),
     #[error("the control plane wants version {0} in use, which it has not sent")]
     NotPrepared(u64),
+    #[error("the control plane wants segment {0}, which it was not offered, or wants it twice")]
+    NotOffered(u64),
+    #[error("the control plane's key for tags has not 32 bytes")]
+    Key,
 }
 
 /// Where the version under way is.

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 /// Shared by a connection's socket and the calls that run on it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Activity {
+    number: u64,
     calls: AtomicU32,
     /// Complete heads so far.
     heads: AtomicU64,
@@ -23,6 +24,16 @@ pub(crate) enum Phase {
     Quiet,
     /// HTTP/2 without a call: bytes may be pings, so they start nothing.
     QuietMultiplexed,
+}
+
+/// Connections of this process, so far.
+static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
+
+impl Default for Activity {
+    fn default() -> Self {
+        let (calls, heads, multiplexed) = (AtomicU32::new(0), AtomicU64::new(0), AtomicBool::new(false));
+        Self { number: CONNECTIONS.fetch_add(1, Ordering::Relaxed), calls, heads, multiplexed }
+    }
 }
 
 impl Activity {
@@ -57,6 +68,13 @@ impl Activity {
 /// Held by a call from its head to the last byte of its answer.
 #[derive(Debug)]
 pub(crate) struct CallOnConnection(Arc<Activity>);
+
+impl CallOnConnection {
+    /// The connection's number within the process, from 1.
+    pub(crate) fn number(&self) -> u64 {
+        self.0.number
+    }
+}
 
 impl Drop for CallOnConnection {
     fn drop(&mut self) {

@@ -13,7 +13,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// As much of a session id as goes into a log: whoever knows the whole of it can use the session.
-const SESSION_CHARS: usize = 8;
+pub(crate) const SESSION_CHARS: usize = 8;
 
 /// Hexadecimal digits of a trace id.
 const TRACE_CHARS: usize = 32;
@@ -75,6 +75,16 @@ impl CallIds {
     /// The beginning of the session's id.
     pub(crate) fn session(&self) -> Option<&str> {
         std::str::from_utf8(self.session.as_ref()?).ok()
+    }
+
+    /// The same, as it stands in records.
+    pub(crate) const fn session_bytes(&self) -> Option<[u8; SESSION_CHARS]> {
+        self.session
+    }
+
+    /// The trace's id, as it stands in records.
+    pub(crate) const fn trace_bytes(&self) -> Option<[u8; TRACE_CHARS]> {
+        self.trace
     }
 
     /// The trace's id.

@@ -50,12 +50,15 @@ pub(super) async fn open(
     if !response.status().is_success() {
         return answer.relay(response, None, account).await;
     }
-    let upstream_id = response.headers().get(SESSION_ID).cloned();
+    let (upstream_id, status) = (response.headers().get(SESSION_ID).cloned(), response.status());
     let initialized = Initialized::read(route, response).await.map_err(|error| answer.refusal(error))?;
     let mut reply = Response::new(GatewayBody::full(initialized.bytes.clone()));
     reply.headers_mut().insert(CONTENT_TYPE, JSON);
     if initialized.answer.kind() != Kind::Response {
         account.settle(Outcome::ServerError);
+        if let Some(tap) = account.tap() {
+            tap.answer(initialized.answer, status, reply.headers());
+        }
         return Ok(reply);
     }
     if upstream_id.is_some() || route.config.sessions.mode == SessionMode::Required {
@@ -69,9 +72,15 @@ pub(super) async fn open(
                 if let Some(session) = upstream_id {
                     route.abandon(session, &exchange.shared.tasks);
                 }
+                if let Some(tap) = account.tap() {
+                    tap.rejected(initialized.bytes);
+                }
                 return Err(answer.refusal(error));
             }
         }
+    }
+    if let Some(tap) = account.tap() {
+        tap.answer(initialized.answer, status, reply.headers());
     }
     account.settle(Outcome::Ok);
     Ok(reply)

@@ -52,6 +52,10 @@ async fn post_in(
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
     let call = Call { verb: Verb::Post(message), headers, session: upstream_id(&session) };
+    if let Some(tap) = account.tap() {
+        tap.speaks(session.protocol_version);
+    }
+    account.go().map_err(|error| answer.refusal(error))?;
     let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;
@@ -72,6 +76,7 @@ async fn post_without(
         return Err(Refusal::of(&message, ErrorKind::SessionRequired.into()));
     }
     let answer = Answer::to(&exchange, &message);
+    account.go().map_err(|error| answer.refusal(error))?;
     let response = exchange.route.target.held.call(&exchange, for_upstream(headers), message).await;
     let (response, lease) = response.map_err(|error| answer.refusal(error))?;
     if let Some(lease) = lease {
@@ -97,6 +102,7 @@ pub(crate) async fn listen(
         }
         let answer = Answer::to_nothing(&exchange);
         let call = Call { verb: Verb::Get, headers: for_upstream(headers), session: None };
+        account.go()?;
         let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
         return answer.relay(response, None, account).await;
     };
@@ -109,6 +115,7 @@ pub(crate) async fn listen(
         return Box::pin(resume(exchange, session, last, headers, account)).await;
     }
     let answer = Answer::to_nothing(&exchange);
+    account.go()?;
     let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
     if lost(&session, &response) {
         forget(&exchange, &session).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::{HeaderValue, Response};
-use shadowcat_config::{Config, Route, RouteTimeouts};
+use shadowcat_config::{Config, Route, RouteTimeouts, Transport};
 use shadowcat_session::SessionStore;
 use shadowcat_upstream::{Call, Stage, Upstream, UpstreamBody, UpstreamError, Why};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,7 @@ use super::held::HeldSessions;
 use crate::drain::Drain;
 use crate::fleet::{Preparer, Provenance};
 use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls};
+use crate::record::Recorder;
 use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) configs: ConfigMetrics,
     pub(crate) detached: Arc<Detached>,
+    /// Absent where nothing can be recorded.
+    pub(crate) recorder: Option<Arc<Recorder>>,
 }
 
 /// A configuration in use. Immutable: a change makes another one.
@@ -62,6 +65,8 @@ pub(crate) struct Runtime {
 pub(crate) struct UpstreamRuntime {
     config: Arc<shadowcat_config::Upstream>,
     pub(crate) name: Arc<str>,
+    /// Its URL, or the name of its program, as records have it.
+    pub(crate) endpoint: Arc<str>,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) sessions: SessionsLive,
     pub(crate) held: HeldSessions,
@@ -83,6 +88,7 @@ pub(crate) enum SessionsLive {
 pub(crate) struct RouteRuntime {
     pub(crate) config: Arc<Route>,
     pub(crate) name: Arc<str>,
+    pub(crate) path: Arc<str>,
     pub(crate) target: Arc<UpstreamRuntime>,
     pub(crate) calls: Arc<RouteCalls>,
 }
@@ -114,7 +120,8 @@ impl Runtime {
             let name: Arc<str> = route.name.as_str().into();
             let target = Arc::clone(&upstreams[route.target.name.as_str()]);
             let calls = factory.calls(&name);
-            Arc::new(RouteRuntime { config: Arc::clone(route), name, target, calls })
+            let path = Arc::from(&*route.matches.path);
+            Arc::new(RouteRuntime { config: Arc::clone(route), name, path, target, calls })
         });
         let routes = RouteTable::new(routes);
         Ok(Self { config: Some(config), provenance, routes, upstreams, _alive: Some(factory.live_version()) })
@@ -175,7 +182,8 @@ impl UpstreamRuntime {
     ) -> Self {
         let name = config.name.as_str().into();
         let (held, leaving) = (HeldSessions::new(), drain.announcement());
-        Self { config: Arc::clone(config), name, upstream, sessions, held, leaving }
+        let endpoint = endpoint(&config.transport);
+        Self { config: Arc::clone(config), name, endpoint, upstream, sessions, held, leaving }
     }
 
     /// Ends what the gateway keeps there in its own name, and then the upstream.
@@ -240,6 +248,16 @@ impl RouteRuntime {
                 tracing::debug!(route = %route.name, %error, "upstream session not ended");
             }
         });
+    }
+}
+
+fn endpoint(transport: &Transport) -> Arc<str> {
+    match transport {
+        Transport::Http(http) => http.url.to_string().into(),
+        Transport::Stdio(stdio) => {
+            let program = stdio.command.first().map_or("", String::as_str);
+            program.rsplit('/').next().unwrap_or(program).into()
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use shadowcat_mcp::{Envelope, Fault, GatewayError, Severity};
 use crate::drain::DrainGuard;
 use crate::listen::CallOnConnection;
 use crate::observe::{CallIds, Outcome, RouteCalls};
-use crate::route::HeldLease;
+use crate::record::{Opening, Tap};
+use crate::route::{Exchange, HeldLease};
 
 /// Travels with a call from its head to the last byte of its answer; dropping it is the end of the call.
 #[derive(Debug)]
@@ -23,7 +24,8 @@ pub(crate) struct Account {
     outcome: Outcome,
     lease: Option<HeldLease>,
     drain: Option<DrainGuard>,
-    _connection: CallOnConnection,
+    tap: Option<Tap>,
+    connection: CallOnConnection,
 }
 
 impl Account {
@@ -44,8 +46,43 @@ impl Account {
             outcome: Outcome::Abandoned,
             lease: None,
             drain,
-            _connection: connection,
+            tap: None,
+            connection,
         }
+    }
+
+    /// The call is recorded, where its route asks for it.
+    pub(crate) fn record(&mut self, exchange: &Exchange, version: u64, request: &http::Request<Incoming>) {
+        let (Some(recording), Some(recorder)) = (&exchange.route.config.recording, &exchange.shared.recorder) else {
+            return;
+        };
+        let opening = Opening {
+            recording,
+            route: &exchange.route,
+            ids: &self.ids,
+            version,
+            connection: self.connection.number(),
+            began: self.began,
+        };
+        self.tap = Some(Tap::open(recorder, &opening, request));
+    }
+
+    /// What records the call, if anything does.
+    pub(crate) fn tap(&mut self) -> Option<&mut Tap> {
+        self.tap.as_mut()
+    }
+
+    /// The same, for whoever outlives the account.
+    pub(crate) fn take_tap(&mut self) -> Option<Tap> {
+        self.tap.take()
+    }
+
+    /// The call goes to its upstream now.
+    ///
+    /// # Errors
+    /// When it must be recorded and cannot be.
+    pub(crate) fn go(&mut self) -> Result<(), GatewayError> {
+        self.tap.as_mut().map_or(Ok(()), Tap::go)
     }
 
     /// Names the call once its body has been read; until then it goes by its HTTP method.
@@ -53,11 +90,17 @@ impl Account {
         let method = message.method().unwrap_or_default();
         self.method = method.into();
         self.tool = message.name().filter(|_| method == "tools/call").map(Into::into);
+        if let Some(tap) = &mut self.tap {
+            tap.message(message);
+        }
     }
 
     /// Names the session that the call has opened.
     pub(crate) fn opened(&mut self, session: &HeaderValue) {
         self.ids.opened(session);
+        if let Some(tap) = &mut self.tap {
+            tap.opened(session);
+        }
     }
 
     /// The trace the call belongs to, if its client named one.
@@ -65,8 +108,9 @@ impl Account {
         self.ids.trace()
     }
 
-    /// Notes a refusal: how the call ended, a log line as loud as the error's row of the table says, and the trace in the error.
-    pub(crate) fn refuse(&mut self, error: GatewayError) -> GatewayError {
+    /// Notes a refusal, to the request with this id (JSON text): how the call ended, a log line as loud as the error's row of the table
+    /// says, and the trace in the error.
+    pub(crate) fn refuse(&mut self, error: GatewayError, id: Option<&str>) -> GatewayError {
         self.outcome = match error.kind().fault() {
             Fault::Client => Outcome::Refused,
             Fault::Gateway | Fault::Upstream => Outcome::Failed,
@@ -75,6 +119,9 @@ impl Account {
             Some(trace) => error.with_trace_id(trace),
             None => error,
         };
+        if let Some(tap) = &mut self.tap {
+            tap.refusal(&error, id);
+        }
         let Self { calls, method, ids, .. } = &*self;
         let (route, request, session, trace) = (&calls.route, ids.request(), ids.session(), ids.trace());
         match error.kind().severity() {

@@ -112,10 +112,10 @@ impl Answer {
                 // Event ids of ours make it another length.
                 head.headers.remove(CONTENT_LENGTH);
                 head.headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
-                GatewayBody::events(self.stream(body, log, account.trace().map(Into::into)))
+                GatewayBody::events(self.stream(body, log, account))
             }
             Media::Json if matches!(self.kind, Due::Response { .. }) => {
-                self.checked(head.status, body, account).await.map_err(|error| self.refusal(error))?
+                self.checked((head.status, &head.headers), body, account).await.map_err(|error| self.refusal(error))?
             }
             media => match &self.kind {
                 // A page or an empty body is no answer to a call.
@@ -123,6 +123,9 @@ impl Answer {
                 Due::Receipt | Due::Stream => {
                     let refused = media == Media::Events || !head.status.is_success();
                     account.settle(if refused { Outcome::ServerError } else { Outcome::Ok });
+                    if let Some(tap) = account.tap() {
+                        tap.receipt(head.status, &head.headers);
+                    }
                     GatewayBody::relayed(Bytes::new(), body)
                 }
             },
@@ -131,7 +134,8 @@ impl Answer {
     }
 
     /// The upstream's events, with what is needed to number, log and finish them.
-    fn stream(&self, body: UpstreamBody, log: Option<EventLog>, trace: Option<Box<str>>) -> EventStream {
+    fn stream(&self, body: UpstreamBody, log: Option<EventLog>, account: &mut Account) -> EventStream {
+        let (trace, tap) = (account.trace().map(Into::into), account.take_tap());
         let Exchange { route, shared } = &self.exchange;
         let awaits = match &self.kind {
             Due::Response { id, .. } => Awaits::Answer(id.clone()),
@@ -145,6 +149,7 @@ impl Answer {
             route: Arc::clone(&route.name),
             upstream: Arc::clone(&route.target.name),
             trace,
+            tap,
             reconnect,
             tasks: shared.tasks.clone(),
             drain: shared.drain.clone(),
@@ -157,10 +162,11 @@ impl Answer {
     /// A JSON answer, read whole and checked where it is small.
     async fn checked(
         &self,
-        status: StatusCode,
+        head: (StatusCode, &HeaderMap),
         mut body: UpstreamBody,
         account: &mut Account,
     ) -> Result<GatewayBody, GatewayError> {
+        let (status, headers) = head;
         let route = &self.exchange.route;
         let reading = gather(&mut body, CHECKED_BYTES_MAX);
         let begin = tokio::time::timeout(route.config.timeouts.request, reading)
@@ -168,15 +174,34 @@ impl Answer {
             .map_err(|_elapsed| refuse::too_slow(route))?
             .map_err(|error| refuse::upstream_failed(&route.name, &error))?;
         if !body.is_end_stream() && begin.len() > CHECKED_BYTES_MAX {
-            return Ok(GatewayBody::relayed(begin, body));
+            let gathering = account.take_tap().map(|tap| tap.gather(&begin, status, headers));
+            return Ok(GatewayBody::relayed(begin, body).gathered(gathering));
         }
-        account.settle(self.check(status, begin.clone())?);
-        Ok(GatewayBody::full(begin))
+        match self.check(status, begin.clone()) {
+            Ok((outcome, message)) => {
+                account.settle(outcome);
+                if let Some(tap) = account.tap() {
+                    tap.answer(message, status, headers);
+                }
+                Ok(GatewayBody::full(begin))
+            }
+            Err(error) => {
+                if let Some(tap) = account.tap() {
+                    tap.rejected(begin);
+                }
+                Err(error)
+            }
+        }
     }
 
-    fn check(&self, status: StatusCode, bytes: Bytes) -> Result<Outcome, GatewayError> {
+    /// The message, and how it ends the call.
+    fn check(&self, status: StatusCode, bytes: Bytes) -> Result<(Outcome, Envelope), GatewayError> {
         let message = Envelope::read(bytes, Limits::default())
             .map_err(|error| broke_protocol(&self.exchange.route, &format!("answered with {error}")))?;
+        Ok((self.outcome(status, &message)?, message))
+    }
+
+    fn outcome(&self, status: StatusCode, message: &Envelope) -> Result<Outcome, GatewayError> {
         let Due::Response { id: expected, json } = &self.kind else { return Ok(Outcome::Ok) };
         let answers = message.id().map(|id| id.to_owned() == *expected);
         match (message.kind(), answers) {

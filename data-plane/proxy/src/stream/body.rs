@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::account::Account;
 use super::events::EventStream;
 use crate::observe::Outcome;
+use crate::record::Gathering;
 
 /// An answer's body, with the account of its call.
 #[derive(Debug)]
@@ -24,11 +25,18 @@ enum Kind {
     /// Known as a whole.
     Full(Option<Bytes>),
     /// The upstream's bytes, as they are; those that were read ahead come first.
-    Relayed(Bytes, Box<UpstreamBody>),
+    Relayed(Bytes, Box<Relayed>),
     /// Events of an upstream.
     Events(Box<EventStream>),
     /// What a task of ours sends; it waits while the client does not read.
     Sent(mpsc::Receiver<Bytes>),
+}
+
+/// An upstream's body, and what gathers it for the record.
+#[derive(Debug)]
+struct Relayed {
+    body: UpstreamBody,
+    gathering: Option<Gathering>,
 }
 
 impl GatewayBody {
@@ -41,7 +49,15 @@ impl GatewayBody {
     }
 
     pub(crate) fn relayed(begin: Bytes, rest: UpstreamBody) -> Self {
-        Self { kind: Kind::Relayed(begin, Box::new(rest)), account: None }
+        Self { kind: Kind::Relayed(begin, Box::new(Relayed { body: rest, gathering: None })), account: None }
+    }
+
+    /// What passes is gathered for the record.
+    pub(crate) fn gathered(mut self, gathering: Option<Gathering>) -> Self {
+        if let Kind::Relayed(_, relayed) = &mut self.kind {
+            relayed.gathering = gathering;
+        }
+        self
     }
 
     pub(crate) fn events(stream: EventStream) -> Self {
@@ -65,6 +81,24 @@ impl GatewayBody {
     }
 }
 
+impl Relayed {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, UpstreamError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(gathering) = &mut self.gathering {
+            match &frame {
+                Some(Ok(frame)) => frame.data_ref().into_iter().for_each(|data| gathering.push(data)),
+                Some(Err(_)) => {}
+                None => gathering.finish(),
+            }
+            // hyper asks no further once the declared length has come.
+            if self.body.is_end_stream() {
+                gathering.finish();
+            }
+        }
+        Poll::Ready(frame)
+    }
+}
+
 impl Body for GatewayBody {
     type Data = Bytes;
     type Error = UpstreamError;
@@ -75,8 +109,8 @@ impl Body for GatewayBody {
             Kind::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Sent(receiver) => receiver.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
             Kind::Relayed(begin, _) if !begin.is_empty() => Poll::Ready(Some(Ok(Frame::data(std::mem::take(begin))))),
-            Kind::Relayed(_, body) => {
-                let frame = ready!(Pin::new(body).poll_frame(cx));
+            Kind::Relayed(_, relayed) => {
+                let frame = ready!(relayed.poll_frame(cx));
                 match &frame {
                     None => this.settle(Outcome::Ok),
                     Some(Err(_)) => this.settle(Outcome::Failed),
@@ -97,7 +131,7 @@ impl Body for GatewayBody {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Full(bytes) => bytes.is_none(),
-            Kind::Relayed(begin, body) => begin.is_empty() && body.is_end_stream(),
+            Kind::Relayed(begin, body) => begin.is_empty() && body.body.is_end_stream(),
             Kind::Events(_) | Kind::Sent(_) => false,
         }
     }
@@ -105,7 +139,7 @@ impl Body for GatewayBody {
     fn size_hint(&self) -> SizeHint {
         match &self.kind {
             Kind::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Kind::Relayed(begin, body) => match body.size_hint().exact() {
+            Kind::Relayed(begin, body) => match body.body.size_hint().exact() {
                 Some(rest) => SizeHint::with_exact(begin.len() as u64 + rest),
                 None => SizeHint::default(),
             },

@@ -25,6 +25,7 @@ use super::detached::Detached;
 use super::event_log::EventLog;
 use crate::drain::Drain;
 use crate::observe::Outcome;
+use crate::record::Tap;
 use crate::refuse;
 
 /// One event of an upstream may be this large: a message of [`Limits::default`] with its field names.
@@ -53,6 +54,8 @@ pub(crate) struct EventStreamSettings {
     pub(crate) route: Arc<str>,
     pub(crate) upstream: Arc<str>,
     pub(crate) trace: Option<Box<str>>,
+    /// Records what passes.
+    pub(crate) tap: Option<Tap>,
     /// Ends a stream that belongs to no call when the gateway drains, or its upstream retires.
     pub(crate) reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     /// Where the stream is finished when its client has left.
@@ -75,8 +78,8 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(upstream: UpstreamBody, settings: EventStreamSettings) -> Self {
-        let EventStreamSettings { awaits, log, route, upstream: name, trace, reconnect, tasks, drain, detached, open } =
-            settings;
+        let EventStreamSettings { awaits, log, route, upstream: name, trace, tap, reconnect, .. } = settings;
+        let EventStreamSettings { tasks, drain, detached, open, .. } = settings;
         open.increment(1.0);
         let pump = Pump {
             upstream,
@@ -90,6 +93,7 @@ impl EventStream {
             route,
             name,
             trace,
+            tap,
             reconnect,
             lingering: None,
             drain,
@@ -225,8 +229,14 @@ impl Pump {
 
     /// One event: read for its answer, numbered, logged, written.
     fn pass(&mut self, event: &Event) {
-        if let Some(data) = event.data() {
-            self.look_for_answer(data);
+        if let Some(data) = event.data().filter(|data| !data.is_empty()) {
+            let read = self.look_for_answer(&data);
+            if let Some(tap) = &mut self.tap {
+                if self.outcome.is_some() {
+                    tap.conclude();
+                }
+                tap.event(data, read);
+            }
         }
         let upstream_id = event.id();
         self.resumable_upstream |= upstream_id.is_some();
@@ -240,12 +250,13 @@ impl Pump {
         }
     }
 
-    fn look_for_answer(&mut self, data: Bytes) {
-        let Awaits::Answer(expected) = &self.awaits else { return };
-        if data.is_empty() || self.outcome.is_some() {
-            return;
+    /// Reads an event as long as the answer has not come; what it was read as.
+    fn look_for_answer(&mut self, data: &Bytes) -> Option<Envelope> {
+        let Awaits::Answer(expected) = &self.awaits else { return None };
+        if self.outcome.is_some() {
+            return None;
         }
-        let Ok(message) = Envelope::read(data, Limits::default()) else { return };
+        let message = Envelope::read(data.clone(), Limits::default()).ok()?;
         let is_answer = message.id().is_some_and(|id| id.to_owned() == *expected);
         self.outcome = match message.kind() {
             Kind::Response if is_answer && message.is_error_result() => Some(Outcome::ToolError),
@@ -253,6 +264,7 @@ impl Pump {
             Kind::ErrorResponse if is_answer => Some(Outcome::ServerError),
             _ => None,
         };
+        Some(message)
     }
 
     /// The upstream closed the stream.
@@ -290,6 +302,9 @@ impl Pump {
             None => failure,
         };
         tracing::warn!(route = %self.route, upstream = %self.name, error = %failure, "call failed in its stream");
+        if let Some(tap) = &mut self.tap {
+            tap.refusal(&failure, Some(&request.to_json()));
+        }
         let message = failure.to_json(Some(&request.to_json()));
         let mut lines = BytesMut::with_capacity(message.len() + 16);
         sse::encode(&mut lines, None, None, None, &message);

@@ -1,0 +1,259 @@
+//! One line, from the greeting to its end.
+//!
+//! Bounds: [`OUTBOX`] pieces wait for the socket, and what makes them waits with them; one segment is read at a time; what is offered
+//! is bounded by the control plane.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::FutureExt as _;
+use futures_util::stream::poll_fn;
+use shadowcat_proto::fleet::v1 as wire;
+use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
+use shadowcat_proto::fleet::v1::ship_message::Kind;
+use shadowcat_proto::fleet::v1::ship_reply::Kind as Reply;
+use shadowcat_tape::segment::SegmentId;
+use shadowcat_tape::spool::Shelf;
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
+use tonic::Streaming;
+use tonic::transport::Channel;
+
+use super::super::ending::LineError;
+use super::super::line::Violation;
+use super::super::talk::{Slot, done, reached};
+use super::desk::{Desk, Wanted};
+use crate::record::{Live, Recorder};
+
+/// The control plane has this long for its welcome.
+const WELCOME_WAIT: Duration = Duration::from_secs(10);
+
+/// Pieces waiting to be sent: 2 MiB.
+const OUTBOX: usize = 8;
+
+/// Bytes of a piece.
+const PIECE_BYTES: usize = 256 * 1024;
+
+/// Segments looked at for one round of offers: reading them for their digests takes milliseconds.
+const OFFERED_AT_ONCE: usize = 16;
+
+/// Records of one message to those who follow.
+const LIVE_AT_ONCE: usize = 256;
+
+/// A line that is about to be held.
+pub(super) struct ShipLine<'a> {
+    pub(super) instance: Arc<str>,
+    pub(super) shelf: &'a Arc<Shelf>,
+    pub(super) recorder: &'a Arc<Recorder>,
+    /// Changes when a segment is sealed.
+    pub(super) sealed: watch::Receiver<u64>,
+    /// When the control plane said welcome.
+    pub(super) welcomed: &'a mut Option<Instant>,
+}
+
+/// What is under way on the line.
+struct Talk {
+    desk: Desk,
+    outbox: mpsc::Sender<wire::ShipMessage>,
+    offering: Slot<'static, Vec<wire::SegmentOffer>>,
+    sending: Slot<'static, Result<(), LineError>>,
+    following: Option<Live>,
+    leave_at: Option<Instant>,
+}
+
+impl ShipLine<'_> {
+    /// Holds the line until it ends; `Ok` if that was the control plane's wish.
+    pub(super) async fn hold(mut self, mut client: FleetClient<Channel>) -> Result<(), LineError> {
+        let (outbox, mut queue) = mpsc::channel(OUTBOX);
+        let welcome_by = Instant::now() + WELCOME_WAIT;
+        let hello = wire::ShipHello { instance: self.instance.to_string() };
+        outbox.try_send(message(Kind::Hello(hello))).map_err(|_| LineError::Stuck)?;
+        let opened = timeout_at(welcome_by, client.ship(poll_fn(move |cx| queue.poll_recv(cx)))).await;
+        let mut inbox = opened.map_err(|_| LineError::Silent)??.into_inner();
+        let first = timeout_at(welcome_by, inbox.message()).await.map_err(|_| LineError::Silent)??;
+        let Some(Reply::Welcome(welcome)) = first.and_then(|reply| reply.kind) else {
+            return Err(Violation::Greeting.into());
+        };
+        let key = <[u8; 32]>::try_from(&*welcome.redaction_key).map_err(|_| Violation::Key)?;
+        self.recorder.rekey(key);
+        *self.welcomed = Some(Instant::now());
+        let mut talk =
+            Talk { desk: Desk::default(), outbox, offering: None, sending: None, following: None, leave_at: None };
+        talk.desk.open(welcome.offers_max);
+        self.talk(&mut inbox, &mut talk).await
+    }
+
+    async fn talk(&mut self, inbox: &mut Streaming<wire::ShipReply>, talk: &mut Talk) -> Result<(), LineError> {
+        let mut look = true;
+        loop {
+            if look && talk.offering.is_none() && talk.desk.room() > 0 {
+                talk.offering = self.offers(&talk.desk);
+                look = false;
+            }
+            if talk.sending.is_none()
+                && let Some(wanted) = talk.desk.next()
+            {
+                talk.sending = Some(send(Arc::clone(self.shelf), wanted, talk.outbox.clone()).boxed());
+            }
+            tokio::select! {
+                reply = inbox.message() => {
+                    let reply = reply?.ok_or_else(|| LineError::Ended("the control plane closed it".to_owned()))?;
+                    look |= self.take(reply, talk).await?;
+                }
+                changed = self.sealed.changed() => {
+                    changed.map_err(|_| LineError::Ended("the recorder has stopped".to_owned()))?;
+                    look = true;
+                }
+                offers = done(&mut talk.offering) => self.offer(offers, talk).await?,
+                sent = done(&mut talk.sending) => sent?,
+                live = next(&mut talk.following) => {
+                    talk.outbox.send(message(Kind::Live(live))).await.map_err(|_| LineError::Stuck)?;
+                }
+                () = reached(talk.leave_at) => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes a reply; true if there may be more to offer.
+    async fn take(&mut self, reply: wire::ShipReply, talk: &mut Talk) -> Result<bool, LineError> {
+        match reply.kind {
+            Some(Reply::Wanted(wanted)) => talk.desk.want(&wanted)?,
+            Some(Reply::Stored(wire::SegmentStored { instance, sequence })) => {
+                let Some(segment) = talk.desk.settled(&instance, sequence)? else { return Ok(false) };
+                let shelf = Arc::clone(self.shelf);
+                let removed = spawn_blocking(move || shelf.remove(&segment)).await;
+                if let Ok(Err(error)) = removed {
+                    tracing::warn!(%error, sequence, "a segment that is stored stays on this disk; it will be offered again");
+                }
+                return Ok(true);
+            }
+            Some(Reply::Refused(wire::SegmentRefused { instance, sequence, why })) => {
+                let Some(segment) = talk.desk.settled(&instance, sequence)? else { return Ok(false) };
+                tracing::error!(sequence, why, "the control plane refuses a segment of recorded traffic: it is put aside");
+                let shelf = Arc::clone(self.shelf);
+                let _ = spawn_blocking(move || shelf.set_aside(&segment)).await;
+                return Ok(true);
+            }
+            Some(Reply::Follow(follow)) => talk.following = follow.wanted.then(|| self.recorder.follow()),
+            Some(Reply::Reconnect(reconnect)) => {
+                talk.leave_at = Some(Instant::now() + Duration::from_millis(reconnect.after_ms.into()));
+            }
+            Some(Reply::Welcome(_)) => return Err(Violation::Greeting.into()),
+            // A later control plane may say more.
+            None => {}
+        }
+        Ok(false)
+    }
+
+    /// Reads what may be offered now.
+    fn offers(&self, desk: &Desk) -> Slot<'static, Vec<wire::SegmentOffer>> {
+        let known = self.shelf.oldest(desk.room() + OFFERED_AT_ONCE + OUTBOX * OFFERED_AT_ONCE);
+        let fresh = known.into_iter().filter(|sealed| !desk.has(&sealed.id));
+        let fresh: Vec<_> = fresh.take(desk.room().min(OFFERED_AT_ONCE)).collect();
+        if fresh.is_empty() {
+            return None;
+        }
+        let shelf = Arc::clone(self.shelf);
+        let reading = spawn_blocking(move || {
+            let read = fresh.into_iter().filter_map(|sealed| {
+                let bytes = shelf.read(&sealed.id).ok()?;
+                let blobs = sealed.blobs.iter().filter_map(|blob| {
+                    let hash = blake3_of(&blob.hash)?;
+                    Some(wire::Blob { hash: Bytes::copy_from_slice(&hash), bytes: length(blob.bytes) })
+                });
+                Some(wire::SegmentOffer {
+                    instance: sealed.id.instance.clone(),
+                    sequence: sealed.id.sequence,
+                    bytes: length(bytes.len() as u64),
+                    digest: Bytes::copy_from_slice(blake3::hash(&bytes).as_bytes()),
+                    first_record: sealed.first_seq,
+                    last_record: sealed.last_seq,
+                    blobs: blobs.collect(),
+                })
+            });
+            read.collect()
+        });
+        Some(reading.map(Result::unwrap_or_default).boxed())
+    }
+
+    async fn offer(&self, offers: Vec<wire::SegmentOffer>, talk: &mut Talk) -> Result<(), LineError> {
+        for offer in offers {
+            if let Ok(segment) = SegmentId::new(&offer.instance, offer.sequence) {
+                talk.desk.offered(segment);
+                talk.outbox.send(message(Kind::Offer(offer))).await.map_err(|_| LineError::Stuck)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn message(kind: Kind) -> wire::ShipMessage {
+    wire::ShipMessage { kind: Some(kind) }
+}
+
+fn length(bytes: u64) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn blake3_of(hex: &str) -> Option<[u8; 32]> {
+    blake3::Hash::from_hex(hex).ok().map(Into::into)
+}
+
+/// What those who follow hear next; never while nobody follows.
+async fn next(following: &mut Option<Live>) -> wire::LiveRecords {
+    match following {
+        Some(live) => {
+            let (records, skipped) = live.next(LIVE_AT_ONCE).await;
+            wire::LiveRecords { records, skipped }
+        }
+        None => pending().await,
+    }
+}
+
+/// Sends a segment, its blobs first. One that is gone meanwhile was dropped for want of room: the control plane learns so from the
+/// record, and gives up waiting for it.
+async fn send(
+    shelf: Arc<Shelf>,
+    wanted: Wanted,
+    outbox: mpsc::Sender<wire::ShipMessage>,
+) -> Result<(), LineError> {
+    let Wanted { segment, blobs } = wanted;
+    for hash in blobs {
+        let (shelf, id) = (Arc::clone(&shelf), segment.clone());
+        let hex = blake3::Hash::from(hash).to_hex();
+        let read = spawn_blocking(move || shelf.read_blob(&id, &hex)).await;
+        let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
+        pieces(&segment, Bytes::copy_from_slice(&hash), bytes.into(), &outbox).await?;
+    }
+    let id = segment.clone();
+    let read = spawn_blocking(move || shelf.read(&id)).await;
+    let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
+    pieces(&segment, Bytes::new(), bytes.into(), &outbox).await
+}
+
+/// What is gone is sent as nothing, which does not fit its digest: the control plane gives it up at once.
+async fn pieces(
+    segment: &SegmentId,
+    blob: Bytes,
+    mut bytes: Bytes,
+    outbox: &mpsc::Sender<wire::ShipMessage>,
+) -> Result<(), LineError> {
+    loop {
+        let piece = bytes.split_to(bytes.len().min(PIECE_BYTES));
+        let last = bytes.is_empty();
+        let chunk = wire::SegmentChunk {
+            instance: segment.instance.clone(),
+            sequence: segment.sequence,
+            blob: blob.clone(),
+            last,
+            bytes: piece,
+        };
+        outbox.send(message(Kind::Chunk(chunk))).await.map_err(|_| LineError::Stuck)?;
+        if last {
+            return Ok(());
+        }
+    }
+}

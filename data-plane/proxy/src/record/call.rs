@@ -1,0 +1,165 @@
+//! What all frames of one exchange share, and what is handed over of each.
+
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use shadowcat_config::{Capture, Recording};
+use shadowcat_mcp::header::{LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
+use shadowcat_mcp::{Envelope, ErrorKind};
+
+use crate::observe::SESSION_CHARS;
+
+/// Headers that are recorded, and all that begin with [`PARAM_PREFIX`]. What is not here, `Authorization` and `Cookie` above all, is
+/// never handed over.
+const RECORDED: [HeaderName; 9] = [
+    PROTOCOL_VERSION,
+    METHOD,
+    NAME,
+    LAST_EVENT_ID,
+    header::CONTENT_TYPE,
+    header::ACCEPT,
+    header::USER_AGENT,
+    header::RETRY_AFTER,
+    header::WWW_AUTHENTICATE,
+];
+
+/// One exchange of a recorded route.
+#[derive(Debug)]
+pub(super) struct CallContext {
+    pub(super) recording: Arc<Recording>,
+    pub(super) route: Arc<str>,
+    pub(super) upstream: Arc<str>,
+    pub(super) endpoint: Arc<str>,
+    /// The client's connection, numbered within the process.
+    pub(super) connection: u64,
+    /// This exchange, numbered within the instance.
+    pub(super) exchange: u64,
+    /// The beginning of its id, as logs show it.
+    pub(super) session: Option<[u8; SESSION_CHARS]>,
+    pub(super) trace: Option<[u8; 32]>,
+    /// The protocol version in force.
+    pub(super) era: Option<&'static str>,
+    /// The number of the configuration's version; 0 for one that has none.
+    pub(super) version: u64,
+    pub(super) method: Method,
+    pub(super) path: Arc<str>,
+    pub(super) headers: Headers,
+    /// When the request's head had arrived.
+    pub(super) began: Instant,
+    pub(super) request: Asked,
+    /// What the thread has made of it so far. Nobody else looks.
+    pub(super) told: Mutex<Told>,
+}
+
+/// What the client sent.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// No message: a GET, a DELETE.
+    Nothing,
+    Message(Envelope),
+    /// What came where a message was due.
+    Raw(Bytes),
+}
+
+impl Asked {
+    /// Bytes that are held.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Message(message) => message.body().len(),
+            Self::Raw(bytes) => bytes.len(),
+        }
+    }
+}
+
+/// What the thread knows of an exchange once its request is written.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// `seq` of the request.
+    pub(super) request: Option<u64>,
+    /// The operation it belongs to.
+    pub(super) operation: Option<u64>,
+    /// The frame that ends the call is written.
+    pub(super) concluded: bool,
+}
+
+/// Headers worth keeping.
+#[derive(Debug, Default)]
+pub(super) struct Headers(pub(super) Vec<(HeaderName, HeaderValue)>);
+
+impl Headers {
+    /// Those of `headers` that are recorded, where the recording wants any.
+    pub(super) fn of(headers: &HeaderMap, capture: Capture) -> Self {
+        if capture < Capture::Headers {
+            return Self::default();
+        }
+        let recorded = |name: &HeaderName| RECORDED.contains(name) || name.as_str().starts_with(PARAM_PREFIX);
+        let kept = headers.iter().filter(|(name, _)| recorded(name));
+        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+    }
+}
+
+/// What waits for the thread.
+#[derive(Debug)]
+pub(super) enum Item {
+    /// The client's side of an exchange.
+    Opened(Arc<CallContext>),
+    /// Something of the server's side, or its end.
+    Said(Box<Saying>),
+}
+
+#[derive(Debug)]
+pub(super) struct Saying {
+    pub(super) call: Arc<CallContext>,
+    pub(super) at: Instant,
+    pub(super) said: Said,
+}
+
+#[derive(Debug)]
+pub(super) enum Said {
+    /// A whole JSON answer.
+    Answer(Envelope, Response),
+    /// The data of an event; read already where somebody had to.
+    Event(Bytes, Option<Envelope>),
+    /// A JSON answer that was passed on as it came.
+    Large(Gathered, Response),
+    /// What the upstream sent in place of an answer. What the client was told instead follows.
+    Rejected(Bytes),
+    /// An answer of the gateway's own.
+    Refusal { json: Bytes, kind: ErrorKind },
+    /// An answer without a message.
+    Receipt(Response),
+    /// The call ends without an answer: its client has left, or the gateway has given it up.
+    Ended,
+}
+
+/// The head of an answer.
+#[derive(Debug)]
+pub(super) struct Response {
+    pub(super) status: StatusCode,
+    pub(super) headers: Headers,
+}
+
+/// A large body, as it came.
+#[derive(Debug, Default)]
+pub(super) struct Gathered {
+    pub(super) parts: Vec<Bytes>,
+    /// Bytes that came, those that were not kept included.
+    pub(super) size: u64,
+    /// Everything that came was kept, and it came to its end.
+    pub(super) whole: bool,
+}
+
+impl Said {
+    /// Bytes that are held.
+    pub(super) fn size(&self) -> usize {
+        match self {
+            Self::Answer(message, _) => message.body().len(),
+            Self::Event(bytes, _) | Self::Rejected(bytes) | Self::Refusal { json: bytes, .. } => bytes.len(),
+            Self::Large(gathered, _) => gathered.parts.iter().map(Bytes::len).sum(),
+            Self::Receipt(_) | Self::Ended => 0,
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! From what was handed over to a record.
+
+use std::borrow::Cow;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::value::RawValue;
+use shadowcat_config::{Capture, Recording};
+use shadowcat_mcp::{Envelope, Id, Kind, Limits};
+use shadowcat_tape::line::Message;
+use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
+
+use super::call::{Asked, CallContext, Gathered, Headers, Response, SESSION_CHARS, Said, Saying, Told};
+use super::facts;
+use super::links::{Links, Name, Scope};
+use super::secrets::Secrets;
+use super::sink::TapeSink;
+
+/// Makes records, and gives them to a sink.
+pub(super) struct Framer {
+    pub(super) sink: Box<dyn TapeSink>,
+    pub(super) secrets: Secrets,
+    pub(super) began: Instant,
+    /// Ends the names of tapes that are connections: the beginning of the instance.
+    pub(super) instance: Box<str>,
+    pub(super) links: Links,
+}
+
+/// What a frame is about, beside its context.
+struct Content<'a> {
+    at: Instant,
+    /// The message, or what came in its place.
+    bytes: Option<&'a [u8]>,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Unknown,
+}
+
+impl Framer {
+    /// The client's side of an exchange.
+    pub(super) fn opened(&mut self, call: &CallContext) {
+        let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = Record { dir: Some(Direction::C2s), stage: Some(Stage::Rx), ..Record::default() };
+        record.http = Some(record::Http {
+            method: Some(call.method.as_str().into()),
+            path: Some((&*call.path).into()),
+            ..http(&call.headers)
+        });
+        let seq = match &call.request {
+            Asked::Nothing => {
+                record.k = record::Kind::Http;
+                self.write(call, record, &Content { at: call.began, bytes: None, form: Form::Unknown })
+            }
+            Asked::Raw(bytes) => {
+                record.k = record::Kind::Raw;
+                self.write(call, record, &Content { at: call.began, bytes: Some(bytes), form: Form::Unknown })
+            }
+            Asked::Message(message) => {
+                name(&mut record, message);
+                let linked = self.operation_of(call, message);
+                (record.op, record.op_link) = (linked.operation, linked.link);
+                let content = Content { at: call.began, bytes: Some(message.body()), form: Form::Json };
+                let seq = self.write(call, record, &content);
+                told.operation = linked.operation.or(Some(seq));
+                self.remember_request(call, message, seq, &told);
+                seq
+            }
+        };
+        told.request = Some(seq);
+    }
+
+    /// Something of the server's side.
+    pub(super) fn said(&mut self, saying: &Saying) {
+        let Saying { call, at, said } = saying;
+        let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match said {
+            Said::Answer(message, head) => self.answer(call, &mut told, message, (*at, Some(head))),
+            Said::Event(data, read) => self.event(call, &mut told, *at, (data, read.as_ref())),
+            Said::Large(gathered, head) => self.large(call, &mut told, *at, (gathered, head)),
+            Said::Rejected(bytes) => {
+                let record = Record { k: record::Kind::Raw, re: told.request, op: told.operation, ..from_server() };
+                self.write(call, record, &Content { at: *at, bytes: Some(bytes), form: Form::Unknown });
+            }
+            Said::Refusal { json, kind } => {
+                let mut record = self.ending(call, &mut told, *at, facts::refused(*kind));
+                (record.stage, record.code) = (Some(Stage::Tx), Some(i64::from(kind.code())));
+                let id = asked(call).and_then(Envelope::id);
+                record.id = id.and_then(raw);
+                self.write(call, record, &Content { at: *at, bytes: Some(json), form: Form::Json });
+            }
+            Said::Receipt(head) => {
+                let failed = !head.status.is_success();
+                let outcome = if failed { Outcome::HttpError } else { Outcome::None };
+                let record = self.ending(call, &mut told, *at, outcome);
+                let record = Record { k: record::Kind::Http, http: Some(of_answer(head)), ..record };
+                self.write(call, record, &Content { at: *at, bytes: None, form: Form::Unknown });
+            }
+            Said::Ended if told.concluded => {}
+            Said::Ended => {
+                let record = self.ending(call, &mut told, *at, Outcome::Cancelled);
+                let ended = Record {
+                    k: record::Kind::Life,
+                    dir: Some(Direction::Local),
+                    life: Some("call_abandoned".into()),
+                    ..record
+                };
+                self.write(call, ended, &Content { at: *at, bytes: None, form: Form::Unknown });
+            }
+        }
+    }
+
+    /// A record that ends the call.
+    fn ending(&mut self, call: &CallContext, told: &mut Told, at: Instant, outcome: Outcome) -> Record<'static> {
+        told.concluded = true;
+        if let Some(request) = asked(call) {
+            self.forget_request(call, request);
+        }
+        let lat = u64::try_from(at.saturating_duration_since(call.began).as_micros()).unwrap_or(u64::MAX);
+        Record { re: told.request, op: told.operation, lat: Some(lat), out: Some(outcome), ..from_server() }
+    }
+
+    fn answer(&mut self, call: &CallContext, told: &mut Told, message: &Envelope, seen: (Instant, Option<&Response>)) {
+        let (at, head) = seen;
+        let (outcome, code) = facts::outcome(message);
+        let mut record = self.ending(call, told, at, outcome);
+        record.code = code;
+        record.id = message.id().and_then(raw);
+        record.http = head.map(of_answer);
+        self.remember_answer(call, told, message);
+        self.write(call, record, &Content { at, bytes: Some(message.body()), form: Form::Json });
+    }
+
+    /// The data of an event.
+    fn event(&mut self, call: &CallContext, told: &mut Told, at: Instant, event: (&Bytes, Option<&Envelope>)) {
+        let (data, read) = event;
+        let own = match read {
+            Some(_) => None,
+            None => Envelope::read(data.clone(), Limits::default()).ok(),
+        };
+        let Some(message) = read.or(own.as_ref()) else {
+            let record = Record { k: record::Kind::Raw, op: told.operation, ..from_server() };
+            self.write(call, record, &Content { at, bytes: Some(data), form: Form::Unknown });
+            return;
+        };
+        let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
+        if is_answer && !told.concluded && asked(call).is_some_and(|asked| asked.id() == message.id()) {
+            return self.answer(call, told, message, (at, None));
+        }
+        let mut record = from_server();
+        name(&mut record, message);
+        let linked = self.operation_of_event(call, told, message);
+        (record.op, record.op_link) = (linked.operation, linked.link);
+        let seq = self.write(call, record, &Content { at, bytes: Some(data), form: Form::Json });
+        if message.kind() == Kind::Request
+            && let Some(id) = message.id()
+        {
+            let operation = linked.operation.unwrap_or(seq);
+            self.links.remember(Scope::Tape(&tape(call, &self.instance)), Name::AskedByServer(id.as_json()), operation);
+        }
+    }
+
+    /// An answer that passed as it came.
+    fn large(&mut self, call: &CallContext, told: &mut Told, at: Instant, large: (&Gathered, &Response)) {
+        let (gathered, head) = large;
+        let whole = gathered.whole.then(|| joined(gathered));
+        let message = whole.and_then(|bytes| Envelope::read(bytes, Limits::default()).ok());
+        if let Some(message) = message {
+            return self.answer(call, told, &message, (at, Some(head)));
+        }
+        let record = self.ending(call, told, at, Outcome::Unknown);
+        let record = Record { sz: Some(gathered.size), http: Some(of_answer(head)), ..record };
+        self.write(call, record, &Content { at, bytes: None, form: Form::Unknown });
+    }
+
+    /// Completes a record and hands it to the sink; its place in the order.
+    fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
+        let recording: &Recording = &call.recording;
+        let redactor = self.secrets.of(&call.recording);
+        record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
+        let tape = tape(call, &self.instance);
+        record.tape = Some(Cow::Borrowed(&tape));
+        (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
+        if record.dir != Some(Direction::C2s)
+            && let Some(asked) = asked(call).filter(|_| record.re.is_some())
+        {
+            record.m = record.m.or_else(|| asked.method().map(Cow::Borrowed));
+            record.name = record.name.or_else(|| subject(asked).map(Cow::Borrowed));
+        }
+        record.name = record.name.map(|name| redactor.text(&name).into_owned().into());
+        record.route = Some((&*call.route).into());
+        record.recording = Some(recording.name.as_str().into());
+        record.upstream = Some((&*call.upstream).into());
+        record.endpoint = Some((&*call.endpoint).into());
+        record.session = call.session.as_ref().and_then(text).map(Cow::Borrowed);
+        record.version = (call.version > 0).then_some(call.version);
+        record.era = call.era.map(Cow::Borrowed);
+        record.tp = call.trace.as_ref().and_then(|trace| std::str::from_utf8(trace).ok()).map(Cow::Borrowed);
+        record.http = record.http.map(|http| redactor.http(http));
+        let Some(bytes) = content.bytes else { return self.sink.append(&record, None) };
+        record.sz = Some(bytes.len() as u64);
+        if recording.capture < Capture::Full || bytes.len() as u64 > recording.max_message {
+            return self.sink.append(&record, None);
+        }
+        let cleaned = redactor.message(bytes);
+        record.red = cleaned.removed;
+        let message = match content.form {
+            Form::Json => Message::of_json(&cleaned.bytes),
+            Form::Unknown => Message::of(&cleaned.bytes),
+        };
+        self.sink.append(&record, Some(message))
+    }
+}
+
+/// A record of what the server said, before more is known of it.
+fn from_server() -> Record<'static> {
+    Record { dir: Some(Direction::S2c), stage: Some(Stage::Rx), ..Record::default() }
+}
+
+fn http(headers: &Headers) -> record::Http<'_> {
+    let readable = headers.0.iter().filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())));
+    record::Http { headers: readable.collect(), ..record::Http::default() }
+}
+
+fn of_answer(head: &Response) -> record::Http<'static> {
+    let headers = http(&head.headers).headers.into_iter();
+    let headers = headers.map(|(name, value)| (name.into_owned().into(), value.into_owned().into())).collect();
+    record::Http { status: Some(head.status.as_u16()), headers, ..record::Http::default() }
+}
+
+/// Names the record as its message does.
+fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
+    record.id = message.id().and_then(raw);
+    record.m = message.method().map(Cow::Borrowed);
+    record.name = subject(message).map(Cow::Borrowed);
+}
+
+/// What a request is about: its tool, prompt, resource or task.
+pub(super) fn subject(message: &Envelope) -> Option<&str> {
+    message.name().or_else(|| message.uri()).or_else(|| message.task_id())
+}
+
+fn raw(id: Id<'_>) -> Option<&RawValue> {
+    serde_json::from_str(id.as_json()).ok()
+}
+
+/// The client's message, if there is one.
+pub(super) fn asked(call: &CallContext) -> Option<&Envelope> {
+    match &call.request {
+        Asked::Message(message) => Some(message),
+        Asked::Nothing | Asked::Raw(_) => None,
+    }
+}
+
+fn text(session: &[u8; SESSION_CHARS]) -> Option<&str> {
+    std::str::from_utf8(session).ok()
+}
+
+/// The tape that an exchange belongs to.
+pub(super) fn tape(call: &CallContext, instance: &str) -> String {
+    match call.session.as_ref().and_then(text) {
+        Some(session) => session.to_owned(),
+        None => format!("c{}-{instance}", call.connection),
+    }
+}
+
+fn joined(gathered: &Gathered) -> Bytes {
+    match &*gathered.parts {
+        [one] => one.clone(),
+        parts => {
+            let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+            parts.iter().for_each(|part| whole.extend_from_slice(part));
+            whole.freeze()
+        }
+    }
+}

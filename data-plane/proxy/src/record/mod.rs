@@ -1,0 +1,32 @@
+//! Beside the way of a call: what passes is recorded.
+//!
+//! A [`Tap`] travels with a call and hands references to a bounded [`queue`]; one [`thread`] of low priority does everything
+//! else: it reads what was handed over, blots out secrets, links operations, encodes, and writes the spool.
+//!
+//! | Part | Does |
+//! |---|---|
+//! | [`tap`], [`call`] | what a call hands over, and what all its frames share |
+//! | [`queue`] | the way to the thread: bounded, lock-free, rarely a wake-up |
+//! | [`thread`] | drains the queue, keeps the spool's times |
+//! | [`frame`], [`facts`], [`links`], [`secrets`] | from what was handed over to a record: what a message says, which operation it belongs to, what must go |
+//! | [`recorder`] | the whole, as the gateway holds it |
+//!
+//! **Invariants.** Traffic never waits for the recorder. What does not fit the queue is counted, and the record says that it is
+//! missing. Nothing is written before secrets have been blotted out. Only routes whose configuration asks for it are recorded.
+
+mod call;
+mod facts;
+mod frame;
+mod links;
+mod operation;
+mod queue;
+mod recorder;
+mod secrets;
+mod sink;
+mod tap;
+mod thread;
+
+pub(crate) use recorder::Recorder;
+pub use recorder::{RecorderSettings, RecorderStartError};
+pub use sink::TapeSink;
+pub(crate) use tap::{Gathering, Opening, Tap};

@@ -1,0 +1,122 @@
+//! The recorder's thread.
+//!
+//! It sleeps until a frame comes, lets frames gather, writes them all, and lets the sink do what is due. A panic while a frame is
+//! written costs this frame: it is counted as lost, and the thread goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::park_timeout;
+use std::time::{Duration, Instant};
+
+use metrics::Counter;
+use shadowcat_tape::redact::RedactionKey;
+
+use super::call::Item;
+use super::frame::Framer;
+use super::links::Links;
+use super::queue::{GATHER, Queue};
+use super::secrets::Secrets;
+use super::sink::TapeSink;
+
+/// How much the thread gives way: as much as the one that builds configurations.
+const NICENESS: i32 = 10;
+
+/// Frames after which the sink gets to do what is due, however many more wait.
+const FRAMES_AT_ONCE: usize = 4096;
+
+/// What the thread is told from outside.
+#[derive(Debug)]
+pub(super) struct Orders {
+    pub(super) stop: AtomicBool,
+    /// There is a new key.
+    pub(super) changed: AtomicBool,
+    pub(super) key: Mutex<Option<RedactionKey>>,
+    /// What the thread tells: whether what it takes is kept.
+    pub(super) can_promise: AtomicBool,
+}
+
+impl Orders {
+    pub(super) fn new() -> Self {
+        Self {
+            stop: AtomicBool::new(false),
+            changed: AtomicBool::new(false),
+            key: Mutex::new(None),
+            can_promise: AtomicBool::new(true),
+        }
+    }
+}
+
+/// What the thread works with.
+pub(super) struct Writing {
+    pub(super) queue: Arc<Queue<Item>>,
+    pub(super) orders: Arc<Orders>,
+    pub(super) sink: Box<dyn TapeSink>,
+    pub(super) key: RedactionKey,
+    pub(super) instance: Box<str>,
+    pub(super) began: Instant,
+    pub(super) frames: Counter,
+}
+
+impl Writing {
+    /// Until it is told to stop.
+    pub(super) fn run(self) {
+        let Self { queue, orders, sink, key, instance, began, frames } = self;
+        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+            tracing::debug!(%error, "the recorder has the priority of calls");
+        }
+        queue.read_here();
+        let mut framer = Framer { sink, secrets: Secrets::new(key), began, instance, links: Links::new() };
+        loop {
+            let stopping = orders.stop.load(Ordering::Acquire);
+            if orders.changed.swap(false, Ordering::AcqRel)
+                && let Some(key) = orders.key.lock().unwrap_or_else(PoisonError::into_inner).take()
+            {
+                framer.secrets.rekey(key);
+            }
+            let written = drain(&queue, &mut framer);
+            frames.increment(written as u64);
+            match queue.take_dropped() {
+                0 => {}
+                dropped => framer.sink.lost(dropped, "queue_full"),
+            }
+            let again = framer.sink.settle(began.elapsed());
+            orders.can_promise.store(framer.sink.can_promise(), Ordering::Relaxed);
+            if written == FRAMES_AT_ONCE {
+                continue;
+            }
+            if stopping {
+                return framer.sink.end(began.elapsed());
+            }
+            wait(&queue, &orders, again);
+        }
+    }
+}
+
+/// Writes what waits, up to a bound; how much it was.
+fn drain(queue: &Queue<Item>, framer: &mut Framer) -> usize {
+    let mut written = 0;
+    while written < FRAMES_AT_ONCE
+        && let Some(item) = queue.pop()
+    {
+        written += 1;
+        let writing = AssertUnwindSafe(|| match &item {
+            Item::Opened(call) => framer.opened(call),
+            Item::Said(saying) => framer.said(saying),
+        });
+        if catch_unwind(writing).is_err() {
+            tracing::error!("a frame could not be recorded: this is a bug of the recorder");
+            framer.sink.lost(1, "recorder_failed");
+        }
+    }
+    written
+}
+
+/// Until something comes, and a little longer, so that more can.
+fn wait(queue: &Queue<Item>, orders: &Orders, limit: Duration) {
+    let since = Instant::now();
+    queue.sleep(limit);
+    if since.elapsed() < limit && !orders.stop.load(Ordering::Acquire) {
+        park_timeout(GATHER);
+    }
+}
