@@ -81,6 +81,12 @@ impl Config {
         &self.routes
     }
 
+    /// Whether any route is recorded.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.routes.iter().any(|route| route.recording.is_some())
+    }
+
     /// The upstreams, each the target of a route.
     #[must_use]
     pub fn upstreams(&self) -> &[Arc<Upstream>] {

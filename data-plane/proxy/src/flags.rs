@@ -13,6 +13,7 @@ use clap::{Arg, ArgGroup, Command, Parser};
 use shadowcat_config::{RedisUrl, is_name};
 use shadowcat_proxy::LogFormat;
 use shadowcat_proxy::fleet::{ControlPlaneUrl, JoinToken, MemberSettings};
+use shadowcat_proxy::record::SpoolSettings;
 
 /// Where operators are served unless they choose otherwise.
 const DEFAULT_OPS_BIND: &str = "127.0.0.1:9090";
@@ -127,6 +128,11 @@ fn node_name(text: &str) -> Result<String, &'static str> {
 const LABEL_BYTES_MAX: usize = 256;
 
 impl Flags {
+    /// Where what is recorded is kept, if the configuration is a file.
+    pub(crate) fn spool(&self, bounds: shadowcat_config::Spool) -> SpoolSettings {
+        SpoolSettings { dir: self.membership.data_dir.join("spool"), node: String::new(), bounds }
+    }
+
     /// What the flags say of the fleet; none if the configuration is a file.
     pub(crate) fn membership(&self) -> Option<MemberSettings> {
         let Membership { join_token, seed, data_dir, label, node } = &self.membership;

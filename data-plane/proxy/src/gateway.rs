@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use futures_util::future::join_all;
 use shadowcat_config::{Config, Tls};
 use shadowcat_net::{Caps, Limits};
-use shadowcat_session::{MemoryStore, SessionStore, StoreOptions, StreamId};
+use shadowcat_session::{MemoryStore, SessionStore, StoreOptions};
 use shadowcat_upstream::Upstream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +23,7 @@ use crate::drain::{Drain, GRACE, LAME_DUCK};
 use crate::fleet::{PrepareError, Prepared, Preparer, Source};
 use crate::listen::{CLIENTS, Listener, OPERATORS, TlsError, acceptor};
 use crate::observe::{ConfigMetrics, Registry, UPKEEP_EVERY, store_metrics};
+use crate::record::{self, RecordError, SpoolSettings, TapeSink};
 use crate::route::{Factory, Runtime, Shared};
 use crate::service::{Faces, Gate};
 use crate::stream::Detached;
@@ -50,6 +51,9 @@ pub enum StartError {
     /// The configuration is valid but cannot be put to use here.
     #[error(transparent)]
     Prepare(#[from] PrepareError),
+    /// Recorded traffic cannot be kept.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// The system gives no thread.
     #[error("cannot start the thread that builds configurations: {0}; check the limit on processes (ulimit -u)")]
     Thread(io::Error),
@@ -80,6 +84,7 @@ pub struct GatewayBuilder {
     instance: Arc<str>,
     store: Option<Arc<dyn SessionStore>>,
     upstreams: HashMap<String, Arc<dyn Upstream>>,
+    records: record::To,
 }
 
 impl GatewayBuilder {
@@ -90,9 +95,10 @@ impl GatewayBuilder {
             operations: None,
             tls: None,
             registry: Registry::new(),
-            instance: StreamId::random().to_string().into(),
+            instance: new_instance(),
             store: None,
             upstreams: HashMap::new(),
+            records: record::To::Nowhere,
         }
     }
 
@@ -131,6 +137,20 @@ impl GatewayBuilder {
         self
     }
 
+    /// Where recorded traffic is kept. Without it, and without a sink, no route can be recorded.
+    #[must_use]
+    pub fn spool(mut self, spool: SpoolSettings) -> Self {
+        self.records = record::To::Spool(spool);
+        self
+    }
+
+    /// Takes recorded traffic in place of a spool.
+    #[must_use]
+    pub fn tape_sink(mut self, sink: Box<dyn TapeSink>) -> Self {
+        self.records = record::To::Sink(sink);
+        self
+    }
+
     /// What a store for this gateway is made with: its counters appear under `/metrics`, and it knows this boot by its name.
     #[must_use]
     pub fn store_options(&self) -> StoreOptions {
@@ -149,6 +169,7 @@ impl GatewayBuilder {
             self.registry.counter("shadowcat_streams_given_up_total", "Streams given up for want of a place.", vec![]),
         );
         let configs = ConfigMetrics::new(&self.registry);
+        let (recorder, records) = record::start(self.records, &self.instance, &self.registry).await?;
         let shared = Arc::new(Shared {
             detached,
             store,
@@ -158,9 +179,12 @@ impl GatewayBuilder {
             retiring: TaskTracker::new(),
             registry: self.registry.clone(),
             configs: configs.clone(),
+            recorder,
+            records,
         });
         let drain = shared.drain.clone();
-        let factory = Arc::new(Factory::new(self.registry.clone(), configs, drain, self.upstreams));
+        let factory =
+            Arc::new(Factory::new(self.registry.clone(), configs, drain, self.upstreams, shared.recorder.clone()));
         let preparer = Preparer::start(Arc::clone(&factory), shared.configs.clone()).map_err(StartError::Thread)?;
         let runtime = Arc::new(ArcSwap::from_pointee(Runtime::none()));
         let control = Control { runtime, shared, factory, preparer, stop: CancellationToken::new() };
@@ -177,6 +201,13 @@ impl GatewayBuilder {
         };
         Ok(Gateway { control, clients, operators, connections })
     }
+}
+
+/// A name for this boot: 128 random bits in hexadecimal.
+fn new_instance() -> Arc<str> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).expect("a system without random bytes has no sessions and no TLS either");
+    format!("{:032x}", u128::from_be_bytes(bytes)).into()
 }
 
 fn caps(limits: Limits, registry: &Registry) -> Arc<Caps> {
@@ -281,6 +312,12 @@ impl Gateway {
         let _ = tokio::time::timeout(TASKS_GRACE, ended).await;
         let runtime = runtime.load_full();
         tokio::join!(join_all(runtime.upstreams().map(|upstream| upstream.stop())), shared.retiring.wait());
+        if let Some(recorder) = &shared.recorder {
+            recorder.stop().await;
+        }
+        if let Some(records) = &shared.records {
+            records.last_words().await;
+        }
         shared.store.shutdown().await;
         whole
     }

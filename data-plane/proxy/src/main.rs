@@ -54,7 +54,11 @@ async fn run(flags: &Flags) -> anyhow::Result<bool> {
 async fn serve_file(flags: &Flags, path: PathBuf) -> anyhow::Result<bool> {
     let local =
         load_local(&path).map_err(|diagnostics| anyhow::anyhow!("the configuration is refused\n{diagnostics}"))?;
-    let gateway = build(flags, Gateway::builder(local.config.clone()), &local.node).await?;
+    let mut builder = Gateway::builder(local.config.clone());
+    if local.config.records() {
+        builder = builder.spool(flags.spool(local.node.spool));
+    }
+    let gateway = build(flags, builder, &local.node).await?;
     let control = gateway.control();
     tokio::select! {
         whole = gateway.serve(stop_signal()) => Ok(whole),
@@ -65,7 +69,7 @@ async fn serve_file(flags: &Flags, path: PathBuf) -> anyhow::Result<bool> {
 /// As the control plane says; until it is heard, as this machine knows.
 async fn serve_fleet(flags: &Flags, settings: MemberSettings) -> anyhow::Result<bool> {
     let member = Member::open(settings)?;
-    let gateway = build(flags, Gateway::waiting(), &Node::default()).await?;
+    let gateway = build(flags, Gateway::waiting().spool(member.spool()), &Node::default()).await?;
     let following = member.start(gateway.control()).await;
     tokio::select! {
         whole = gateway.serve(stop_signal()) => Ok(whole),

@@ -5,12 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use rustls::ClientConfig;
 use shadowcat_config::ConfigRef;
 use shadowcat_proto::fleet::v1 as wire;
 use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::client::{Conversation, Memory};
@@ -22,10 +25,15 @@ use super::keeper::Keeper;
 use super::pause::{Node, Pauses};
 use super::prepare::Source;
 use super::provenance::Origin;
+use super::ship::Shipping;
 use crate::gateway::Control;
+use crate::record::SpoolSettings;
 
 /// The control plane may take this long to issue a certificate.
 pub(super) const ISSUE_WAIT: Duration = Duration::from_secs(10);
+
+/// What is recorded, in the data directory.
+const SPOOL_DIR: &str = "spool";
 
 /// What makes a gateway the member of a fleet.
 #[derive(Debug, Clone)]
@@ -97,6 +105,8 @@ pub struct Following {
     keeper: Keeper,
     memory: Memory,
     standing: Standing,
+    /// How the node shows who it is, for the line that ships what was recorded.
+    shown: watch::Sender<Option<Arc<ClientConfig>>>,
 }
 
 /// What is known of the identity.
@@ -125,6 +135,17 @@ impl Member {
         Ok(Self { settings, identity, disk })
     }
 
+    /// Where what is recorded waits for the control plane.
+    #[must_use]
+    pub fn spool(&self) -> SpoolSettings {
+        let node = self.identity.as_ref().map(|identity| identity.node.clone());
+        SpoolSettings {
+            dir: self.settings.data_dir.join(SPOOL_DIR),
+            node: node.or_else(|| self.settings.node.clone()).unwrap_or_default(),
+            bounds: shadowcat_config::Spool::default(),
+        }
+    }
+
     /// Puts to use the best configuration that this machine has: from its disk, else from the seed, else none.
     pub async fn start(mut self, control: Control) -> Following {
         control.shared.configs.disconnected();
@@ -142,7 +163,8 @@ impl Member {
             keeper.runs(&version, canonical);
         }
         let memory = Memory::new(refused, reverted);
-        Following { settings, identity, control, keeper, memory, standing: Standing::Unheard }
+        let (shown, _) = watch::channel(None);
+        Following { settings, identity, control, keeper, memory, standing: Standing::Unheard, shown }
     }
 
     async fn start_from_disk(&mut self, control: &Control) -> Option<(ConfigRef, Option<Bytes>)> {
@@ -210,8 +232,17 @@ fn check(identity: &Identity, token: Option<&JoinToken>, settings: &MemberSettin
 }
 
 impl Following {
-    /// Follows the control plane until the future is dropped, which is to be when the gateway has ended.
-    pub async fn run(mut self) {
+    /// Follows the control plane, and ships what was recorded, until the future is dropped, which is to be when the gateway has ended.
+    pub async fn run(self) {
+        let shipping = Shipping {
+            control_plane: self.settings.control_plane.clone(),
+            control: self.control.clone(),
+            identity: self.shown.subscribe(),
+        };
+        tokio::join!(self.follow(), shipping.run());
+    }
+
+    async fn follow(mut self) {
         let mut pauses = Pauses::default();
         let mut told = String::new();
         loop {
@@ -260,9 +291,11 @@ impl Following {
         if self.identity.as_ref().is_none_or(Identity::has_expired) {
             Box::pin(self.join()).await?;
         }
-        let Self { settings, identity, control, keeper, memory, standing } = self;
+        let Self { settings, identity, control, keeper, memory, standing, shown } = self;
         let identity = identity.as_mut().ok_or(LineError::Expired)?;
-        let channel = dial(&settings.control_plane, as_node(identity)?).await?;
+        let tls = as_node(identity)?;
+        shown.send_replace(Some(Arc::new(tls.clone())));
+        let channel = dial(&settings.control_plane, tls).await?;
         let conversation = Conversation { settings, identity, control, keeper, memory, welcomed };
         // A line holds buffers that its owner's future need not carry while there is none.
         let ended = Box::pin(conversation.hold(FleetClient::new(channel))).await;

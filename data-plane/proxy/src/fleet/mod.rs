@@ -7,6 +7,7 @@
 //! | [`dial`], [`identity`] | the secure way there, and who the node is on it |
 //! | [`client`], [`line`], [`talk`], [`ending`] | one line: the task, the protocol, what is under way, how it ends |
 //! | [`commands`], [`report`] | what the control plane may ask, and what the node says unasked |
+//! | [`ship`] | what was recorded, on its way to the control plane |
 //! | [`disk`], [`boots`], [`keeper`] | what is kept for the next start, and which of it can be trusted |
 //! | [`prepare`], [`provenance`] | every configuration is built here, whatever its way, and knows where it came from |
 
@@ -25,6 +26,7 @@ mod pause;
 mod prepare;
 mod provenance;
 mod report;
+mod ship;
 mod talk;
 #[cfg(test)]
 mod testing;

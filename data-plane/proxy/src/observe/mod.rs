@@ -11,7 +11,7 @@ mod running;
 pub(crate) use calls::{Names, Outcome, RouteCalls, Totals};
 pub(crate) use configs::{ConfigMetrics, LiveVersion};
 pub(crate) use health::Health;
-pub(crate) use ids::CallIds;
+pub(crate) use ids::{CallIds, SESSION_CHARS};
 pub use log::{LogFormat, init_logging};
 pub(crate) use recorder::{Registry, UPKEEP_EVERY, store_metrics, upstream_metrics};
 pub(crate) use running::running_config;

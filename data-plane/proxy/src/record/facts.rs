@@ -93,7 +93,8 @@ impl Ties {
             names.sort();
             names
         };
-        let nested = part.task.and_then(|task| serde_json::from_str::<TaskPart>(task.get()).ok()).and_then(|task| task.id);
+        let nested =
+            part.task.and_then(|task| serde_json::from_str::<TaskPart>(task.get()).ok()).and_then(|task| task.id);
         Self {
             state: part.request_state.map(|state| state.get().into()),
             questions: names(part.input_requests.or(part.input_responses)),

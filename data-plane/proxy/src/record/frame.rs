@@ -1,21 +1,24 @@
 //! From what was handed over to a record.
 
 use std::borrow::Cow;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::{Envelope, Id, Kind, Limits};
-use shadowcat_tape::line::Message;
+use shadowcat_tape::line::{Message, encode, encode_message};
 use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
+use shadowcat_tape::redact::Redactor;
 
-use super::call::{Asked, CallContext, Gathered, Headers, Response, SESSION_CHARS, Said, Saying, Told};
+use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
 use super::facts;
 use super::links::{Links, Name, Scope};
+use super::live::Followed;
 use super::secrets::Secrets;
 use super::sink::TapeSink;
+use crate::observe::SESSION_CHARS;
 
 /// Makes records, and gives them to a sink.
 pub(super) struct Framer {
@@ -25,6 +28,7 @@ pub(super) struct Framer {
     /// Ends the names of tapes that are connections: the beginning of the instance.
     pub(super) instance: Box<str>,
     pub(super) links: Links,
+    pub(super) followed: Arc<Followed>,
 }
 
 /// What a frame is about, beside its context.
@@ -148,7 +152,7 @@ impl Framer {
             return;
         };
         let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
-        if is_answer && !told.concluded && asked(call).is_some_and(|asked| asked.id() == message.id()) {
+        if is_answer && !told.concluded && asked(call).is_some_and(|asked| same(asked.id(), message.id())) {
             return self.answer(call, told, message, (at, None));
         }
         let mut record = from_server();
@@ -182,8 +186,7 @@ impl Framer {
         let recording: &Recording = &call.recording;
         let redactor = self.secrets.of(&call.recording);
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
-        let tape = tape(call, &self.instance);
-        record.tape = Some(Cow::Borrowed(&tape));
+        record.tape = Some(tape(call, &self.instance).into());
         (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
         if record.dir != Some(Direction::C2s)
             && let Some(asked) = asked(call).filter(|_| record.re.is_some())
@@ -200,11 +203,11 @@ impl Framer {
         record.version = (call.version > 0).then_some(call.version);
         record.era = call.era.map(Cow::Borrowed);
         record.tp = call.trace.as_ref().and_then(|trace| std::str::from_utf8(trace).ok()).map(Cow::Borrowed);
-        record.http = record.http.map(|http| redactor.http(http));
-        let Some(bytes) = content.bytes else { return self.sink.append(&record, None) };
+        record.http = record.http.map(|http| cleaned(&redactor, http));
+        let Some(bytes) = content.bytes else { return self.keep(record, None) };
         record.sz = Some(bytes.len() as u64);
         if recording.capture < Capture::Full || bytes.len() as u64 > recording.max_message {
-            return self.sink.append(&record, None);
+            return self.keep(record, None);
         }
         let cleaned = redactor.message(bytes);
         record.red = cleaned.removed;
@@ -212,7 +215,25 @@ impl Framer {
             Form::Json => Message::of_json(&cleaned.bytes),
             Form::Unknown => Message::of(&cleaned.bytes),
         };
-        self.sink.append(&record, Some(message))
+        self.keep(record, Some(message))
+    }
+}
+
+impl Framer {
+    /// To the sink, and to whoever follows.
+    fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+        if !self.followed.is_wanted() {
+            return self.sink.append(record, message);
+        }
+        let seq = self.sink.append(record.clone(), message);
+        let (record, mut line) = (Record { seq, ..record }, Vec::new());
+        match message {
+            Some(message) => encode_message(&record, message, &mut line),
+            None => encode(&record, &mut line),
+        }
+        line.pop();
+        self.followed.tell(line.into());
+        seq
     }
 }
 
@@ -222,8 +243,18 @@ fn from_server() -> Record<'static> {
 }
 
 fn http(headers: &Headers) -> record::Http<'_> {
-    let readable = headers.0.iter().filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())));
+    let readable =
+        headers.0.iter().filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())));
     record::Http { headers: readable.collect(), ..record::Http::default() }
+}
+
+/// What HTTP said, without its secrets.
+fn cleaned<'a>(redactor: &Redactor, http: record::Http<'a>) -> record::Http<'a> {
+    let headers = http.headers.into_iter().filter_map(|(name, value)| {
+        let value = redactor.header(&name, &value)?.into_owned();
+        Some((name, value.into()))
+    });
+    record::Http { headers: headers.collect(), ..http }
 }
 
 fn of_answer(head: &Response) -> record::Http<'static> {
@@ -242,6 +273,11 @@ fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
 /// What a request is about: its tool, prompt, resource or task.
 pub(super) fn subject(message: &Envelope) -> Option<&str> {
     message.name().or_else(|| message.uri()).or_else(|| message.task_id())
+}
+
+/// Whether two ids are one and the same: `1` is not `"1"`.
+pub(super) fn same(one: Option<Id<'_>>, other: Option<Id<'_>>) -> bool {
+    one.is_some() && one.map(Id::to_owned) == other.map(Id::to_owned)
 }
 
 fn raw(id: Id<'_>) -> Option<&RawValue> {

@@ -17,16 +17,24 @@
 mod call;
 mod facts;
 mod frame;
+mod key;
 mod links;
+mod live;
 mod operation;
 mod queue;
 mod recorder;
 mod secrets;
 mod sink;
+mod spool;
+mod start;
 mod tap;
 mod thread;
 
+pub(crate) use live::Live;
 pub(crate) use recorder::Recorder;
-pub use recorder::{RecorderSettings, RecorderStartError};
 pub use sink::TapeSink;
+pub(crate) use spool::Records;
+pub use spool::SpoolSettings;
+pub use start::RecordError;
+pub(crate) use start::{To, start};
 pub(crate) use tap::{Gathering, Opening, Tap};

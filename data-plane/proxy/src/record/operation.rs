@@ -5,7 +5,7 @@ use shadowcat_tape::record;
 
 use super::call::{CallContext, Told};
 use super::facts::Ties;
-use super::frame::{Framer, asked, subject, tape};
+use super::frame::{Framer, asked, same, subject, tape};
 use super::links::{Name, Scope};
 
 /// Which operation a frame belongs to, if not one of its own.
@@ -55,7 +55,7 @@ impl Framer {
             return within;
         };
         let of_the_call = asked(call).and_then(Envelope::progress_token);
-        if of_the_call.is_some_and(|own| own == token) {
+        if same(of_the_call, Some(token)) {
             return within;
         }
         let tape = tape(call, &self.instance);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use shadowcat_tape::redact::RedactionKey;
 
 use super::call::{CallContext, Item};
 use super::frame::tape;
+use super::live::{Followed, Live};
 use super::queue::{BYTES_MAX, Queue};
 use super::sink::TapeSink;
 use super::thread::{self, Orders};
@@ -30,6 +31,7 @@ pub(super) const INSTANCE_CHARS: usize = 8;
 pub(crate) struct Recorder {
     queue: Arc<Queue<Item>>,
     orders: Arc<Orders>,
+    followed: Arc<Followed>,
     instance: Box<str>,
     exchanges: AtomicU64,
     /// Bytes that are gathered and not handed over yet.
@@ -50,7 +52,9 @@ impl Recorder {
         let instance: Box<str> = instance.chars().take(INSTANCE_CHARS).collect::<String>().into();
         let help = "Frames that found no room in the recorder's queue; the record says where they are missing.";
         let dropped = registry.counter("shadowcat_recorder_dropped_total", help, vec![]);
+        let followed = Arc::new(Followed::default());
         let writing = thread::Writing {
+            followed: Arc::clone(&followed),
             queue: Arc::clone(&queue),
             orders: Arc::clone(&orders),
             sink,
@@ -61,7 +65,8 @@ impl Recorder {
         };
         let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writing.run())?;
         let (exchanges, held) = (AtomicU64::new(1), AtomicUsize::new(0));
-        Ok(Arc::new(Self { queue, orders, instance, exchanges, held, dropped, thread: Mutex::new(Some(thread)) }))
+        let thread = Mutex::new(Some(thread));
+        Ok(Arc::new(Self { queue, orders, followed, instance, exchanges, held, dropped, thread }))
     }
 
     pub(super) fn next_exchange(&self) -> u64 {
@@ -101,6 +106,11 @@ impl Recorder {
         }
     }
 
+    /// Records as they are written, for one line at a time.
+    pub(crate) fn follow(&self) -> Live {
+        self.followed.follow()
+    }
+
     /// Tags are made with this key from now on.
     pub(crate) fn rekey(&self, key: RedactionKey) {
         *self.orders.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
@@ -121,7 +131,9 @@ impl Recorder {
             }
         };
         if tokio::time::timeout(STOP_WAIT, ended).await.is_err() {
-            tracing::warn!("the recorder's disk did not take what was left within {STOP_WAIT:?}: the end of the record is missing");
+            tracing::warn!(
+                "the recorder's disk did not take what was left within {STOP_WAIT:?}: the end of the record is missing"
+            );
         }
     }
 }

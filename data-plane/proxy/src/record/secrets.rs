@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use shadowcat_config::{Recording, Redact, SecretForm};
-use shadowcat_tape::redact::{Pattern, Redactor, RedactionKey, Rules};
+use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
 
 /// Recordings whose rules are kept compiled. Those that no configuration has any more go first; a fleet has a handful.
 const KEPT_MAX: usize = 64;

@@ -11,10 +11,13 @@ use shadowcat_tape::record::Record;
 pub trait TapeSink: Send + 'static {
     /// Takes a record, and the message that it is about where the recording keeps it; says which place in the order it has. `record.seq`
     /// means nothing here; `record.t` is set.
-    fn append(&mut self, record: &Record<'_>, message: Option<Message<'_>>) -> u64;
+    fn append(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64;
 
     /// So many frames never came here.
     fn lost(&mut self, frames: u64, why: &str);
+
+    /// Tags of what is blotted out are made with another key from now on; its name.
+    fn rekeyed(&mut self, key_id: &str);
 
     /// Called when nothing waits, and at least as often as the last call asked: time for what is done now and then. `now` is since the
     /// recorder began. Returns after how long it wants to be called again.

@@ -10,8 +10,8 @@ use shadowcat_mcp::header::PROTOCOL_VERSION;
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, ProtocolVersion};
 
 use super::Recorder;
-use super::call::{Asked, CallContext, Gathered, Headers, Item, Response, SESSION_CHARS, Said, Saying, Told};
-use crate::observe::CallIds;
+use super::call::{Asked, CallContext, Gathered, Headers, Item, Response, Said, Saying, Told};
+use crate::observe::{CallIds, SESSION_CHARS};
 use crate::route::RouteRuntime;
 
 /// Records one exchange. Dropping it is the end of the exchange.
@@ -118,7 +118,8 @@ impl Tap {
         }
         let required = self.call.recording.on_overflow == Overflow::Required;
         if required && !self.recorder.can_promise() {
-            let text = "this call must be recorded, and the recorder cannot keep up: try again after the time in Retry-After";
+            let text =
+                "this call must be recorded, and the recorder cannot keep up: try again after the time in Retry-After";
             return Err(GatewayError::new(ErrorKind::Overloaded, text).on_route(&self.call.route));
         }
         self.hand_over();
@@ -249,4 +250,3 @@ impl Drop for Gathering {
         self.hand_over();
     }
 }
-

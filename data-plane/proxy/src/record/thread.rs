@@ -15,6 +15,7 @@ use shadowcat_tape::redact::RedactionKey;
 use super::call::Item;
 use super::frame::Framer;
 use super::links::Links;
+use super::live::Followed;
 use super::queue::{GATHER, Queue};
 use super::secrets::Secrets;
 use super::sink::TapeSink;
@@ -56,23 +57,25 @@ pub(super) struct Writing {
     pub(super) instance: Box<str>,
     pub(super) began: Instant,
     pub(super) frames: Counter,
+    pub(super) followed: Arc<Followed>,
 }
 
 impl Writing {
     /// Until it is told to stop.
     pub(super) fn run(self) {
-        let Self { queue, orders, sink, key, instance, began, frames } = self;
+        let Self { queue, orders, sink, key, instance, began, frames, followed } = self;
         if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
             tracing::debug!(%error, "the recorder has the priority of calls");
         }
         queue.read_here();
-        let mut framer = Framer { sink, secrets: Secrets::new(key), began, instance, links: Links::new() };
+        let mut framer = Framer { sink, secrets: Secrets::new(key), began, instance, links: Links::new(), followed };
         loop {
             let stopping = orders.stop.load(Ordering::Acquire);
             if orders.changed.swap(false, Ordering::AcqRel)
                 && let Some(key) = orders.key.lock().unwrap_or_else(PoisonError::into_inner).take()
             {
                 framer.secrets.rekey(key);
+                framer.sink.rekeyed(&framer.secrets.key_id());
             }
             let written = drain(&queue, &mut framer);
             frames.increment(written as u64);

@@ -14,6 +14,7 @@ use shadowcat_upstream::reaper::Reaper;
 use super::runtime::{SessionsLive, UpstreamRuntime};
 use crate::drain::Drain;
 use crate::observe::{ConfigMetrics, LiveVersion, Names, Registry, RouteCalls, Totals, upstream_metrics};
+use crate::record::Recorder;
 
 /// Why a valid configuration cannot be put to use on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +34,12 @@ pub enum BuildError {
         upstream: String,
         /// The header.
         header: String,
+    },
+    /// The process was started without a place for recorded traffic.
+    #[error("routes.{route}.recording: this process was started without a place for recorded traffic")]
+    Recording {
+        /// The route that is to be recorded.
+        route: String,
     },
     /// The endpoint cannot be called.
     #[error("upstreams.{upstream}: {reason}")]
@@ -57,6 +64,7 @@ impl BuildError {
                 "correct it on this node, then apply the same configuration again: a restart alone does not bring it"
             }
             Self::Url { .. } => "change the configuration",
+            Self::Recording { .. } => "restart it: one that starts with a recording makes that place",
         }
     }
 
@@ -64,6 +72,10 @@ impl BuildError {
     pub(crate) fn place(&self) -> (String, String) {
         match self {
             Self::Secret { upstream, source } => (format!("upstreams.{upstream}"), source.to_string()),
+            Self::Recording { route } => {
+                let message = "this process was started without a place for recorded traffic".to_owned();
+                (format!("routes.{route}.recording"), message)
+            }
             Self::Url { upstream, reason } => (format!("upstreams.{upstream}"), reason.to_string()),
             Self::Header { upstream, header } => {
                 let message = "the secret has characters that a header cannot carry".to_owned();
@@ -79,6 +91,8 @@ pub(crate) struct Factory {
     configs: ConfigMetrics,
     drain: Drain,
     reaper: Reaper,
+    /// Where routes are recorded, if anywhere.
+    recorder: Option<Arc<Recorder>>,
     /// Upstreams that the program supplied, by the name of the configured one they stand in for.
     injected: HashMap<String, Arc<dyn Upstream>>,
     calls: Mutex<Calls>,
@@ -144,15 +158,25 @@ impl Factory {
         configs: ConfigMetrics,
         drain: Drain,
         injected: HashMap<String, Arc<dyn Upstream>>,
+        recorder: Option<Arc<Recorder>>,
     ) -> Self {
         Self {
             registry,
             configs,
             drain,
             reaper: Reaper::on_demand(),
+            recorder,
             injected,
             calls: Mutex::default(),
             upstreams: Mutex::default(),
+        }
+    }
+
+    /// Whether what a route asks to be recorded can be.
+    pub(crate) fn check_recording(&self, route: &shadowcat_config::Route) -> Result<(), BuildError> {
+        match (&route.recording, &self.recorder) {
+            (Some(_), None) => Err(BuildError::Recording { route: route.name.to_string() }),
+            _ => Ok(()),
         }
     }
 

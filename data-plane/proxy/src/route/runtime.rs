@@ -19,7 +19,7 @@ use super::held::HeldSessions;
 use crate::drain::Drain;
 use crate::fleet::{Preparer, Provenance};
 use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls};
-use crate::record::Recorder;
+use crate::record::{Recorder, Records};
 use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
@@ -47,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) detached: Arc<Detached>,
     /// Absent where nothing can be recorded.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// What was recorded and is on this machine's disk.
+    pub(crate) records: Option<Records>,
 }
 
 /// A configuration in use. Immutable: a change makes another one.
@@ -116,6 +118,7 @@ impl Runtime {
             };
             upstreams.insert(Arc::clone(&upstream.name), upstream);
         }
+        config.routes().iter().try_for_each(|route| factory.check_recording(route))?;
         let routes = config.routes().iter().map(|route| {
             let name: Arc<str> = route.name.as_str().into();
             let target = Arc::clone(&upstreams[route.target.name.as_str()]);

@@ -158,6 +158,7 @@ pub(super) struct Pump {
     route: Arc<str>,
     name: Arc<str>,
     trace: Option<Box<str>>,
+    tap: Option<Tap>,
     reconnect: Option<(Pin<Box<WaitForCancellationFutureOwned>>, Duration)>,
     /// Runs once the answer is there and the upstream does not close.
     lingering: Option<Pin<Box<Sleep>>>,

@@ -158,6 +158,28 @@ impl Writer {
         self.counts
     }
 
+    /// Tags are made with another key from now on: a segment tells one key, so the open one is sealed.
+    pub fn rekey(&mut self, redaction_key: String) {
+        if self.settings.redaction_key != redaction_key {
+            if self.open.is_some() {
+                self.seal();
+            }
+            self.settings.redaction_key = redaction_key;
+        }
+    }
+
+    /// False while the disk takes nothing: what is appended now is lost.
+    #[must_use]
+    pub const fn is_keeping(&self) -> bool {
+        self.retry_at.is_none()
+    }
+
+    /// Whether there is an open segment, which [`tick`](Self::tick) is to seal.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// What was done so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {

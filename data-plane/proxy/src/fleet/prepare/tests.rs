@@ -8,7 +8,7 @@ use crate::observe::Registry;
 fn preparer() -> (Preparer, ConfigMetrics) {
     let registry = Registry::new();
     let metrics = ConfigMetrics::new(&registry);
-    let factory = Factory::new(registry, metrics.clone(), Drain::default(), HashMap::new());
+    let factory = Factory::new(registry, metrics.clone(), Drain::default(), HashMap::new(), None);
     (Preparer::start(Arc::new(factory), metrics.clone()).unwrap(), metrics)
 }
 

@@ -54,11 +54,6 @@ impl Desk {
         self.offered.insert(segment, Standing::Offered);
     }
 
-    /// It is gone from the disk meanwhile: it will not be offered, nor sent.
-    pub(super) fn gone(&mut self, segment: &SegmentId) {
-        self.offered.remove(segment);
-    }
-
     /// # Errors
     /// When what is wanted was not offered, or is wanted twice.
     pub(super) fn want(&mut self, wanted: &wire::SegmentWanted) -> Result<(), Violation> {

@@ -26,7 +26,7 @@ use super::super::ending::LineError;
 use super::super::line::Violation;
 use super::super::talk::{Slot, done, reached};
 use super::desk::{Desk, Wanted};
-use crate::record::{Live, Recorder};
+use crate::record::{Live, Records};
 
 /// The control plane has this long for its welcome.
 const WELCOME_WAIT: Duration = Duration::from_secs(10);
@@ -46,10 +46,7 @@ const LIVE_AT_ONCE: usize = 256;
 /// A line that is about to be held.
 pub(super) struct ShipLine<'a> {
     pub(super) instance: Arc<str>,
-    pub(super) shelf: &'a Arc<Shelf>,
-    pub(super) recorder: &'a Arc<Recorder>,
-    /// Changes when a segment is sealed.
-    pub(super) sealed: watch::Receiver<u64>,
+    pub(super) records: &'a Records,
     /// When the control plane said welcome.
     pub(super) welcomed: &'a mut Option<Instant>,
 }
@@ -58,6 +55,8 @@ pub(super) struct ShipLine<'a> {
 struct Talk {
     desk: Desk,
     outbox: mpsc::Sender<wire::ShipMessage>,
+    /// Changes when a segment is sealed.
+    sealed: watch::Receiver<u64>,
     offering: Slot<'static, Vec<wire::SegmentOffer>>,
     sending: Slot<'static, Result<(), LineError>>,
     following: Option<Live>,
@@ -66,7 +65,7 @@ struct Talk {
 
 impl ShipLine<'_> {
     /// Holds the line until it ends; `Ok` if that was the control plane's wish.
-    pub(super) async fn hold(mut self, mut client: FleetClient<Channel>) -> Result<(), LineError> {
+    pub(super) async fn hold(self, mut client: FleetClient<Channel>) -> Result<(), LineError> {
         let (outbox, mut queue) = mpsc::channel(OUTBOX);
         let welcome_by = Instant::now() + WELCOME_WAIT;
         let hello = wire::ShipHello { instance: self.instance.to_string() };
@@ -78,15 +77,15 @@ impl ShipLine<'_> {
             return Err(Violation::Greeting.into());
         };
         let key = <[u8; 32]>::try_from(&*welcome.redaction_key).map_err(|_| Violation::Key)?;
-        self.recorder.rekey(key);
+        self.records.rekey(key);
         *self.welcomed = Some(Instant::now());
-        let mut talk =
-            Talk { desk: Desk::default(), outbox, offering: None, sending: None, following: None, leave_at: None };
+        let (desk, sealed) = (Desk::default(), self.records.sealed.clone());
+        let mut talk = Talk { desk, outbox, sealed, offering: None, sending: None, following: None, leave_at: None };
         talk.desk.open(welcome.offers_max);
         self.talk(&mut inbox, &mut talk).await
     }
 
-    async fn talk(&mut self, inbox: &mut Streaming<wire::ShipReply>, talk: &mut Talk) -> Result<(), LineError> {
+    async fn talk(&self, inbox: &mut Streaming<wire::ShipReply>, talk: &mut Talk) -> Result<(), LineError> {
         let mut look = true;
         loop {
             if look && talk.offering.is_none() && talk.desk.room() > 0 {
@@ -96,14 +95,14 @@ impl ShipLine<'_> {
             if talk.sending.is_none()
                 && let Some(wanted) = talk.desk.next()
             {
-                talk.sending = Some(send(Arc::clone(self.shelf), wanted, talk.outbox.clone()).boxed());
+                talk.sending = Some(send(Arc::clone(&self.records.shelf), wanted, talk.outbox.clone()).boxed());
             }
             tokio::select! {
                 reply = inbox.message() => {
                     let reply = reply?.ok_or_else(|| LineError::Ended("the control plane closed it".to_owned()))?;
                     look |= self.take(reply, talk).await?;
                 }
-                changed = self.sealed.changed() => {
+                changed = talk.sealed.changed() => {
                     changed.map_err(|_| LineError::Ended("the recorder has stopped".to_owned()))?;
                     look = true;
                 }
@@ -118,26 +117,22 @@ impl ShipLine<'_> {
     }
 
     /// Takes a reply; true if there may be more to offer.
-    async fn take(&mut self, reply: wire::ShipReply, talk: &mut Talk) -> Result<bool, LineError> {
+    async fn take(&self, reply: wire::ShipReply, talk: &mut Talk) -> Result<bool, LineError> {
         match reply.kind {
             Some(Reply::Wanted(wanted)) => talk.desk.want(&wanted)?,
             Some(Reply::Stored(wire::SegmentStored { instance, sequence })) => {
-                let Some(segment) = talk.desk.settled(&instance, sequence)? else { return Ok(false) };
-                let shelf = Arc::clone(self.shelf);
-                let removed = spawn_blocking(move || shelf.remove(&segment)).await;
-                if let Ok(Err(error)) = removed {
-                    tracing::warn!(%error, sequence, "a segment that is stored stays on this disk; it will be offered again");
-                }
-                return Ok(true);
+                return self.forget(talk.desk.settled(&instance, sequence)?).await;
             }
             Some(Reply::Refused(wire::SegmentRefused { instance, sequence, why })) => {
-                let Some(segment) = talk.desk.settled(&instance, sequence)? else { return Ok(false) };
-                tracing::error!(sequence, why, "the control plane refuses a segment of recorded traffic: it is put aside");
-                let shelf = Arc::clone(self.shelf);
-                let _ = spawn_blocking(move || shelf.set_aside(&segment)).await;
-                return Ok(true);
+                tracing::error!(
+                    instance,
+                    sequence,
+                    why,
+                    "the control plane refuses a segment of recorded traffic: it is given up"
+                );
+                return self.forget(talk.desk.settled(&instance, sequence)?).await;
             }
-            Some(Reply::Follow(follow)) => talk.following = follow.wanted.then(|| self.recorder.follow()),
+            Some(Reply::Follow(follow)) => talk.following = follow.wanted.then(|| self.records.recorder.follow()),
             Some(Reply::Reconnect(reconnect)) => {
                 talk.leave_at = Some(Instant::now() + Duration::from_millis(reconnect.after_ms.into()));
             }
@@ -148,15 +143,27 @@ impl ShipLine<'_> {
         Ok(false)
     }
 
+    /// Forgets a segment that is settled; true if there was one, so that another may be offered.
+    async fn forget(&self, segment: Option<SegmentId>) -> Result<bool, LineError> {
+        let Some(segment) = segment else { return Ok(false) };
+        let (shelf, sequence) = (Arc::clone(&self.records.shelf), segment.sequence);
+        let removed = spawn_blocking(move || shelf.remove(&segment)).await;
+        if let Ok(Err(error)) = removed {
+            tracing::warn!(%error, sequence, "a settled segment stays on this disk, and will be offered again");
+        }
+        self.records.settled();
+        Ok(true)
+    }
+
     /// Reads what may be offered now.
     fn offers(&self, desk: &Desk) -> Slot<'static, Vec<wire::SegmentOffer>> {
-        let known = self.shelf.oldest(desk.room() + OFFERED_AT_ONCE + OUTBOX * OFFERED_AT_ONCE);
+        let known = self.records.shelf.oldest(desk.room() + OFFERED_AT_ONCE + OUTBOX * OFFERED_AT_ONCE);
         let fresh = known.into_iter().filter(|sealed| !desk.has(&sealed.id));
         let fresh: Vec<_> = fresh.take(desk.room().min(OFFERED_AT_ONCE)).collect();
         if fresh.is_empty() {
             return None;
         }
-        let shelf = Arc::clone(self.shelf);
+        let shelf = Arc::clone(&self.records.shelf);
         let reading = spawn_blocking(move || {
             let read = fresh.into_iter().filter_map(|sealed| {
                 let bytes = shelf.read(&sealed.id).ok()?;
@@ -215,11 +222,7 @@ async fn next(following: &mut Option<Live>) -> wire::LiveRecords {
 
 /// Sends a segment, its blobs first. One that is gone meanwhile was dropped for want of room: the control plane learns so from the
 /// record, and gives up waiting for it.
-async fn send(
-    shelf: Arc<Shelf>,
-    wanted: Wanted,
-    outbox: mpsc::Sender<wire::ShipMessage>,
-) -> Result<(), LineError> {
+async fn send(shelf: Arc<Shelf>, wanted: Wanted, outbox: mpsc::Sender<wire::ShipMessage>) -> Result<(), LineError> {
     let Wanted { segment, blobs } = wanted;
     for hash in blobs {
         let (shelf, id) = (Arc::clone(&shelf), segment.clone());

@@ -63,13 +63,7 @@ impl Shipping {
         let channel = dial(&self.control_plane, identity).await?;
         let client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         records.connected(true);
-        let line = ShipLine {
-            instance: Arc::clone(&self.control.shared.instance),
-            shelf: &records.shelf,
-            recorder: &records.recorder,
-            sealed: records.sealed.clone(),
-            welcomed,
-        };
+        let line = ShipLine { instance: Arc::clone(&self.control.shared.instance), records, welcomed };
         Box::pin(line.hold(client)).await
     }
 }

@@ -1,0 +1,87 @@
+//! Records as they are written, for whoever follows the traffic. Best effort: the spool has them all.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+/// Records that wait for a line that follows. At the bound they are left out, and the line says how many.
+const WAITING_MAX: usize = 4096;
+
+/// The thread's end.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    /// Looked at for every record.
+    wanted: AtomicBool,
+    to: Mutex<Option<mpsc::Sender<Bytes>>>,
+    skipped: Arc<AtomicU64>,
+}
+
+impl Followed {
+    /// A line follows from now on; one that did before does no more.
+    pub(super) fn follow(&self) -> Live {
+        let (sender, receiver) = mpsc::channel(WAITING_MAX);
+        *self.to.lock().unwrap_or_else(PoisonError::into_inner) = Some(sender);
+        self.skipped.store(0, Ordering::Relaxed);
+        self.wanted.store(true, Ordering::Release);
+        Live { receiver, skipped: Arc::clone(&self.skipped) }
+    }
+
+    /// Whether anybody follows.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Acquire)
+    }
+
+    /// Hands a record over, if there is room.
+    pub(super) fn tell(&self, line: Bytes) {
+        let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+        match to.as_ref().map(|sender| sender.try_send(line)) {
+            Some(Err(mpsc::error::TrySendError::Full(_))) => _ = self.skipped.fetch_add(1, Ordering::Relaxed),
+            Some(Ok(())) => {}
+            Some(Err(mpsc::error::TrySendError::Closed(_))) | None => {
+                *to = None;
+                self.wanted.store(false, Ordering::Release);
+            }
+        }
+    }
+}
+
+/// The line's end.
+#[derive(Debug)]
+pub(crate) struct Live {
+    receiver: mpsc::Receiver<Bytes>,
+    skipped: Arc<AtomicU64>,
+}
+
+impl Live {
+    /// The next records, at most so many, and how many were left out before them. Never, once the recorder has ended.
+    pub(crate) async fn next(&mut self, most: usize) -> (Vec<Bytes>, u64) {
+        let mut records = Vec::new();
+        if self.receiver.recv_many(&mut records, most).await == 0 {
+            std::future::pending::<()>().await;
+        }
+        (records, self.skipped.swap(0, Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_follows_too_slowly_is_told_how_much_was_left_out() {
+        let followed = Followed::default();
+        assert!(!followed.is_wanted());
+        let mut live = followed.follow();
+        for _ in 0..WAITING_MAX + 3 {
+            followed.tell(Bytes::from_static(b"{}"));
+        }
+        let (records, skipped) = live.next(10).await;
+        assert_eq!((records.len(), skipped), (10, 3));
+        drop(live);
+        followed.tell(Bytes::new());
+        assert!(!followed.is_wanted(), "nobody follows any more");
+    }
+}

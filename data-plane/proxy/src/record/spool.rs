@@ -1,0 +1,167 @@
+//! A sink that is the machine's disk, and what of it the gateway and its shipping hold.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use shadowcat_tape::line::Message;
+use shadowcat_tape::record::Record;
+use shadowcat_tape::redact::RedactionKey;
+use shadowcat_tape::spool::{self, Now, Shelf, Spool, Writer};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+use super::Recorder;
+use super::key::{KeyFile, id_of};
+use super::sink::TapeSink;
+use super::start::RecordError;
+
+/// An open segment is looked at this often: it is sealed within so much of its time, and what was recorded before is in its file.
+const LOOK_OPEN: Duration = Duration::from_millis(100);
+
+/// A spool without an open segment is looked at this often, for what has grown too old.
+const LOOK_IDLE: Duration = Duration::from_secs(30);
+
+/// When a gateway stops, a control plane that is there gets this long to take what was recorded last.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Where recorded traffic is kept on this machine, and how much of it.
+#[derive(Debug, Clone)]
+pub struct SpoolSettings {
+    /// A directory of the gateway's own; made if it is not there.
+    pub dir: PathBuf,
+    /// The node's name; empty for one that is no member of a fleet.
+    pub node: String,
+    /// Beyond these bounds the oldest goes.
+    pub bounds: shadowcat_config::Spool,
+}
+
+/// What is recorded, as those who ship it see it.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    pub(crate) recorder: Arc<Recorder>,
+    pub(crate) shelf: Arc<Shelf>,
+    /// Changes when a segment is sealed.
+    pub(crate) sealed: watch::Receiver<u64>,
+    key: Arc<KeyFile>,
+    /// Changes when a segment has left, or the line to whoever takes them has.
+    left: Arc<watch::Sender<u64>>,
+    connected: Arc<AtomicBool>,
+}
+
+impl Records {
+    pub(super) fn new(recorder: Arc<Recorder>, shelf: Arc<Shelf>, sealed: watch::Receiver<u64>, key: KeyFile) -> Self {
+        let (left, _) = watch::channel(0);
+        Self { recorder, shelf, sealed, key: Arc::new(key), left: Arc::new(left), connected: Arc::default() }
+    }
+
+    /// Tags are made with the fleet's key from now on, and after the next start.
+    pub(crate) fn rekey(&self, key: [u8; 32]) {
+        let file = Arc::clone(&self.key);
+        spawn_blocking(move || file.keep(&key));
+        self.recorder.rekey(key.into());
+    }
+
+    /// Whether somebody takes what is recorded.
+    pub(crate) fn connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Relaxed);
+        self.settled();
+    }
+
+    /// A segment has left.
+    pub(crate) fn settled(&self) {
+        self.left.send_modify(|count| *count += 1);
+    }
+
+    /// Waits until everything that was recorded has left, as long as somebody takes it, and not for long.
+    pub(crate) async fn last_words(&self) {
+        let mut left = self.left.subscribe();
+        let gone = left.wait_for(|_| self.shelf.bytes() == 0 || !self.connected.load(Ordering::Relaxed));
+        let _ = tokio::time::timeout(LAST_WORDS, gone).await;
+    }
+}
+
+/// A spool that is open.
+pub(super) struct Opened {
+    pub(super) sink: Box<dyn TapeSink>,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) sealed: watch::Receiver<u64>,
+    pub(super) key: RedactionKey,
+    pub(super) key_file: KeyFile,
+}
+
+/// Opens the spool and recovers what earlier boots left in it. Blocks on the disk.
+pub(super) fn open(settings: &SpoolSettings, instance: &str) -> Result<Opened, RecordError> {
+    let (changed, sealed) = watch::channel(0);
+    let key_file = KeyFile::in_dir(&settings.dir);
+    let key = key_file.load_or_make(&settings.dir).map_err(RecordError::Random)?;
+    let mut opening = spool::SpoolSettings::new(settings.dir.clone(), instance.to_owned());
+    opening.node.clone_from(&settings.node);
+    opening.redaction_key = id_of(&key);
+    (opening.max_bytes, opening.max_age) = (settings.bounds.max_size, settings.bounds.max_age);
+    opening.on_sealed = Some(Arc::new(move || changed.send_modify(|count| *count += 1)));
+    let (writer, shelf, recovery) = Spool::open(opening, now(Duration::ZERO))?;
+    tell(&recovery, &settings.dir);
+    Ok(Opened { sink: Box::new(SpoolSink { writer: Some(writer) }), shelf, sealed, key, key_file })
+}
+
+fn tell(recovery: &spool::Recovery, dir: &Path) {
+    let spool::Recovery { found, mended, missing, corrupt_bytes, torn_bytes, .. } = *recovery;
+    if missing + corrupt_bytes + torn_bytes > 0 {
+        tracing::warn!(
+            spool = %dir.display(), found, mended, missing, corrupt_bytes, torn_bytes,
+            "recorded traffic of an earlier start is damaged; what is intact is kept, and the record says what is missing"
+        );
+    } else if mended > 0 {
+        tracing::info!(spool = %dir.display(), found, mended, "an earlier start ended suddenly; its recorded traffic is kept");
+    }
+}
+
+fn now(at: Duration) -> Now {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { at, wall: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
+}
+
+/// Writes to the spool.
+struct SpoolSink {
+    /// Absent once it has ended.
+    writer: Option<Writer>,
+}
+
+impl TapeSink for SpoolSink {
+    fn append(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+        self.writer.as_mut().map_or(0, |writer| writer.append(record, message))
+    }
+
+    fn lost(&mut self, frames: u64, why: &str) {
+        if let Some(writer) = &mut self.writer {
+            writer.lost(frames, why);
+        }
+    }
+
+    fn rekeyed(&mut self, key_id: &str) {
+        if let Some(writer) = &mut self.writer {
+            writer.rekey(key_id.to_owned());
+        }
+    }
+
+    fn settle(&mut self, at: Duration) -> Duration {
+        let Some(writer) = &mut self.writer else { return LOOK_IDLE };
+        writer.flush();
+        writer.tick(now(at));
+        if writer.is_open() || !writer.is_keeping() { LOOK_OPEN } else { LOOK_IDLE }
+    }
+
+    fn can_promise(&self) -> bool {
+        self.writer.as_ref().is_some_and(Writer::is_keeping)
+    }
+
+    fn end(&mut self, at: Duration) {
+        if let Some(mut writer) = self.writer.take() {
+            writer.flush();
+            writer.tick(now(at));
+            writer.end();
+        }
+    }
+}
