@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`record`] | what one record says |
 //! | [`line`] | a record as a line with its checksum |
+//! | [`redact`] | what must not be recorded, and what stands there instead |
 //! | [`segment`] | many lines, open and sealed, and what is left of them when they are damaged |
 //! | [`blob`] | messages that are kept apart because they are large |
 //! | [`spool`] | a node's directory of segments, from recording to shipping |
@@ -15,6 +16,7 @@ mod borrow;
 mod directory;
 pub mod line;
 pub mod record;
+pub mod redact;
 pub mod segment;
 pub mod spool;
 #[cfg(test)]
