@@ -8,6 +8,7 @@
 //! | [`segment`] | many lines, open and sealed, and what is left of them when they are damaged |
 //! | [`blob`] | messages that are kept apart because they are large |
 //! | [`spool`] | a node's directory of segments, from recording to shipping |
+//! | [`tape`] | a recording that is kept for good |
 //!
 //! Everything here blocks and nothing here reads a clock: who calls brings the time and the thread.
 
@@ -19,5 +20,6 @@ pub mod record;
 pub mod redact;
 pub mod segment;
 pub mod spool;
+pub mod tape;
 #[cfg(test)]
 mod testing;

@@ -64,6 +64,12 @@ impl<'a> Scan<'a> {
         Self { plain, at: 0, pending: None, summary: Summary::default() }
     }
 
+    /// Reads these lines as what follows others: holes between the two are seen.
+    #[must_use]
+    pub fn after(summary: Summary, plain: &'a [u8]) -> Self {
+        Self { summary, ..Self::new(plain) }
+    }
+
     /// What was read and lost so far; all of it once the scan has ended.
     #[must_use]
     pub const fn summary(&self) -> &Summary {
