@@ -14,7 +14,7 @@ use chrono::{DateTime, TimeDelta};
 use crate::check::Checked;
 use crate::facts::{Fact, Facts};
 use crate::json::{self, Boxed};
-use crate::limits::{BYTES_PER_UNIT, MAX_WORK};
+use crate::limits::{BYTES_PER_UNIT, MAX_WORK, NODES_PER_UNIT};
 use crate::lowered::{Meaning, meaning};
 use crate::names::Name;
 use crate::trouble::Trouble;
@@ -28,8 +28,8 @@ pub(crate) struct Binding<'f> {
     slots: Vec<OnceLock<Slot<'f>>>,
     /// Units of work so far.
     work: AtomicU64,
-    /// What one step of an inner loop costs: all that was read may be looked at in it.
-    inner_step: AtomicU64,
+    /// Bytes of all facts that were read so far: a step of an inner loop may look at each of them.
+    bytes: AtomicU64,
     /// The first thing that went wrong here. cel knows it as an unknown name.
     trouble: OnceLock<Trouble>,
 }
@@ -68,7 +68,7 @@ impl<'f> Binding<'f> {
             checked,
             slots: checked.uses.iter().map(|_| OnceLock::new()).collect(),
             work: AtomicU64::new(0),
-            inner_step: AtomicU64::new(1),
+            bytes: AtomicU64::new(0),
             trouble: OnceLock::new(),
         }
     }
@@ -94,8 +94,10 @@ impl<'f> Binding<'f> {
         None
     }
 
-    fn step(&self, units: u64) -> Option<CowVal<'_, '_>> {
-        self.spend(units)?;
+    /// Counts a step of a loop, in which as many bytes may be looked at by each node.
+    fn step(&self, bytes: u64) -> Option<CowVal<'_, '_>> {
+        let nodes = u64::try_from(self.checked.nodes).unwrap_or(u64::MAX);
+        self.spend((1 + nodes / NODES_PER_UNIT).saturating_mul(1 + bytes / BYTES_PER_UNIT))?;
         Some(CowVal::Borrowed(TRUE.get_or_init(|| CelBool::from(true))))
     }
 
@@ -107,7 +109,7 @@ impl<'f> Binding<'f> {
                 Slot::default()
             }
         };
-        self.inner_step.fetch_add(slot.bytes / BYTES_PER_UNIT, Ordering::Relaxed);
+        self.bytes.fetch_add(slot.bytes, Ordering::Relaxed);
         slot
     }
 }
@@ -123,8 +125,8 @@ impl VariableResolver for Binding<'_> {
                 let given = self.slot(text)?.presence == Presence::Given;
                 Some(CowVal::owned(CelBool::from(given)))
             }
-            Meaning::Step => self.step(1),
-            Meaning::InnerStep => self.step(self.inner_step.load(Ordering::Relaxed)),
+            Meaning::Step => self.step(0),
+            Meaning::InnerStep => self.step(self.bytes.load(Ordering::Relaxed)),
         }
     }
 }

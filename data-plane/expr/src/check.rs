@@ -24,6 +24,8 @@ use crate::types::Type;
 #[derive(Debug)]
 pub(crate) struct Checked {
     pub(crate) uses: Vec<Name>,
+    /// Nodes of the tree as it was written.
+    pub(crate) nodes: usize,
     pub(crate) constants: Vec<Constant>,
 }
 
@@ -44,7 +46,8 @@ pub(crate) fn check(tree: &mut IdedExpr, info: &SourceInfo, place: Place) -> Res
         let what = format!("the whole is {} and not true or false", kind.one());
         return Err(Mistake::at(&info.source, 0, what).hint("compare it with something"));
     }
-    Ok(Checked { uses: checker.uses.into_iter().collect(), constants: checker.constants })
+    let uses = checker.uses.into_iter().collect();
+    Ok(Checked { uses, nodes: checker.nodes, constants: checker.constants })
 }
 
 struct Checker<'a> {

@@ -49,7 +49,9 @@ impl Constant {
         let compiled = RegexBuilder::new(text).size_limit(MAX_PATTERN_BYTES).build();
         match compiled {
             Ok(pattern) => Ok(Self(Box::new(Pattern(pattern)))),
-            Err(regex::Error::CompiledTooBig(_)) => Err("it is too large when compiled".to_owned()),
+            Err(regex::Error::CompiledTooBig(_)) => {
+                Err("it is too large when compiled: (?-u:\\w) is smaller than \\w".to_owned())
+            }
             Err(error) => {
                 let error = error.to_string();
                 let last = error.lines().next_back().unwrap_or(&error);

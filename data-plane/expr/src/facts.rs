@@ -10,7 +10,8 @@ use crate::names::Name;
 /// The facts about one message or call.
 ///
 /// Each name is asked at most once in an evaluation, and only if the evaluation comes to it: in
-/// `tool == "search" && text.contains("acme")` the text of a call of another tool is never asked for.
+/// `tool == "search" && text.contains("acme")` the text of a call of another tool is never asked for. It is `Sync` because cel
+/// wants whatever it asks to be.
 pub trait Facts: Sync {
     /// What is known about `name`, as the type that its row of the table says.
     fn fact(&self, name: Name) -> Fact<'_>;

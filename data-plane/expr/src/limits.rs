@@ -32,8 +32,11 @@ pub const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 /// Values (members, elements, scalars) of one JSON fact. A `tools/list` of 1 000 tools has 30 000; each costs about 100 bytes.
 pub const MAX_JSON_VALUES: usize = 200_000;
 
-/// Work of one evaluation, in units of about a KiB looked at: a second of one core at the worst.
+/// Work of one evaluation, in units of about a microsecond: what one step of a loop takes, or a KiB that is looked at.
 pub const MAX_WORK: u64 = 1_000_000;
 
-/// Bytes of a fact that count as one unit of work: about what is read in the time of one step of a loop.
+/// Nodes that count as one unit of work in each step of a loop: about what is evaluated in a microsecond.
+pub(crate) const NODES_PER_UNIT: u64 = 16;
+
+/// Bytes of a fact that count as one unit of work: about what is searched in a microsecond.
 pub(crate) const BYTES_PER_UNIT: u64 = 1024;

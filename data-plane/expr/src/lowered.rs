@@ -1,15 +1,16 @@
 //! The identifiers that stand, in a checked tree, for what is no name of the table. None can be written: `@` has no meaning
 //! outside a string.
 //!
-//! A checked tree differs from the parsed one in five points, each for speed or for a bound:
+//! A checked tree differs from the parsed one in six points, each for speed or for a bound:
 //! - `principal.subject` is one identifier, so that it is looked up once and no text is joined;
 //! - lists of literals, `duration("…")` and `timestamp("…")` are made once, at compile time, and referred to by number;
 //! - the pattern of `matches` is compiled once, with a bound on its size;
 //! - `has(principal.subject)` is an identifier too, since `principal` itself is no value;
+//! - `has(a.b.c)` asks for `a.b` first, so that it is no error where that is missing;
 //! - each step of a loop looks [`STEP`] up, by which the work of an evaluation is counted and stopped.
 
 use cel::common::ast::operators;
-use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue};
+use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, SelectExpr};
 
 use crate::names::Name;
 
@@ -55,6 +56,23 @@ pub(crate) fn meaning(identifier: &str) -> Meaning<'_> {
             (None, Err(_)) => Meaning::Name(identifier),
         },
     }
+}
+
+/// `has(a.b) && has(a.b.c)` in place of `has(a.b.c)`, for each member on the way.
+pub(crate) fn ask_the_way(node: &mut IdedExpr) {
+    let Expr::Select(SelectExpr { operand, .. }) = &node.expr else { return };
+    if !matches!(operand.expr, Expr::Select(_)) {
+        return;
+    }
+    let mut before = (**operand).clone();
+    if let Expr::Select(select) = &mut before.expr {
+        select.test = true;
+    }
+    ask_the_way(&mut before);
+    let id = node.id;
+    let args = vec![before, std::mem::take(node)];
+    let call = CallExpr { func_name: operators::LOGICAL_AND.to_owned(), target: None, args };
+    *node = IdedExpr { id, expr: Expr::Call(call) };
 }
 
 /// `step ? node : false` in place of `node`. When the work is used up, `step` is an error, and a `?:` passes an error of its

@@ -19,8 +19,7 @@ impl Checker<'_> {
             return self.function(node);
         }
         match (func_name.as_str(), args.as_mut_slice()) {
-            (operators::LOGICAL_AND | operators::LOGICAL_OR, sides) => self.conditions(sides),
-            (operators::LOGICAL_NOT, sides) => self.conditions(sides),
+            (operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT, sides) => self.conditions(sides),
             (operators::CONDITIONAL, [condition, yes, no]) => {
                 self.conditions(std::slice::from_mut(condition))?;
                 Ok(self.value(yes)?.or(self.value(no)?))

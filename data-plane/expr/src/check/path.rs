@@ -65,7 +65,7 @@ impl Checker<'_> {
         self.member(node, kind, &field)
     }
 
-    /// `has(args.query)`: a member that is there; a name of the table that is known and not empty.
+    /// `has(args.query)`: a member that is there, with all that it is in; a name of the table that is known and not empty.
     pub(super) fn has(&mut self, node: &mut IdedExpr) -> Result<Type, Mistake> {
         if let Some(name) = self.grouped(node)? {
             self.name(node, name)?;
@@ -76,6 +76,7 @@ impl Checker<'_> {
         let kind = self.value(operand)?;
         let field = field.clone();
         self.member(node, kind, &field)?;
+        lowered::ask_the_way(node);
         Ok(Type::Bool)
     }
 

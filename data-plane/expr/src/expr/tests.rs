@@ -40,6 +40,37 @@ impl Facts for Known<'_> {
     }
 }
 
+/// What holds for [`call`].
+const RIGHT: &[&str] = &[
+    r#"tool == "search" && latency > duration("2s")"#,
+    r#"outcome != "ok""#,
+    r#"args.q.contains("acme")"#,
+    r#"text.contains("needle")"#,
+    r#"principal.subject == "ada""#,
+    r#"http.headers["mcp-name"] == "x" && http.headers.accept == "a, b""#,
+    r#"upstream.name == "files""#,
+    r#"time > timestamp("2026-11-21T00:00:00Z")"#,
+    "size > 10000",
+    r#"direction == "c2s""#,
+    "error.code == -32602 && error.code in [-32602, 5]",
+    r#""admin" in principal.roles && principal.roles.exists(r, r.startsWith("c"))"#,
+    r#"args["a-b"] && has(args.nil) && args.nil == null && !has(args.none)"#,
+    r#"args.items.exists(i, i.id == 2 && "c" in i.tags)"#,
+    r#"args.items.exists(i, i.tags.exists(t, t == "b"))"#,
+    "args.items.filter(i, i.id > 1).size() == 1 && args.items.all(i, i.id < 3)",
+    "args.items.map(i, i.id) == [1, 2] && args.items.map(i, i.id > 1, i.id) == [2]",
+    "args.items.exists_one(i, i.id == 1)",
+    r#"tool.matches("^sea.*h$") && matches(tool, "a")"#,
+    r#"(tool == "x" ? 1 : 2) == 2"#,
+    "latency.getSeconds() == 2 && time.getFullYear() == 2027",
+    r#"args.esc == "té\n" && args.esc == r"té" + "\n""#,
+    r#"size(principal.roles) == 2 && "mcp-name" in http.headers"#,
+    r#"time - timestamp("2027-01-15T00:00:00Z") == duration("8h")"#,
+    r#"text.contains(principal.subject + "x") || true"#,
+    "has(principal.subject) && !has(principal.client) && has(error.code) && has(http.headers.accept)",
+    "!has(args.none.x) && !has(args.none.x.y) && !has(meta.a.b) && has(args.items)",
+];
+
 fn compile(text: &str) -> Expr {
     Expr::compile(text, Place::Tape).unwrap_or_else(|mistake| panic!("{text}: {mistake}"))
 }
@@ -76,34 +107,7 @@ fn trouble(text: &str) -> String {
 
 #[test]
 fn what_people_filter_for_holds() {
-    for text in [
-        r#"tool == "search" && latency > duration("2s")"#,
-        r#"outcome != "ok""#,
-        r#"args.q.contains("acme")"#,
-        r#"text.contains("needle")"#,
-        r#"principal.subject == "ada""#,
-        r#"http.headers["mcp-name"] == "x" && http.headers.accept == "a, b""#,
-        r#"upstream.name == "files""#,
-        r#"time > timestamp("2026-11-21T00:00:00Z")"#,
-        "size > 10000",
-        r#"direction == "c2s""#,
-        "error.code == -32602 && error.code in [-32602, 5]",
-        r#""admin" in principal.roles && principal.roles.exists(r, r.startsWith("c"))"#,
-        r#"args["a-b"] && has(args.nil) && args.nil == null && !has(args.none)"#,
-        r#"args.items.exists(i, i.id == 2 && "c" in i.tags)"#,
-        r#"args.items.exists(i, i.tags.exists(t, t == "b"))"#,
-        "args.items.filter(i, i.id > 1).size() == 1 && args.items.all(i, i.id < 3)",
-        "args.items.map(i, i.id) == [1, 2] && args.items.map(i, i.id > 1, i.id) == [2]",
-        "args.items.exists_one(i, i.id == 1)",
-        r#"tool.matches("^sea.*h$") && matches(tool, "a")"#,
-        r#"(tool == "x" ? 1 : 2) == 2"#,
-        "latency.getSeconds() == 2 && time.getFullYear() == 2027",
-        r#"args.esc == "té\n" && args.esc == r"té" + "\n""#,
-        r#"size(principal.roles) == 2 && "mcp-name" in http.headers"#,
-        r#"time - timestamp("2027-01-15T00:00:00Z") == duration("8h")"#,
-        r#"text.contains(principal.subject + "x") || true"#,
-        "has(principal.subject) && !has(principal.client) && has(error.code) && has(http.headers.accept)",
-    ] {
+    for text in RIGHT {
         assert!(holds(text), "{text}");
     }
 }

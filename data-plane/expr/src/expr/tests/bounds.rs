@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{Known, compile};
-use crate::limits::{MAX_LINKS, MAX_OPEN_BRACKETS, MAX_TEXT_BYTES};
+use crate::limits::{MAX_DEPTH, MAX_LINKS, MAX_OPEN_BRACKETS, MAX_TEXT_BYTES};
 use crate::{Expr, Mistake, Name, Place, Trouble};
 
 /// Half of the stack of a runtime's thread, so that the caller may have used the other half.
@@ -24,6 +24,7 @@ fn no_chain_or_nesting_overflows_a_stack() {
     let chains = [
         ("args", ".b", ""),
         ("args", "[0]", ""),
+        ("has(args", ".b", ")"),
         ("1", "+1", ""),
         ("1", "<1", ""),
         ("1", " in 1", ""),
@@ -47,7 +48,7 @@ fn no_chain_or_nesting_overflows_a_stack() {
         ("", "@", ""),
     ];
     for (before, link, after) in chains {
-        for links in [20, MAX_OPEN_BRACKETS, MAX_LINKS, MAX_TEXT_BYTES] {
+        for links in [20, MAX_DEPTH - 3, MAX_OPEN_BRACKETS, MAX_LINKS, MAX_TEXT_BYTES] {
             let room = MAX_TEXT_BYTES - before.len() - after.len();
             let text = format!("{before}{}{after}", link.repeat(links.min(room / link.len())));
             let _ = on_half_a_stack(text);
@@ -114,6 +115,7 @@ fn loops_over_long_lists_end_in_trouble_and_not_in_hours() {
         "args.l.filter(x, args.l.filter(y, y == -1) == []).size() == 50000",
         "args.l.exists(x, args.l.map(y, y).size() == 1)",
         "args.l.exists(x, args.l.map(y, y > 5, y).size() == 1)",
+        &format!("args.l.exists(x, {})", vec!["x == -1"; 100].join(" || ")),
     ] {
         assert_eq!(compile(text).holds(&facts), Err(Trouble::TooMuchWork), "{text}");
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-use super::{Known, call, compile};
+use super::{Known, RIGHT, call, compile};
 use crate::{Demand, Expr, Fact, Facts, Literal, Name, Place, Relation, Test};
 
 /// The same cases on every machine.
@@ -170,6 +170,20 @@ proptest! {
     #[test]
     fn no_text_panics(pieces in prop::collection::vec(piece(), 0..24), space in "[ ]?") {
         if let Ok(expr) = Expr::compile(&pieces.join(&space), Place::Tape) {
+            let _ = expr.holds(&call());
+            let _ = expr.holds(&Known::default());
+        }
+    }
+
+    #[test]
+    fn no_right_text_with_a_piece_put_in_or_taken_out_panics(
+        text in prop::sample::select(RIGHT), at in any::<prop::sample::Index>(), piece in piece(), taken in 0_usize..4,
+    ) {
+        let mut characters: Vec<char> = text.chars().collect();
+        let start = at.index(characters.len());
+        let end = (start + taken).min(characters.len());
+        characters.splice(start..end, piece.chars());
+        if let Ok(expr) = Expr::compile(&characters.iter().collect::<String>(), Place::Tape) {
             let _ = expr.holds(&call());
             let _ = expr.holds(&Known::default());
         }
