@@ -83,6 +83,9 @@ pub struct ReverseArgs {
     /// What stands behind the gateway.
     #[command(flatten)]
     pub behind: Behind,
+    /// Where recorded traffic is kept, if the file asks for any [default: the platform's data directory]
+    #[arg(long, env = "SHADOWCAT_DATA_DIR", value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
 }
 
 /// What `reverse` serves: exactly one of the two.

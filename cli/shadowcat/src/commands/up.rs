@@ -31,9 +31,9 @@ pub(super) async fn run(args: UpArgs) -> anyhow::Result<Ended> {
     };
     let plane = fleet::control_plane(&data_dir).await?;
     let node = Node { bind: Some(args.bind), ..Node::default() };
-    let serving = gateway::open(Gateway::waiting(), &node).await?;
     // Of two on one directory the later one ends here, before it has changed what the earlier one serves.
     let member = fleet::member(&plane, &data_dir).await?;
+    let serving = gateway::open(Gateway::waiting().spool(member.spool()), &node).await?;
     let running = fleet::version(&**plane.store(), wanted).await?;
     let (url, control_url) = (gateway::url(&serving, &node)?, fleet::url(&plane));
     let context = fleet::leave_context(&plane).unwrap_or_else(|error| {
@@ -81,9 +81,15 @@ fn one_route(upstream: Written, bind: SocketAddr) -> raw::Config {
         r#match: Some(raw::route::Match { path: DEFAULT_PATH.to_owned(), ..Default::default() }),
         targets: vec![raw::route::Target { upstream: NAME.to_owned(), ..Default::default() }],
         sessions: Some(raw::route::Sessions { mode: Some(mode.into()), ..Default::default() }),
+        recording: Some(NAME.to_owned()),
         ..Default::default()
     };
-    raw::Config { routes: vec![route], upstreams: vec![upstream.upstream(NAME)], ..Default::default() }
+    raw::Config {
+        routes: vec![route],
+        upstreams: vec![upstream.upstream(NAME)],
+        recordings: vec![raw::Recording { name: NAME.to_owned(), ..Default::default() }],
+        ..Default::default()
+    }
 }
 
 /// What stands behind the gateway when nothing was said.

@@ -129,7 +129,7 @@ pub(super) enum Said {
     Rejected(Bytes),
     /// An answer of the gateway's own.
     Refusal { json: Bytes, kind: ErrorKind },
-    /// An answer without a message.
+    /// An HTTP error without a message.
     Receipt(Response),
     /// The call ends without an answer: its client has left, or the gateway has given it up.
     Ended,

@@ -98,9 +98,7 @@ impl Framer {
                 self.write(call, record, &Content { at: *at, bytes: Some(json), form: Form::Json });
             }
             Said::Receipt(head) => {
-                let failed = !head.status.is_success();
-                let outcome = if failed { Outcome::HttpError } else { Outcome::None };
-                let record = self.ending(call, &mut told, *at, outcome);
+                let record = self.ending(call, &mut told, *at, Outcome::HttpError);
                 let record = Record { k: record::Kind::Http, http: Some(of_answer(head)), ..record };
                 self.write(call, record, &Content { at: *at, bytes: None, form: Form::Unknown });
             }

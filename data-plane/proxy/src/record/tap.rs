@@ -160,8 +160,11 @@ impl Tap {
         self.say(Said::Refusal { json: error.to_json(id), kind: error.kind() });
     }
 
-    /// An answer without a message.
+    /// An answer without a message. That something was taken is not worth a frame.
     pub(crate) fn receipt(&mut self, status: StatusCode, headers: &HeaderMap) {
+        if status.is_success() {
+            return;
+        }
         let head = self.head(status, headers);
         self.say(Said::Receipt(head));
     }

@@ -1,0 +1,225 @@
+//! A gateway with a scripted server behind it and a sink that keeps what it is given.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Response;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+use shadowcat_config::{Config, parse_local_in};
+use shadowcat_proxy::record::TapeSink;
+use shadowcat_proxy::{Gateway, Stop};
+use shadowcat_tape::line::{Message, encode, encode_message};
+use shadowcat_tape::record::Record;
+use shadowcat_upstream::{Call, Upstream, UpstreamBody, UpstreamError, UpstreamStatus, Verb};
+
+/// What a test waits for comes within this, or does not.
+const SOON: Duration = Duration::from_secs(20);
+
+/// What was recorded, as JSON.
+#[derive(Clone, Default)]
+pub(crate) struct Recorded {
+    lines: Arc<Mutex<Vec<String>>>,
+    lost: Arc<Mutex<Vec<(u64, String)>>>,
+    fails: Arc<AtomicBool>,
+}
+
+impl Recorded {
+    /// From now on the sink keeps nothing.
+    pub(crate) fn fail(&self) {
+        self.fails.store(true, Ordering::Relaxed);
+    }
+
+    /// Every line, as it would be written.
+    pub(crate) fn text(&self) -> String {
+        self.lines.lock().unwrap().join("\n")
+    }
+
+    /// The records, once there are so many.
+    pub(crate) async fn records(&self, count: usize) -> Vec<Value> {
+        let enough = async {
+            loop {
+                let lines = self.lines.lock().unwrap().clone();
+                if lines.len() >= count {
+                    return lines;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let lines = tokio::time::timeout(SOON, enough).await;
+        let lines = lines.unwrap_or_else(|_| panic!("{count} records are due, and there are:\n{}", self.text()));
+        lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Keeps lines.
+struct Sink(Recorded, u64);
+
+impl TapeSink for Sink {
+    fn append(&mut self, mut record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+        self.1 += 1;
+        record.seq = self.1;
+        let mut line = Vec::new();
+        match message {
+            Some(message) => encode_message(&record, message, &mut line),
+            None => encode(&record, &mut line),
+        }
+        self.0.lines.lock().unwrap().push(String::from_utf8(line).unwrap());
+        self.1
+    }
+
+    fn lost(&mut self, frames: u64, why: &str) {
+        self.0.lost.lock().unwrap().push((frames, why.to_owned()));
+    }
+
+    fn rekeyed(&mut self, _: &str) {}
+
+    fn settle(&mut self, _: Duration) -> Duration {
+        Duration::from_millis(10)
+    }
+
+    fn can_promise(&self) -> bool {
+        !self.0.fails.load(Ordering::Relaxed)
+    }
+
+    fn end(&mut self, _: Duration) {}
+}
+
+/// Answers a POST with what it makes of the message; a session if it says so.
+type Answer = dyn Fn(&Value) -> Said + Send + Sync;
+
+/// What a server says.
+pub(crate) enum Said {
+    Json(String),
+    Events(Vec<String>),
+    Status(u16),
+    /// With a session.
+    Session(String),
+}
+
+struct Scripted {
+    answer: Box<Answer>,
+    calls: Arc<Mutex<u64>>,
+}
+
+#[async_trait]
+impl Upstream for Scripted {
+    fn name(&self) -> &str {
+        "scripted"
+    }
+
+    async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
+        *self.calls.lock().unwrap() += 1;
+        let message = match &call.verb {
+            Verb::Post(message) => serde_json::from_slice(message.body()).unwrap(),
+            Verb::Get => serde_json::json!({"method": "GET"}),
+            Verb::Delete => serde_json::json!({"method": "DELETE"}),
+        };
+        let (media, body, session, status) = match (self.answer)(&message) {
+            Said::Json(text) => ("application/json", text, false, 200),
+            Said::Session(text) => ("application/json", text, true, 200),
+            Said::Events(events) => {
+                let text = events.iter().map(|data| format!("data: {data}\n\n")).collect();
+                ("text/event-stream", text, false, 200)
+            }
+            Said::Status(status) => ("application/json", String::new(), false, status),
+        };
+        let mut response = Response::new(UpstreamBody::full(body));
+        *response.status_mut() = status.try_into().unwrap();
+        response.headers_mut().insert(CONTENT_TYPE, media.parse().unwrap());
+        if session {
+            response.headers_mut().insert("mcp-session-id", "of-the-server".parse().unwrap());
+        }
+        Ok(response)
+    }
+
+    fn status(&self) -> UpstreamStatus {
+        UpstreamStatus { reachable: true, ..UpstreamStatus::default() }
+    }
+
+    async fn shutdown(&self) {}
+}
+
+/// What a test has in its hands.
+pub(crate) struct Bench {
+    pub(crate) url: String,
+    pub(crate) recorded: Recorded,
+    pub(crate) client: reqwest::Client,
+    pub(crate) calls: Arc<Mutex<u64>>,
+}
+
+impl Bench {
+    /// Sends a message as a client of 2026-07-28 does; the answer's status and text.
+    pub(crate) async fn modern(&self, message: &str) -> (u16, String) {
+        self.post(message, &[("mcp-protocol-version", "2026-07-28")]).await
+    }
+
+    pub(crate) async fn post(&self, message: &str, headers: &[(&str, &str)]) -> (u16, String) {
+        let response = self.send(message, headers).await;
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    pub(crate) async fn send(&self, message: &str, headers: &[(&str, &str)]) -> reqwest::Response {
+        let request = self.client.post(&self.url).header("content-type", "application/json");
+        let request = request.header("accept", "application/json, text/event-stream").body(message.to_owned());
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        request.send().await.unwrap()
+    }
+
+    /// The same bench, for another client.
+    pub(crate) fn again(&self) -> Self {
+        let Self { url, recorded, client, calls } = self;
+        Self { url: url.clone(), recorded: recorded.clone(), client: client.clone(), calls: Arc::clone(calls) }
+    }
+
+    /// How many calls came to the server.
+    pub(crate) fn calls(&self) -> u64 {
+        *self.calls.lock().unwrap()
+    }
+}
+
+fn config(recording: &str) -> Config {
+    let text = format!(
+        "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}], recording: all, \
+         sessions: {{ mode: OPTIONAL }} }}]\n\
+         upstreams: [{{ name: u, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp' }}] }} }}]\n\
+         recordings: [{{ name: all{recording} }}]"
+    );
+    parse_local_in(&text, "", &|_| None).expect("valid").config
+}
+
+/// Runs `test` against a gateway that records as `recording` says, before a server that answers with `answer`.
+pub(crate) async fn bench(
+    recording: &str,
+    answer: impl Fn(&Value) -> Said + Send + Sync + 'static,
+    test: impl AsyncFnOnce(Bench),
+) {
+    let (recorded, calls) = (Recorded::default(), Arc::new(Mutex::new(0)));
+    let scripted = Scripted { answer: Box::new(answer), calls: Arc::clone(&calls) };
+    let gateway = Gateway::builder(config(recording))
+        .bind("127.0.0.1:0".parse().unwrap())
+        .upstream("u", Arc::new(scripted))
+        .tape_sink(Box::new(Sink(recorded.clone(), 0)))
+        .build()
+        .await
+        .unwrap();
+    let url = format!("http://{}/mcp", gateway.local_addr().unwrap());
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let testing = async {
+        test(Bench { url, recorded, client, calls }).await;
+        Stop::PROMPT
+    };
+    gateway.serve(testing).await;
+}
+
+/// A result for whatever was asked.
+pub(crate) fn result(message: &Value, result: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":{},"result":{result}}}"#, message["id"])
+}
+
+/// What `members` of a record are, as one line.
+pub(crate) fn told(record: &Value, members: &[&str]) -> String {
+    members.iter().map(|member| format!("{member}={}", record[*member])).collect::<Vec<_>>().join(" ")
+}
