@@ -3,7 +3,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`record`] | what one record says |
-//! | [`line`] | a record as a line with its checksum |
+//! | [`mod@line`] | a record as a line with its checksum |
 //! | [`segment`] | many lines, open and sealed, and what is left of them when they are damaged |
 //! | [`blob`] | messages that are kept apart because they are large |
 //! | [`spool`] | a node's directory of segments, from recording to shipping |

@@ -48,7 +48,7 @@ fn say_all(plain: &[u8]) -> (String, Summary) {
     for found in scan.by_ref() {
         match found.expect("format 1.0") {
             Found::Record(found) => {
-                told += &say(&found.record, line::message(&found.record).expect("base64").as_deref())
+                told += &say(&found.record, line::message(&found.record).expect("base64").as_deref());
             }
             Found::Corrupt { at, why } => told += &format!("corrupt {at:?}: {why}\n"),
             Found::Torn { at, why } => told += &format!("torn {at:?}: {why}\n"),
