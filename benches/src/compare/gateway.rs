@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
+use tempfile::TempDir;
 
 use super::Binaries;
 use crate::exchange::PATH;
@@ -28,13 +29,25 @@ pub(super) fn start_with_redis(upstream: SocketAddr, binaries: &Binaries) -> any
     redis.wait_until(|| TcpStream::connect(redis_address).is_ok()).context("redis-server")?;
 
     let address = free_address()?;
+    let node = format!("bind: \"{address}\", redis: \"redis://{redis_address}\"");
+    Ok(start_with(&configuration(&node, upstream), address, files, binaries)?.standing_on(redis))
+}
+
+/// Sessions in memory; every call is recorded whole, to a spool that keeps the latest 512 MiB.
+pub(super) fn start_recording(upstream: SocketAddr, binaries: &Binaries) -> anyhow::Result<Proxy> {
+    let (files, address) = (tempfile::tempdir()?, free_address()?);
+    let text = configuration(&format!("bind: \"{address}\""), upstream);
+    let text = text.replacen("upstreams:", "    recording: all\nrecordings: [{ name: all }]\nupstreams:", 1);
+    start_with(&text, address, files, binaries)
+}
+
+fn start_with(text: &str, address: SocketAddr, files: TempDir, binaries: &Binaries) -> anyhow::Result<Proxy> {
     let configuration = files.path().join("shadowcat.yaml");
-    std::fs::write(&configuration, configuration_with_redis(address, redis_address, upstream))?;
+    std::fs::write(&configuration, text)?;
     let mut command = Command::new(&binaries.shadowcat);
-    command.arg("reverse").arg("--config").arg(configuration).stdout(Stdio::null());
+    command.arg("reverse").arg("--config").arg(configuration).arg("--data-dir").arg(files.path()).stdout(Stdio::null());
     let process = Process::start(&mut command, files.path())?;
-    let proxy = Proxy::wait_for(process, address, files, || is_ok(address, "/health").unwrap_or(false))?;
-    Ok(proxy.standing_on(redis))
+    Proxy::wait_for(process, address, files, || is_ok(address, "/health").unwrap_or(false))
 }
 
 fn start_before(upstream: &str, binaries: &Binaries) -> anyhow::Result<Proxy> {
@@ -54,9 +67,9 @@ fn redis_command(address: SocketAddr, directory: &Path) -> Command {
     command
 }
 
-fn configuration_with_redis(bind: SocketAddr, redis: SocketAddr, upstream: SocketAddr) -> String {
+fn configuration(node: &str, upstream: SocketAddr) -> String {
     format!(
-        "node: {{ bind: \"{bind}\", redis: \"redis://{redis}\" }}
+        "node: {{ {node} }}
 routes:
   - name: reference
     match: {{ path: {PATH} }}

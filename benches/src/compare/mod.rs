@@ -114,7 +114,9 @@ impl Comparison {
 
     /// Whether the gateway is needed at all.
     fn measures_gateway(&self) -> bool {
-        self.subjects.iter().any(|subject| matches!(subject, Subject::Shadowcat | Subject::ShadowcatRedis))
+        self.subjects.iter().any(|subject| {
+            matches!(subject, Subject::Shadowcat | Subject::ShadowcatRedis | Subject::ShadowcatRecording)
+        })
     }
 
     fn measures(&self, measurement: Measurement) -> bool {

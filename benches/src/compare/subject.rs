@@ -26,11 +26,14 @@ pub(super) enum Subject {
     Shadowcat,
     /// `shadowcat reverse`, sessions in Redis.
     ShadowcatRedis,
+    /// `shadowcat reverse`, which records every call whole.
+    ShadowcatRecording,
 }
 
 impl Subject {
     /// All, in the order of the tables.
-    pub(super) const ALL: [Self; 5] = [Self::Direct, Self::Nginx, Self::Floor, Self::Shadowcat, Self::ShadowcatRedis];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Direct, Self::Nginx, Self::Floor, Self::Shadowcat, Self::ShadowcatRedis, Self::ShadowcatRecording];
 
     /// Starts it in front of `upstream`.
     pub(super) fn start(self, upstream: SocketAddr, binaries: &Binaries) -> anyhow::Result<Running> {
@@ -40,6 +43,7 @@ impl Subject {
             Self::Floor => start_floor(upstream, binaries).map(Some),
             Self::Shadowcat => gateway::start(upstream, binaries).map(Some),
             Self::ShadowcatRedis => gateway::start_with_redis(upstream, binaries).map(Some),
+            Self::ShadowcatRecording => gateway::start_recording(upstream, binaries).map(Some),
         };
         let proxy = proxy.with_context(|| self.to_string())?;
         let address = proxy.as_ref().map_or(upstream, |proxy| proxy.address);
@@ -55,6 +59,7 @@ impl fmt::Display for Subject {
             Self::Floor => "floor",
             Self::Shadowcat => "shadowcat",
             Self::ShadowcatRedis => "shadowcat, Redis",
+            Self::ShadowcatRecording => "shadowcat, recording",
         })
     }
 }

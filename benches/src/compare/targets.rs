@@ -6,7 +6,7 @@
 use super::measurement::{Measurement, Workload, json, sse};
 use super::round::Round;
 use super::subject::Subject;
-use super::subject::Subject::{Direct, Floor, Nginx, Shadowcat, ShadowcatRedis};
+use super::subject::Subject::{Direct, Floor, Nginx, Shadowcat, ShadowcatRecording, ShadowcatRedis};
 
 const KIBIBYTE: f64 = 1_024.0;
 const MEGABYTE: f64 = 1_000_000.0;
@@ -63,6 +63,24 @@ pub(super) const TARGETS: &[Target] = &[
         limit: 0.0,
         unit: "",
         measure: |rounds| errors(rounds, ShadowcatRedis),
+    },
+    Target {
+        what: "CPU of a JSON call that is recorded, 32 connections",
+        limit: 1.5,
+        unit: "× not recorded",
+        measure: |rounds| of_rounds(rounds, |round| cpu_ratio(round, MODEST, ShadowcatRecording, Shadowcat)),
+    },
+    Target {
+        what: "p50 of a JSON call that is recorded, 1 connection",
+        limit: 1.05,
+        unit: "× not recorded",
+        measure: recorded_latency,
+    },
+    Target {
+        what: "errors, 1 to 1 000 connections, recorded",
+        limit: 0.0,
+        unit: "",
+        measure: |rounds| errors(rounds, ShadowcatRecording),
     },
     Target {
         what: "an idle SSE stream, both sides",
@@ -146,6 +164,12 @@ fn added_latency(rounds: &[Round]) -> Option<f64> {
     let direct = p50(Direct)?;
     let nginx = p50(Nginx)? - direct;
     (nginx > 0.0).then_some((p50(Shadowcat)? - direct) / nginx)
+}
+
+/// The latency of a call that is recorded, as a multiple of that of one that is not. Medians first, ratio last, as above.
+fn recorded_latency(rounds: &[Round]) -> Option<f64> {
+    let p50 = |subject| of_rounds(rounds, |round| Some(round.calls(ALONE, subject)?.outcome.latency.p50_us));
+    Some(p50(ShadowcatRecording)? / p50(Shadowcat)?)
 }
 
 /// Of all calls in all rounds: an error is one whatever the machine does.

@@ -111,3 +111,16 @@ impl Directory {
         }
     }
 }
+
+/// Writes what a file does not have yet of a text, and counts what it has: after an error it can go on where it stopped.
+pub(crate) fn follow(mut file: &File, text: &[u8], written: &mut usize) -> io::Result<()> {
+    while *written < text.len() {
+        match file.write(&text[*written..]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(bytes) => *written += bytes,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

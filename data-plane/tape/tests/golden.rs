@@ -3,7 +3,6 @@
 //!
 //! The lines were written, and their checksums computed, by a program that shares no code with this crate.
 
-use std::fmt::Write;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -26,19 +25,18 @@ fn say(record: &Record<'_>, message: Option<&[u8]>) -> String {
     let texts = [("m", &record.m), ("name", &record.name), ("life", &record.life), ("text", &record.text)];
     for (name, text) in texts {
         if let Some(text) = text {
-            write!(told, " {name}={text:?}").unwrap();
+            told += &format!(" {name}={text:?}");
         }
     }
     if let Some(id) = record.id {
-        write!(told, " id={}", id.get()).unwrap();
+        told += &format!(" id={}", id.get());
     }
     if let Some(gap) = &record.gap {
-        write!(told, " gap={}/{:?}/{:?}/{:?}/{:?}", gap.why, gap.frames, gap.bytes, gap.instance, gap.segments)
-            .unwrap();
+        told += &format!(" gap={}/{:?}/{:?}/{:?}/{:?}", gap.why, gap.frames, gap.bytes, gap.instance, gap.segments);
     }
     match message {
-        Some(large) if large.len() > ENOUGH / 100 => write!(told, " message of {} bytes", large.len()).unwrap(),
-        Some(message) => write!(told, " message={:?}", String::from_utf8_lossy(message)).unwrap(),
+        Some(large) if large.len() > ENOUGH / 100 => told += &format!(" message of {} bytes", large.len()),
+        Some(message) => told += &format!(" message={:?}", String::from_utf8_lossy(message)),
         None => {}
     }
     told + "\n"
@@ -48,10 +46,12 @@ fn say_all(plain: &[u8]) -> (String, Summary) {
     let mut told = String::new();
     let mut scan = Scan::new(plain);
     for found in scan.by_ref() {
-        match found.unwrap() {
-            Found::Record(found) => told += &say(&found.record, line::message(&found.record).unwrap().as_deref()),
-            Found::Corrupt { at, why } => writeln!(told, "corrupt {at:?}: {why}").unwrap(),
-            Found::Torn { at, why } => writeln!(told, "torn {at:?}: {why}").unwrap(),
+        match found.expect("format 1.0") {
+            Found::Record(found) => {
+                told += &say(&found.record, line::message(&found.record).expect("base64").as_deref());
+            }
+            Found::Corrupt { at, why } => told += &format!("corrupt {at:?}: {why}\n"),
+            Found::Torn { at, why } => told += &format!("torn {at:?}: {why}\n"),
         }
     }
     let summary = scan.summary().clone();

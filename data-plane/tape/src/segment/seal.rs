@@ -2,12 +2,13 @@
 
 use std::io;
 
-use memchr::memrchr;
+use memchr::{memchr, memrchr};
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{self, CParameter};
 
 use super::seek::write_table;
 use super::{Contents, Found, Scan};
+use crate::line::LINE_BYTES_MAX;
 
 /// Plain bytes that one zstd frame holds, about: it ends with the first line that reaches beyond. Smaller frames are opened faster and
 /// compress worse: 64 KiB cost a tenth of the ratio, 1 MiB gains a fifth and makes one record cost 1 MiB of unpacking.
@@ -56,11 +57,13 @@ pub fn seal_as(plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Resu
     Ok(())
 }
 
-/// Where the frame ends that begins these lines: behind the last line feed within its size, else behind the first one beyond.
+/// Where the frame ends that begins these lines: behind the last line feed within its size, else behind the first one beyond. What has no
+/// line feed there is no line, and is cut.
 fn frame_end(rest: &[u8]) -> usize {
     let Some(within) = rest.get(..FRAME_PLAIN_BYTES) else { return rest.len() };
-    let end = memrchr(b'\n', within).or_else(|| memchr::memchr(b'\n', rest));
-    end.map_or(rest.len(), |line_feed| line_feed + 1)
+    let longest = &rest[..rest.len().min(FRAME_PLAIN_BYTES + LINE_BYTES_MAX)];
+    let end = memrchr(b'\n', within).or_else(|| memchr(b'\n', longest));
+    end.map_or(longest.len(), |line_feed| line_feed + 1)
 }
 
 fn length(bytes: usize) -> u32 {

@@ -29,7 +29,8 @@ impl Gaps {
         }
         let alike = self.0.iter().rposition(|pending| pending.why == gap.why).unwrap_or(PENDING_MAX - 1);
         let pending = &mut self.0[alike];
-        pending.frames = sum(pending.frames, gap.frames);
+        // How many are missing is known only if all of them are.
+        pending.frames = pending.frames.zip(gap.frames).map(|(one, other)| one.saturating_add(other));
         pending.bytes = sum(pending.bytes, gap.bytes);
         (pending.instance, pending.segments) = (None, None);
     }

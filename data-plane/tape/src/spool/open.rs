@@ -4,10 +4,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::time::Duration;
 
 use super::Blob;
+use crate::directory::follow;
 use crate::line::{self, LINE_BYTES_MAX, Message};
 use crate::record::{Gap, Record};
 use crate::segment::{Contents, SegmentId, seal_as};
@@ -76,15 +77,7 @@ impl OpenSegment {
 
     /// Writes what the file does not have yet; after an error it can go on where it stopped.
     pub(super) fn write(&mut self) -> io::Result<()> {
-        while self.written < self.plain.len() {
-            match self.file.write(&self.plain[self.written..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => self.written += bytes,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        follow(&self.file, &self.plain, &mut self.written)
     }
 
     /// The sealed segment.

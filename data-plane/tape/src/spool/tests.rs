@@ -1,6 +1,7 @@
 //! A spool in a directory of its own, and clocks that the tests turn.
 
 mod damage;
+#[cfg(target_os = "linux")]
 mod disk;
 mod shelf;
 mod writer;

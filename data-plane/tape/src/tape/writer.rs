@@ -1,14 +1,13 @@
 //! Writing a tape.
 
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{
     BLOBS, MANIFEST, Manifest, Selection, State, TapeError, TapeSegment, blobs_of, io_error, open_name, sealed_name,
 };
 use crate::blob;
-use crate::directory::Directory;
+use crate::directory::{Directory, follow};
 use crate::line::decode;
 use crate::segment::{Contents, seal_as};
 
@@ -111,18 +110,15 @@ impl TapeWriter {
     /// # Errors
     /// [`TapeError::Io`].
     pub fn flush(&mut self) -> Result<(), TapeError> {
-        let name = open_name(self.manifest.segments.len() as u64);
-        let unwritten = &self.plain[self.written..];
-        if unwritten.is_empty() {
+        if self.written == self.plain.len() {
             return Ok(());
         }
+        let name = open_name(self.manifest.segments.len() as u64);
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(self.directory.create_file(&name).map_err(io_error(self.dir.join(&name)))?),
         };
-        file.write_all(unwritten).map_err(io_error(self.dir.join(&name)))?;
-        self.written = self.plain.len();
-        Ok(())
+        follow(file, &self.plain, &mut self.written).map_err(io_error(self.dir.join(&name)))
     }
 
     /// Seals what is open and says in the manifest that nothing follows.

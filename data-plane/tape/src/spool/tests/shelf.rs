@@ -107,3 +107,35 @@ fn a_directory_has_one_process_one_instance_and_room_for_two_segments() {
     strange.instance = "../../etc".into();
     assert!(matches!(Spool::open(strange, at(0)).unwrap_err(), SpoolError::Instance(_)));
 }
+
+#[test]
+fn a_shipper_takes_segments_while_they_are_written_and_misses_none() {
+    let mut node = Node::new();
+    let (sealed, is_sealed) = std::sync::mpsc::sync_channel(1_024);
+    let mut settings = node.settings();
+    let told = sealed.clone();
+    settings.on_sealed = Some(Arc::new(move || told.try_send(true).expect("there is room for every segment")));
+    let (mut writer, shelf, _) = node.boot_with(settings);
+    let shipper = std::thread::spawn({
+        let shelf = Arc::clone(&shelf);
+        move || {
+            let mut sequences = Vec::new();
+            for goes_on in is_sealed {
+                for sealed in shelf.oldest(usize::MAX) {
+                    assert!(!shelf.read(&sealed.id).unwrap().is_empty());
+                    shelf.remove(&sealed.id).unwrap();
+                    sequences.push(sealed.id.sequence);
+                }
+                if !goes_on {
+                    break;
+                }
+            }
+            sequences
+        }
+    });
+    append(&mut writer, 2_000);
+    let count = writer.end().segments_sealed;
+    sealed.send(false).unwrap();
+    assert_eq!(shipper.join().unwrap(), (1..=count).collect::<Vec<_>>());
+    assert!(shelf.bytes() == 0 && node.files().is_empty());
+}
