@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use zstd::stream::read::Decoder;
 
-/// Bytes that a message kept apart has at most. The gateway takes no larger message by default (4 MiB); this is sixteen times that.
+/// Bytes that a message kept apart has at most. The gateway takes no larger message by default (4 MiB); this is sixteen
+/// times that.
 pub const BLOB_PLAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// As for segments: messages of this size are mostly base64, and more effort gains little on it.

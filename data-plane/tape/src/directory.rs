@@ -53,15 +53,17 @@ impl Directory {
         OpenOptions::new().append(true).create_new(true).mode(FILE_MODE).open(self.path.join(name))
     }
 
-    /// A file that is held by one process at a time, and is let go when that process ends. It stays: what is in it means nothing.
+    /// A file that is held by one process at a time, and is let go when that process ends. It stays: what is in it
+    /// means nothing.
     pub(crate) fn lock_file(&self, name: &str) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(self.path.join(name))
     }
 
-    /// Writes a file that is there under its name only with all its bytes on the disk. The name itself is durable after [`sync`](Self::sync).
+    /// Writes a file that is there under its name only with all its bytes on the disk. The name itself is durable after
+    /// [`sync`](Self::sync).
     ///
-    /// After an error nothing of it is left, as far as the disk lets that happen. It is not to be tried again after a failed fsync: the
-    /// kernel may have dropped the bytes and would report success (Linux, since 4.13).
+    /// After an error nothing of it is left, as far as the disk lets that happen. It is not to be tried again after a
+    /// failed fsync: the kernel may have dropped the bytes and would report success (Linux, since 4.13).
     pub(crate) fn write_whole(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let tmp = self.path.join(format!("{name}{TMP}"));
         let written = self.write_synced(&tmp, bytes).and_then(|()| fs::rename(&tmp, self.path.join(name)));
@@ -112,7 +114,8 @@ impl Directory {
     }
 }
 
-/// Writes what a file does not have yet of a text, and counts what it has: after an error it can go on where it stopped.
+/// Writes what a file does not have yet of a text, and counts what it has: after an error it can go on where it
+/// stopped.
 pub(crate) fn follow(mut file: &File, text: &[u8], written: &mut usize) -> io::Result<()> {
     while *written < text.len() {
         match file.write(&text[*written..]) {

@@ -1,12 +1,14 @@
 //! A node's spool: segments on disk from when they are recorded until the control plane has them.
 //!
-//! One thread owns the [`Writer`] and may block on the disk; any other holds the [`Shelf`], takes sealed segments from it, and removes
-//! them when they are durable elsewhere. Dropping the writer is a crash: [`Writer::end`] ends in order.
+//! One thread owns the [`Writer`] and may block on the disk; any other holds the [`Shelf`], takes sealed segments from
+//! it, and removes them when they are durable elsewhere. Dropping the writer is a crash: [`Writer::end`] ends in order.
 //!
 //! Invariants:
-//! - No error of the disk is fatal, and none is silent: what is lost is a `gap` record in the next segment that can be written.
+//! - No error of the disk is fatal, and none is silent: what is lost is a `gap` record in the next segment that can be
+//!   written.
 //! - A sealed segment is complete: it got its name after its bytes were on the disk.
-//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment. The oldest goes first, and a `gap` says so.
+//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment. The oldest goes first, and a
+//!   `gap` says so.
 //! - There is no ledger that could disagree with the files. What is known at start is read from names and first bytes.
 //!
 //! Not here: clocks and threads (who calls brings both), what is recorded, and shipping.
@@ -45,7 +47,8 @@ const LOCK: &str = "lock";
 /// The time, as who calls has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {
-    /// Since the instance's clock began, by a clock that only goes forward. The `t` of records counts from the same moment.
+    /// Since the instance's clock began, by a clock that only goes forward. The `t` of records counts from the same
+    /// moment.
     pub at: Duration,
     /// Nanoseconds since 1970 (UTC).
     pub wall: u64,

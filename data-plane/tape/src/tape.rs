@@ -7,7 +7,8 @@
 //! blobs/<hash>           messages that are kept apart, unpacked, named by their BLAKE3
 //! ```
 //!
-//! Segments are parts of one stream: a head stands once, not in each. A tape is finished when its manifest says so, and by no other sign.
+//! Segments are parts of one stream: a head stands once, not in each. A tape is finished when its manifest says so, and
+//! by no other sign.
 //!
 //! Invariants:
 //! - A line stands on a tape byte for byte as it was recorded.

@@ -1,5 +1,5 @@
-//! Files of format 1.0 that every later build reads, and what they say. Nothing here is ever changed: a format that reads them differently is
-//! another major version.
+//! Files of format 1.0 that every later build reads, and what they say. Nothing here is ever changed: a format that
+//! reads them differently is another major version.
 //!
 //! The lines were written, and their checksums computed, by a program that shares no code with this crate.
 

@@ -1,7 +1,7 @@
 //! Reading lines one after the other, damage included.
 //!
-//! A bad line with nothing valid after it is *torn*: the end of what was being written when the writer died. A bad line with a good one
-//! behind it is *corruption*: it was whole once.
+//! A bad line with nothing valid after it is *torn*: the end of what was being written when the writer died. A bad line
+//! with a good one behind it is *corruption*: it was whole once.
 
 use std::ops::Range;
 

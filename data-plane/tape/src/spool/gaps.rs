@@ -2,8 +2,8 @@
 
 use crate::record::Gap;
 
-/// Gaps that wait to be told at most. One comes about per cause and run of segments, so more than a few need a disk that fails and
-/// recovers all the time; beyond the bound they are added up without telling which segments they were.
+/// Gaps that wait to be told at most. One comes about per cause and run of segments, so more than a few need a disk
+/// that fails and recovers all the time; beyond the bound they are added up without telling which segments they were.
 const PENDING_MAX: usize = 64;
 
 /// Gaps that wait for a segment that can be written.

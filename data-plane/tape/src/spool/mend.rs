@@ -1,7 +1,7 @@
 //! Making a whole segment of an open one whose writer died.
 //!
-//! Every record that is intact stays as it is, byte for byte. What is not is replaced by a `gap` record that takes the `seq` of one that
-//! was lost, so that no `seq` stands for two records.
+//! Every record that is intact stays as it is, byte for byte. What is not is replaced by a `gap` record that takes the
+//! `seq` of one that was lost, so that no `seq` stands for two records.
 
 use crate::line;
 use crate::record::{FORMAT_MAJOR, FORMAT_MINOR, Gap, Head, Kind, Record};
@@ -89,7 +89,8 @@ impl Mended {
         self.push(&Record { k, seq, t, head: Some(head), text: Some(HEADLESS.into()), ..Record::default() });
     }
 
-    /// Tells what is missing at the end. After a segment that others follow, a `seq` is free only if its record was lost.
+    /// Tells what is missing at the end. After a segment that others follow, a `seq` is free only if its record was
+    /// lost.
     fn finish(&mut self, torn: u64, standing: Standing) {
         if self.corrupt > 0 && standing == Standing::Last {
             self.tell_corrupt(None);

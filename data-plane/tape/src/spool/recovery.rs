@@ -1,7 +1,7 @@
 //! Recovery: what is done about the files of earlier boots before this one writes.
 //!
-//! Nothing here keeps a node from starting. A file that cannot be read, mended or removed is left where it is, counted and logged, and
-//! tried again at the next start.
+//! Nothing here keeps a node from starting. A file that cannot be read, mended or removed is left where it is, counted
+//! and logged, and tried again at the next start.
 
 use std::io;
 
@@ -17,8 +17,8 @@ use crate::directory::Directory;
 use crate::record::Gap;
 use crate::segment::{CONTENTS_BYTES_MAX, Contents, SegmentId, seal_as};
 
-/// Bytes of an open segment that is mended. No writer makes one of more than its `seal_bytes` and a line; a larger file was not
-/// written here and is left alone.
+/// Bytes of an open segment that is mended. No writer makes one of more than its `seal_bytes` and a line; a larger file
+/// was not written here and is left alone.
 const OPEN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// What earlier boots had left, and what was done about it.
@@ -28,7 +28,8 @@ pub struct Recovery {
     pub found: u64,
     /// Open segments that were mended and sealed.
     pub mended: u64,
-    /// Files that were removed: unfinished ones, open segments without a record or with a sealed twin, blobs without a segment.
+    /// Files that were removed: unfinished ones, open segments without a record or with a sealed twin, blobs without a
+    /// segment.
     pub removed: u64,
     /// Files that could not be read, mended or removed.
     pub left: u64,

@@ -8,8 +8,8 @@ use super::Writer;
 use crate::directory::Directory;
 use crate::record::Gap;
 
-/// Segments that are dropped for one write on a full disk at most. A write is 256 KiB or a sealed segment, and a dropped segment gives
-/// about as much; a disk that others fill as fast is not fought over while traffic waits.
+/// Segments that are dropped for one write on a full disk at most. A write is 256 KiB or a sealed segment, and a
+/// dropped segment gives about as much; a disk that others fill as fast is not fought over while traffic waits.
 const DROPS_PER_WRITE_MAX: usize = 4;
 
 impl Writer {

@@ -8,14 +8,16 @@ use std::time::Duration;
 use super::SpoolError;
 use crate::segment::SegmentId;
 
-/// Bytes that sealed segments and their blobs take on disk, unless the settings say otherwise. At 50 frames a second of 1.2 KiB, packed
-/// to a quarter, it is eight hours without a control plane.
+/// Bytes that sealed segments and their blobs take on disk, unless the settings say otherwise. At 50 frames a second of
+/// 1.2 KiB, packed to a quarter, it is eight hours without a control plane.
 pub const DEFAULT_MAX_BYTES: u64 = 512 * 1024 * 1024;
 
-/// How long a segment is kept, unless the settings say otherwise. What a control plane did not take for a day is not waited for.
+/// How long a segment is kept, unless the settings say otherwise. What a control plane did not take for a day is not
+/// waited for.
 pub const DEFAULT_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// Plain bytes at which a segment is sealed: four frames of zstd, and what one message on the way to the control plane may cost.
+/// Plain bytes at which a segment is sealed: four frames of zstd, and what one message on the way to the control plane
+/// may cost.
 pub const DEFAULT_SEAL_BYTES: usize = 1024 * 1024;
 
 /// How long a segment is open at most: what a power failure may take, and how far behind the fleet's tapes are.
@@ -40,7 +42,8 @@ pub struct SpoolSettings {
     pub created_by: String,
     /// Which key makes the tags of what is blotted out, as in `head.redaction_key`.
     pub redaction_key: String,
-    /// Bytes that sealed segments and blobs take at most. Beyond it the oldest segment is dropped and a `gap` (`spool_full`) says so.
+    /// Bytes that sealed segments and blobs take at most. Beyond it the oldest segment is dropped and a `gap`
+    /// (`spool_full`) says so.
     pub max_bytes: u64,
     /// How old a segment becomes at most. Beyond it it is dropped and a `gap` (`spool_old`) says so.
     pub max_age: Duration,

@@ -1,7 +1,8 @@
 //! The shelf: sealed segments that wait to be taken, oldest first.
 //!
-//! The writer puts them there and drops the oldest when there is no room; a shipper reads and removes them, from any thread. The lock is
-//! held for the books alone, never over a file, so a segment may be gone between being listed and being read.
+//! The writer puts them there and drops the oldest when there is no room; a shipper reads and removes them, from any
+//! thread. The lock is held for the books alone, never over a file, so a segment may be gone between being listed and
+//! being read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +49,8 @@ pub struct Blob {
 /// Where a segment stands in the order: instances by their beginning, segments by their number.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    /// When its instance began: nanoseconds since 1970. The same for all segments of an instance once it is on the shelf.
+    /// When its instance began: nanoseconds since 1970. The same for all segments of an instance once it is on the
+    /// shelf.
     pub(super) born: u64,
     pub(super) id: SegmentId,
 }
@@ -112,7 +114,8 @@ impl Shelf {
         Self { directory, books: Mutex::new(books), on_sealed, _lock: lock }
     }
 
-    /// Up to `count` segments, oldest first: those of earlier instances before those of later ones, each in the order of their numbers.
+    /// Up to `count` segments, oldest first: those of earlier instances before those of later ones, each in the order
+    /// of their numbers.
     #[must_use]
     pub fn oldest(&self, count: usize) -> Vec<Sealed> {
         self.books().entries.values().take(count).map(|entry| entry.sealed.clone()).collect()
@@ -156,7 +159,8 @@ impl Shelf {
         self.books().bytes
     }
 
-    /// How long ago the last record of the oldest segment was written. `at` is the time since the instance's clock began.
+    /// How long ago the last record of the oldest segment was written. `at` is the time since the instance's clock
+    /// began.
     #[must_use]
     pub fn oldest_age(&self, at: Duration) -> Option<Duration> {
         let books = self.books();

@@ -16,13 +16,15 @@ use crate::line::Message;
 use crate::record::{BLOB_BYTES_MIN, Gap, Record};
 use crate::segment::SegmentId;
 
-/// Bytes that wait in memory to be written. Beyond it [`Writer::append`] writes them itself; a crash of the process takes at most these.
+/// Bytes that wait in memory to be written. Beyond it [`Writer::append`] writes them itself; a crash of the process
+/// takes at most these.
 const BUFFER_BYTES_MAX: usize = 256 * 1024;
 
 /// How long after a failure of the disk it is left alone. Frames that come meanwhile are counted and not kept.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The share of the spool that the blobs of one segment fill before it is sealed, so that dropping the oldest segment never drops more.
+/// The share of the spool that the blobs of one segment fill before it is sealed, so that dropping the oldest segment
+/// never drops more.
 const BLOBS_SHARE: u64 = 4;
 
 /// What the writer did since it was opened.
@@ -38,7 +40,8 @@ pub struct Counts {
     pub frames_lost: u64,
 }
 
-/// Writes the segments of one instance. One thread owns it; every method may block for a disk operation, and none fails.
+/// Writes the segments of one instance. One thread owns it; every method may block for a disk operation, and none
+/// fails.
 #[derive(Debug)]
 pub struct Writer {
     pub(super) settings: SpoolSettings,
@@ -83,9 +86,11 @@ impl Writer {
         writer
     }
 
-    /// Appends a record, and returns the `seq` that it was given. `record.t` must be set; a message takes the place of its `body`.
+    /// Appends a record, and returns the `seq` that it was given. `record.t` must be set; a message takes the place of
+    /// its `body`.
     ///
-    /// A message above [`BLOB_BYTES_MIN`] is kept apart. A record that cannot be written has its `seq` all the same, and a `gap` counts it.
+    /// A message above [`BLOB_BYTES_MIN`] is kept apart. A record that cannot be written has its `seq` all the same,
+    /// and a `gap` counts it.
     pub fn append(&mut self, mut record: Record<'_>, message: Option<Message<'_>>) -> u64 {
         let is_ready = self.make_ready();
         let message = match message {
@@ -144,8 +149,8 @@ impl Writer {
         }
     }
 
-    /// Ends the instance in order: nothing follows. The last segment may be one too many for the bounds: there is nobody left to tell
-    /// what would be dropped for it.
+    /// Ends the instance in order: nothing follows. The last segment may be one too many for the bounds: there is
+    /// nobody left to tell what would be dropped for it.
     pub fn end(mut self) -> Counts {
         self.keep_within_bounds();
         if (self.seq > 0 || !self.gaps.is_empty()) && self.make_ready() {
@@ -183,7 +188,8 @@ impl Writer {
         self.counts
     }
 
-    /// Sees to it that there is an open segment in which everything before is told; false while the disk does not let that happen.
+    /// Sees to it that there is an open segment in which everything before is told; false while the disk does not let
+    /// that happen.
     fn make_ready(&mut self) -> bool {
         if self.open.is_none() && !self.open_next() {
             return false;

@@ -44,8 +44,9 @@ impl TapeReader {
         &self.manifest
     }
 
-    /// Shows every record and every damage, in order, until the visitor breaks off. On a tape that is still open the segment that is being
-    /// written comes last. Nothing is told here of frames that cannot be unpacked but the holes that they leave: [`validate`](super::validate).
+    /// Shows every record and every damage, in order, until the visitor breaks off. On a tape that is still open the
+    /// segment that is being written comes last. Nothing is told here of frames that cannot be unpacked but the holes
+    /// that they leave: [`validate`](super::validate).
     ///
     /// # Errors
     /// [`TapeError`] for a segment that cannot be read, or not by this build. What comes before it was shown.

@@ -11,7 +11,8 @@ use crate::line::LineError;
 use crate::record::Record;
 use crate::segment::{Contents, Found, FrameDamage, Scan, Summary};
 
-/// Problems and gaps that are told one by one; beyond it they are counted. A tape with more is lost, and nobody reads on.
+/// Problems and gaps that are told one by one; beyond it they are counted. A tape with more is lost, and nobody reads
+/// on.
 pub const PROBLEMS_MAX: usize = 1_000;
 
 /// One thing that is wrong with a tape.
@@ -67,7 +68,8 @@ impl Report {
     }
 }
 
-/// Reads a whole tape and reports everything that is wrong with it. It blocks on the disk, for as long as reading takes.
+/// Reads a whole tape and reports everything that is wrong with it. It blocks on the disk, for as long as reading
+/// takes.
 #[must_use]
 pub fn validate(dir: &Path) -> Report {
     let mut report = Report::default();

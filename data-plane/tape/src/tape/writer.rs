@@ -11,7 +11,8 @@ use crate::directory::{Directory, follow};
 use crate::line::decode;
 use crate::segment::{Contents, seal_as};
 
-/// Plain bytes at which a segment of a tape is sealed, unless the settings say otherwise: 32 frames of zstd, and what a reader holds.
+/// Plain bytes at which a segment of a tape is sealed, unless the settings say otherwise: 32 frames of zstd, and what a
+/// reader holds.
 pub const DEFAULT_ROLL_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes that wait in memory to be written. Beyond it [`TapeWriter::append`] writes them itself.
@@ -35,8 +36,8 @@ impl Default for TapeSettings {
     }
 }
 
-/// Writes a tape. Every method may block on the disk. After an error of the disk the tape holds what was sealed before; dropping the
-/// writer leaves it open, as a crash does.
+/// Writes a tape. Every method may block on the disk. After an error of the disk the tape holds what was sealed before;
+/// dropping the writer leaves it open, as a crash does.
 #[derive(Debug)]
 pub struct TapeWriter {
     dir: PathBuf,

@@ -1,4 +1,5 @@
-//! Failures of the disk that need no mount and no privilege: a directory that goes away, and Linux's devices in the place of files.
+//! Failures of the disk that need no mount and no privilege: a directory that goes away, and Linux's devices in the
+//! place of files.
 
 use std::fs;
 use std::os::unix::fs::symlink;

@@ -13,7 +13,8 @@ use crate::spool::open::OpenSegment;
 use crate::spool::shelf::{Entry, Place};
 
 impl Writer {
-    /// Writes a message to a file of its own, once for each content within a segment. `None` if that failed: a `gap` says so.
+    /// Writes a message to a file of its own, once for each content within a segment. `None` if that failed: a `gap`
+    /// says so.
     pub(super) fn keep_apart(&mut self, message: &[u8]) -> Option<BlobRef<'static>> {
         let bytes = message.len() as u64;
         let hash = blob::hash(message);

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::Writer;
 use crate::record::{FORMAT_MAJOR, FORMAT_MINOR, Head, Kind, Record};
 
-/// How often the wall clock is written into a segment that is open for longer. Clocks drift apart by milliseconds in that time.
+/// How often the wall clock is written into a segment that is open for longer. Clocks drift apart by milliseconds in
+/// that time.
 const CLOCK_EVERY: Duration = Duration::from_secs(60);
 
 impl Writer {
