@@ -40,7 +40,7 @@ pub(super) fn is_no_secret(word: &[u8]) -> bool {
 
 /// Whether it counts something, as in `tokens: 4096`.
 pub(super) fn is_count(name: &[u8], value: &[u8]) -> bool {
-    value.iter().all(u8::is_ascii_digit) && fold(name).ends_with("tokens")
+    value.iter().all(u8::is_ascii_digit) && fold(name).ends_with(b"tokens")
 }
 
 /// `$NAME`, `${NAME}`, `***`, `…`.
