@@ -132,7 +132,7 @@ impl Scan<'_> {
         if self.search.cookies && is_cookie(&self.text[name.clone()]) && self.text.get(name.end) == Some(&b':') {
             let start = end_of(self.text, name.end + 1, is_blank);
             let at = assign::rest_of_line(self.text, &name, start);
-            let bare = at.is_empty() || tag::is_tag(&self.text[at.clone()]);
+            let bare = at.is_empty() || tag::end_of_tag(self.text, start).is_some();
             return (!bare).then_some(Find { at, rule: Rule::Pattern(Pattern::Cookie) });
         }
         let at = assign::value(self.text, &name)?;
