@@ -115,7 +115,9 @@ fn at_value(text: &[u8], name: &Range<usize>, at: usize) -> Option<Range<usize>>
         // `Some("…")`, `b"…"`: what is quoted is the value.
         Some(b'(') if call => secret(text, quoted(text, word.end + 1)?, name),
         Some(b'[') if call => None,
-        Some(quote) if is_quote(*quote) && word.len() <= 2 && call => secret(text, quoted(text, word.end)?, name),
+        Some(quote) if is_quote(*quote) && is_string_prefix(&text[word.clone()]) => {
+            secret(text, quoted(text, word.end)?, name)
+        }
         _ if prose::is_no_secret(&text[word.clone()]) || tag::touches(text, &word) => None,
         _ => secret(text, with_scheme(text, name, word), name),
     }
@@ -178,6 +180,11 @@ fn unquoted(text: &[u8], at: usize) -> Range<usize> {
     let length = rest.iter().enumerate().position(|(at, byte)| ends(at, *byte)).unwrap_or(rest.len());
     let open = rest[..length].iter().rev().take_while(|byte| b",;.)}]!?".contains(byte)).count();
     at..at + length - open
+}
+
+/// What Python and Rust write before the quotes of a string.
+fn is_string_prefix(word: &[u8]) -> bool {
+    word.len() <= 2 && word.iter().all(|byte| b"bBcCfFrRuU".contains(byte))
 }
 
 /// What paths to functions and members are made of.
