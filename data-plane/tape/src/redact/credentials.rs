@@ -85,8 +85,8 @@ pub(super) fn basic(text: &[u8], at: usize) -> Option<Range<usize>> {
     plain.contains(&b':').then_some(start..end)
 }
 
-/// The secret in the user information of the URL whose `://` begins at `at`: the password; or the user, where nothing else
-/// can be the secret.
+/// The secret in the user information of the URL whose `://` begins at `at`: the password; or the user, where nothing
+/// else can be the secret.
 pub(super) fn in_url(text: &[u8], at: usize) -> Option<Range<usize>> {
     let slashes = if text[at..].starts_with(b"://") { "://".len() } else { r":\/\/".len() };
     let start = at + slashes;
