@@ -35,12 +35,6 @@ pub(super) fn name_around(text: &[u8], literal: &Range<usize>, floor: usize) -> 
     if text[literal.end - 1] == b'=' { start..literal.end - 1 } else { start..end }
 }
 
-/// Whether a value may follow this name, judged without looking closely: for raw JSON, where escapes may stand between.
-pub(super) fn may_be_assigned(text: &[u8], name: &Range<usize>) -> bool {
-    let near = &text[name.end..text.len().min(name.end + 2 * BETWEEN_BYTES_MAX)];
-    is_flag(text, name) || memchr::memchr3(b':', b'=', b'%', near).is_some() || near.first() == Some(&b'>')
-}
-
 /// The secret that follows this name; `None` if nothing does that could be one.
 pub(super) fn value(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     if name.start > 0 && text[name.start - 1] == b'<' && text.get(name.end) == Some(&b'>') {
@@ -104,8 +98,12 @@ fn after_separator(text: &[u8], name: &Range<usize>, at: usize) -> Option<Range<
 }
 
 fn at_value(text: &[u8], name: &Range<usize>, at: usize) -> Option<Range<usize>> {
-    if let Some(end) = pem::end_of_begin(text, at).and_then(|body| pem::end_of_block(text, body)) {
-        return Some(at..end);
+    let bare = credentials::scheme(text, at).map_or(at, |(start, _)| start);
+    if tag::end_of_tag(text, bare).is_some() {
+        return None;
+    }
+    if let Some(end) = pem::end_of_begin(text, bare).and_then(|body| pem::end_of_block(text, body)) {
+        return Some(bare..end);
     }
     let brackets = end_of_within(text, at, 2, |byte| matches!(byte, b'[' | b'{' | b'('));
     if let Some(inside) = quoted(text, at).or_else(|| quoted(text, brackets)) {
@@ -117,8 +115,10 @@ fn at_value(text: &[u8], name: &Range<usize>, at: usize) -> Option<Range<usize>>
         // `Some("…")`, `b"…"`: what is quoted is the value.
         Some(b'(') if call => secret(text, quoted(text, word.end + 1)?, name),
         Some(b'[') if call => None,
-        Some(quote) if is_quote(*quote) && word.len() <= 2 && call => secret(text, quoted(text, word.end)?, name),
-        _ if prose::is_no_secret(&text[word.clone()]) => None,
+        Some(quote) if is_quote(*quote) && is_string_prefix(&text[word.clone()]) => {
+            secret(text, quoted(text, word.end)?, name)
+        }
+        _ if prose::is_no_secret(&text[word.clone()]) || tag::touches(text, &word) => None,
         _ => secret(text, with_scheme(text, name, word), name),
     }
 }
@@ -174,11 +174,17 @@ fn unquoted(text: &[u8], at: usize) -> Range<usize> {
         b'\\' => matches!(rest.get(at + 1), Some(b'n' | b'r' | b't' | b'"' | b'\'' | b'\\')),
         b'&' | b',' | b';' => begins_assignment(&rest[at + 1..]),
         b'%' => rest[at..].starts_with(b"%26"),
+        b'-' => rest[at..].starts_with(pem::BEGIN.as_bytes()),
         byte => byte.is_ascii_whitespace() || is_quote(byte),
     };
     let length = rest.iter().enumerate().position(|(at, byte)| ends(at, *byte)).unwrap_or(rest.len());
     let open = rest[..length].iter().rev().take_while(|byte| b",;.)}]!?".contains(byte)).count();
     at..at + length - open
+}
+
+/// What Python and Rust write before the quotes of a string.
+fn is_string_prefix(word: &[u8]) -> bool {
+    word.len() <= 2 && word.iter().all(|byte| b"bBcCfFrRuU".contains(byte))
 }
 
 /// What paths to functions and members are made of.

@@ -8,7 +8,6 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
 use super::bytes::{begins, end_of, end_of_within, is_base64, is_blank, starts_with_word};
 use super::forms::{is_mixed, kind_of};
-use super::tag;
 
 /// Schemes of `Authorization` whose credentials are one word (IANA, "HTTP authentication schemes", and what is common).
 const ONE_WORD: [&str; 7] = ["Bearer", "Basic", "Token", "ApiKey", "Negotiate", "DPoP", "PrivateToken"];
@@ -86,8 +85,8 @@ pub(super) fn basic(text: &[u8], at: usize) -> Option<Range<usize>> {
     plain.contains(&b':').then_some(start..end)
 }
 
-/// The secret in the user information of the URL whose `://` begins at `at`: the password; or the user, where nothing else
-/// can be the secret.
+/// The secret in the user information of the URL whose `://` begins at `at`: the password; or the user, where nothing
+/// else can be the secret.
 pub(super) fn in_url(text: &[u8], at: usize) -> Option<Range<usize>> {
     let slashes = if text[at..].starts_with(b"://") { "://".len() } else { r":\/\/".len() };
     let start = at + slashes;
@@ -97,11 +96,9 @@ pub(super) fn in_url(text: &[u8], at: usize) -> Option<Range<usize>> {
     let run = end_of_within(text, start.min(text.len()), USERINFO_BYTES_MAX, in_userinfo);
     let end = start + memchr::memrchr(b'@', text.get(start..run)?)?;
     let userinfo = &text[start..end];
-    // A tag in place of the user has colons of its own.
-    let user = tag::end_of_tag(text, start).map_or(0, |tag| tag.min(end) - start);
-    let (user, password) = match memchr::memchr(b':', &userinfo[user..]) {
+    let (user, password) = match memchr::memchr(b':', userinfo) {
         None => (start..end, None),
-        Some(colon) => (start..start + user + colon, Some(start + user + colon + 1..end)),
+        Some(colon) => (start..start + colon, Some(start + colon + 1..end)),
     };
     let secret = match password {
         // Who has a token writes it as user, and for the password nothing, or this word of GitHub's.

@@ -1,7 +1,7 @@
 //! One search for everything that may be a secret: the literals that each pattern and each name needs, in one automaton.
 //!
-//! It runs over every recorded message, so nearly all of its time is spent on messages that have nothing. What it finds is
-//! a suspicion; the forms decide.
+//! It runs over every recorded message, so nearly all of its time is spent on messages that have nothing. What it finds
+//! is a suspicion; the forms decide.
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Anchored, Input, MatchKind, StartKind};
 

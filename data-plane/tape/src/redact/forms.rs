@@ -1,7 +1,7 @@
 //! Secrets that betray themselves by their form: keys with an issuer's prefix, JSON Web Tokens, AWS key ids.
 //!
-//! Prefixes and alphabets follow what issuers publish and what gitleaks 8 and detect-secrets look for (read in 2025). The
-//! least lengths lie below today's, because issuers lengthen their keys and now and then shorten them.
+//! Prefixes and alphabets follow what issuers publish and the default rules of gitleaks. The least lengths lie below
+//! today's, because issuers lengthen their keys and now and then shorten them.
 
 use super::bytes::{begins, end_of, end_of_within, is_base64, is_word};
 
@@ -53,9 +53,11 @@ static ISSUES: &[Issue] = &[
     Issue("npm_", Alphanumeric, 30), Issue("pypi-Ag", Word, 16), Issue("rubygems_", Alphanumeric, 40),
     Issue("dckr_pat_", Word, 16), Issue("AKCp", Alphanumeric, 60),
     // Models and data.
-    Issue("hf_", Alphanumeric, 30), Issue("api_org_", Alphanumeric, 30), Issue("xai-", Mixed, 40), Issue("gsk_", Mixed, 40),
+    Issue("hf_", Alphanumeric, 30), Issue("api_org_", Alphanumeric, 30), Issue("xai-", Mixed, 40),
+    Issue("gsk_", Mixed, 40),
     Issue("pplx-", Mixed, 40), Issue("r8_", Alphanumeric, 30), Issue("nvapi-", Mixed, 40), Issue("tgp_v1_", Word, 30),
-    Issue("lsv2_pt_", Word, 30), Issue("lsv2_sk_", Word, 30), Issue("dapi", Alphanumeric, 32), Issue("ABSK", Base64, 100),
+    Issue("lsv2_pt_", Word, 30), Issue("lsv2_sk_", Word, 30), Issue("dapi", Alphanumeric, 32),
+    Issue("ABSK", Base64, 100),
     // Clouds and platforms.
     Issue("dop_v1_", Word, 40), Issue("doo_v1_", Word, 40), Issue("dor_v1_", Word, 40), Issue("LTAI", Alphanumeric, 16),
     Issue("hvs.", Mixed, 20), Issue("hvb.", Mixed, 20), Issue("hvr.", Mixed, 20), Issue("HRKU-", Mixed, 30),

@@ -3,10 +3,6 @@
 //! A name is first searched for the literal parts of all globs, and only one that has some is compared glob by glob. The
 //! same literals are what `finder` looks for in whole messages, so a message that it passes over has no such name.
 
-use std::borrow::Cow;
-
-use memchr::memmem;
-
 use super::rules::RuleError;
 
 /// Which values of a name are secrets.
@@ -80,26 +76,35 @@ const SEPARATORS_MAX: usize = 2;
 
 /// A name with `*` in it: its parts, folded.
 #[derive(Debug, Clone)]
-struct Glob(Vec<String>);
+struct Glob(Vec<Vec<u8>>);
 
 impl Glob {
     fn new(text: &str) -> Self {
         Self(text.split('*').map(|part| fold(part.as_bytes())).collect())
     }
 
-    /// Whether a folded name matches. Linear: each part is looked for behind the one before.
-    fn matches(&self, name: &str) -> bool {
+    /// Whether a folded name matches. Each part is looked for behind the one before.
+    fn matches(&self, name: &[u8]) -> bool {
         let [first, middle @ .., last] = self.0.as_slice() else {
-            return self.0.first().is_some_and(|whole| whole == name);
+            return self.0.first().is_some_and(|whole| whole.len() == name.len() && begins_with(name, whole));
         };
-        let Some(rest) = name.strip_prefix(first.as_str()) else { return false };
-        let Some(mut rest) = rest.strip_suffix(last.as_str()) else { return false };
-        middle.iter().all(|part| {
-            let found = memmem::find(rest.as_bytes(), part.as_bytes());
-            rest = found.map_or("", |at| &rest[at + part.len()..]);
-            found.is_some()
-        })
+        if name.len() < first.len() + last.len() || !begins_with(name, first) {
+            return false;
+        }
+        let (mut rest, end) = name[first.len()..].split_at(name.len() - first.len() - last.len());
+        begins_with(end, last)
+            && middle.iter().all(|part| {
+                let found = (0..rest.len()).find(|at| begins_with(&rest[*at..], part));
+                rest = found.map_or(&[], |at| &rest[at + part.len()..]);
+                found.is_some()
+            })
     }
+}
+
+/// Names differ in their first bytes, so this loop ends before `memcmp` or a searcher would have begun: a name is compared
+/// with a hundred parts.
+fn begins_with(name: &[u8], part: &[u8]) -> bool {
+    name.len() >= part.len() && name.iter().zip(part).all(|(a, b)| a == b)
 }
 
 /// The names of a recording.
@@ -143,28 +148,29 @@ impl Keys {
         if PROTOCOL.iter().any(|own| own.as_bytes() == name) {
             return None;
         }
-        let last = memchr::memrchr(b'.', name).map_or(name, |dot| &name[dot + 1..]);
-        self.grade_folded(&fold(name)).or_else(|| self.grade_folded(&fold(last)))
+        let last = memchr::memrchr(b'.', name).map(|dot| &name[dot + 1..]);
+        self.grade_folded(&fold(name)).or_else(|| self.grade_folded(&fold(last?)))
     }
 
-    fn grade_folded(&self, name: &str) -> Option<Grade> {
+    fn grade_folded(&self, name: &[u8]) -> Option<Grade> {
         let any = |globs: &[Glob]| globs.iter().any(|glob| glob.matches(name));
         if any(&self.own) {
-            Some(Grade::Scalars)
-        } else if any(&self.innocent) {
-            None
-        } else if any(&self.scalars) {
-            Some(Grade::Scalars)
-        } else {
-            any(&self.strings).then_some(Grade::Strings)
+            return Some(Grade::Scalars);
         }
+        let grade = if any(&self.scalars) {
+            Grade::Scalars
+        } else if any(&self.strings) {
+            Grade::Strings
+        } else {
+            return None;
+        };
+        (!any(&self.innocent)).then_some(grade)
     }
 }
 
 /// A name as names are compared: ASCII in lower case, without `-` and `_`.
-pub(super) fn fold(name: &[u8]) -> String {
-    let text: Cow<'_, str> = String::from_utf8_lossy(name);
-    text.chars().filter(|letter| !matches!(letter, '-' | '_')).map(|letter| letter.to_ascii_lowercase()).collect()
+pub(super) fn fold(name: &[u8]) -> Vec<u8> {
+    name.iter().filter(|byte| !matches!(byte, b'-' | b'_')).map(u8::to_ascii_lowercase).collect()
 }
 
 /// What to search for where a glob may match: its longest part, in every form that its separators may take.

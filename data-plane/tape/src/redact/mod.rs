@@ -65,7 +65,7 @@ use tag::Tagger;
 use walk::{LEVELS_MAX, Walk};
 
 /// Headers that are never recorded (folded): there is nothing in them but credentials.
-const NEVER_RECORDED: [&str; 4] = ["authorization", "proxyauthorization", "cookie", "setcookie"];
+const NEVER_RECORDED: [&[u8]; 4] = [b"authorization", b"proxyauthorization", b"cookie", b"setcookie"];
 
 /// Blots out what one recording's rules say. Made once per recording, used by all tasks.
 pub struct Redactor {
@@ -140,7 +140,7 @@ impl Redactor {
     /// The value of a header as it may be recorded; `None` for those that never are.
     #[must_use]
     pub fn header<'a>(&self, name: &str, value: &'a str) -> Option<Cow<'a, str>> {
-        if NEVER_RECORDED.contains(&fold(name.as_bytes()).as_str()) {
+        if NEVER_RECORDED.contains(&fold(name.as_bytes()).as_slice()) {
             return None;
         }
         if self.search.grade(name.as_bytes()).is_none() {

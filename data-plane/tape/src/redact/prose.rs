@@ -40,15 +40,15 @@ pub(super) fn is_no_secret(word: &[u8]) -> bool {
 
 /// Whether it counts something, as in `tokens: 4096`.
 pub(super) fn is_count(name: &[u8], value: &[u8]) -> bool {
-    value.iter().all(u8::is_ascii_digit) && fold(name).ends_with("tokens")
+    value.iter().all(u8::is_ascii_digit) && fold(name).ends_with(b"tokens")
 }
 
-/// `$NAME`, `${NAME}`, `***`, `…`.
+/// `$NAME`, `${NAME}`, `***`, or no more than an opening bracket.
 fn is_placeholder(word: &[u8]) -> bool {
     let inside = match word {
         [b'$', b'{', inside @ ..] => inside.strip_suffix(b"}").unwrap_or(inside),
         [b'$', inside @ ..] => inside,
-        _ => return word.iter().all(|byte| b"*.-_".contains(byte)),
+        _ => return word.iter().all(|byte| b"*.-_{[(|".contains(byte)),
     };
     inside.iter().all(|byte| byte.is_ascii_alphabetic() || *byte == b'_')
 }

@@ -40,6 +40,7 @@ impl Search {
                 scan.floor = end;
                 at = end;
             } else if let Some(find) = scan.judge(&hit) {
+                finds.extend(scan.between(&hit, &find));
                 scan.floor = find.at.end;
                 at = find.at.end.max(at);
                 finds.push(find);
@@ -98,11 +99,30 @@ struct Scan<'a> {
 impl Scan<'_> {
     /// The secret that a hit is the beginning of, or the name of.
     fn judge(&self, hit: &Hit) -> Option<Find> {
-        let formed = FORMS.iter().filter(|(class, ..)| hit.class.has(*class)).find_map(|(_, pattern, form)| {
+        self.formed(hit).or_else(|| hit.class.has(Class::KEY).then(|| self.named(hit)).flatten())
+    }
+
+    /// Secrets between a hit and the find it led to: a name may hold one, as in `password_AKIA…: …`.
+    fn between(&self, hit: &Hit, find: &Find) -> Vec<Find> {
+        let gap = Scan { text: &self.text[..find.at.start], ..*self };
+        let mut finds = Vec::new();
+        let mut at = hit.start + 1;
+        while let Some(hit) = self.search.finder.find(gap.text, at.min(gap.text.len())) {
+            let found = gap.formed(&hit);
+            at = found.as_ref().map_or(hit.start + 1, |found| found.at.end);
+            finds.extend(found);
+        }
+        finds
+    }
+
+    /// The secret that a hit is the beginning of.
+    fn formed(&self, hit: &Hit) -> Option<Find> {
+        FORMS.iter().filter(|(class, ..)| hit.class.has(*class)).find_map(|(_, pattern, form)| {
             let at = form(self.text, hit.start)?;
-            (!tag::is_tag(&self.text[at.clone()])).then_some(Find { at, rule: Rule::Pattern(*pattern) })
-        });
-        formed.or_else(|| hit.class.has(Class::KEY).then(|| self.named(hit)).flatten())
+            // Beside a tag, what is left of a longer word may look like a secret of its own.
+            let word = hit.start.min(at.start)..at.end;
+            (!tag::touches(self.text, &word)).then_some(Find { at, rule: Rule::Pattern(*pattern) })
+        })
     }
 
     /// The value of the name that a hit is a part of.
@@ -112,7 +132,7 @@ impl Scan<'_> {
         if self.search.cookies && is_cookie(&self.text[name.clone()]) && self.text.get(name.end) == Some(&b':') {
             let start = end_of(self.text, name.end + 1, is_blank);
             let at = assign::rest_of_line(self.text, &name, start);
-            let bare = at.is_empty() || tag::is_tag(&self.text[at.clone()]);
+            let bare = at.is_empty() || tag::end_of_tag(self.text, start).is_some();
             return (!bare).then_some(Find { at, rule: Rule::Pattern(Pattern::Cookie) });
         }
         let at = assign::value(self.text, &name)?;
@@ -124,20 +144,15 @@ impl Scan<'_> {
     }
 
     /// Whether a hit in raw JSON is worth the slow way. Escapes may stand where text has none, so whatever they could
-    /// change is not judged here.
+    /// change is not judged here; nor is whether a value follows a name.
     fn suspects(&self, hit: &Hit) -> bool {
         let (text, at) = (self.text, hit.start);
         hit.class.has(Class::ESCAPE)
             || hit.class.has(Class::PEM)
             || hit.class.has(Class::BEARER) && may_be_scheme(text, hit)
             || hit.class.has(Class::BASIC) && may_be_scheme(text, hit)
-            || hit.class.has(Class::KEY) && self.may_be_named(hit)
+            || hit.class.has(Class::KEY) && self.search.keys.grade(&text[self.name(hit)]).is_some()
             || FORMS.iter().any(|(class, _, form)| hit.class.has(*class) && form(text, at).is_some())
-    }
-
-    fn may_be_named(&self, hit: &Hit) -> bool {
-        let name = self.name(hit);
-        assign::may_be_assigned(self.text, &name) && self.search.keys.grade(&self.text[name]).is_some()
     }
 }
 
@@ -147,5 +162,5 @@ fn may_be_scheme(text: &[u8], hit: &Hit) -> bool {
 }
 
 fn is_cookie(name: &[u8]) -> bool {
-    matches!(fold(name).as_str(), "cookie" | "setcookie")
+    matches!(fold(name).as_slice(), b"cookie" | b"setcookie")
 }

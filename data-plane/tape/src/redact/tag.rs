@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use aws_lc_rs::hmac;
 use memchr::memmem;
@@ -82,6 +83,11 @@ pub(super) fn end_of_tag(text: &[u8], at: usize) -> Option<usize> {
 /// Whether this is a tag and nothing else.
 pub(super) fn is_tag(text: &[u8]) -> bool {
     end_of_tag(text, 0) == Some(text.len())
+}
+
+/// Whether a tag is in this part of the text, or right behind it.
+pub(super) fn touches(text: &[u8], part: &Range<usize>) -> bool {
+    memmem::find(&text[part.clone()], OPEN.as_bytes()).is_some() || end_of_tag(text, part.end).is_some()
 }
 
 /// The text with a `/` for each tag in it.

@@ -168,12 +168,14 @@ impl<'a> Walk<'a> {
         }
         self.at += 1;
         let suspect = self.redactor.search.finder.find(&name, 0).is_some();
-        let demand = if suspect { self.demand_of(&name) } else { self.demand_beside(&name) };
         let mut edits = if suspect { self.redactor.plain(&name) } else { Vec::new() };
+        // What a secret in a name says by chance is nobody's name.
+        let shown = if edits.is_empty() { name.clone() } else { Cow::Owned(apply(&name, &edits)) };
+        let demand = if suspect { self.demand_of(&shown) } else { self.demand_beside(&name) };
         let Some(frame) = self.frames.last_mut() else { return Err(Fault) };
         let selected = frame.enter_member(self.selection, &name);
         self.demand = frame.demand.or(demand).or(selected);
-        frame.name = if edits.is_empty() { name } else { Cow::Owned(apply(&name, &edits)) };
+        frame.name = shown;
         if !edits.is_empty() {
             lift(&mut edits, raw, inside.start);
             point(&mut edits, &pointer(&self.frames));

@@ -73,6 +73,22 @@ fn what_was_redacted_is_left_alone_also_under_a_name() {
 }
 
 #[test]
+fn a_value_without_quotes_goes_to_its_end() {
+    let redactor = redactor();
+    for (text, secret) in [
+        ("PASSWORD=a1(xyz)9 next", "a1(xyz)9"),
+        ("PASSWORD=ab,cd;ef&gh", "ab,cd;ef&gh"),
+        ("Server=x;Password=p@ss;Encrypt=True", "p@ss"),
+        ("token_type=bearer&access_token=xyz&expires_in=3600", "xyz"),
+        ("https://x.example/?sv=2022&sig=abc%2Fdef%3D&se=1", "abc%2Fdef%3D"),
+        ("next=https%3A%2F%2Fx%3Faccess_token%3Dxyz99%26a%3Db", "xyz99"),
+        (r#"cut off: {\"password\": \"x9\", \"y\": 2}"#, "x9"),
+    ] {
+        assert_eq!(redactor.text(text), text.replace(secret, &redactor.tag("secret", secret)));
+    }
+}
+
+#[test]
 fn both_parts_of_a_url_go_if_both_are_secrets() {
     let redactor = redactor();
     let key = ["gh", "p_0123456789abcdefghij0123456789abcdef"].concat();
