@@ -8,6 +8,9 @@ mod fake;
 #[path = "../../../../tests/golden/files.rs"]
 mod golden;
 mod help;
+mod recorded;
+mod recorder;
+mod searching;
 mod support;
 mod transport;
 mod views;

@@ -3,13 +3,14 @@
 use shadowcat_proto::admin::v1 as admin;
 use shadowcatctl_cli::context::{Context, Contexts};
 use shadowcatctl_cli::output::{Format, Now, Page, Paint, View, render};
-use shadowcatctl_cli::view::{ContextList, ContextShown, Routes, Said, Upstreams};
+use shadowcatctl_cli::view::{ContextList, ContextShown, FoundFrames, FrameRows, Routes, Said, Upstreams};
 
 use crate::answers::{self, NOW};
 use crate::golden::Golden;
+use crate::recorded;
 
 fn page(paint: Paint) -> Page {
-    Page { paint, now: Now(NOW), fleet: "default".to_owned(), server: "http://127.0.0.1:7070".to_owned() }
+    Page { paint, now: Now(NOW), width: 100, fleet: "default".to_owned(), server: "http://127.0.0.1:7070".to_owned() }
 }
 
 impl Golden {
@@ -64,6 +65,11 @@ fn every_answer_is_shown_as_it_was() {
     golden.view("status-new", &well);
     golden.view("upstreams", &Upstreams { upstreams: answers::upstreams().upstreams });
     golden.view("upstream", &answers::upstream());
+    let found = FoundFrames { frames: recorded::calls(), next: "c2".to_owned(), remark: "cut".to_owned() };
+    golden.view("tapes-search", &found);
+    let mut rows = FrameRows::default();
+    let live: String = recorded::calls().iter().map(|frame| rows.line(frame, &page(Paint::Colour))).collect();
+    golden.compare("tapes-search-live", &live);
     let contexts = contexts();
     golden.view("contexts", &ContextList::from(&contexts));
     golden.view("context", &ContextShown::of(&contexts.contexts[1], contexts.current.as_deref()));

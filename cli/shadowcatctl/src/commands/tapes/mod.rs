@@ -1,0 +1,18 @@
+//! `tapes`: recorded traffic of the fleet.
+//!
+//! Invariants: nothing that was recorded reaches the terminal with characters that drive it; whatever is missing from an answer is
+//! said on standard error, with the command that brings it where there is one; no answer is held in memory without a bound.
+
+mod again;
+mod search;
+mod select;
+
+use super::Desk;
+use crate::Failure;
+use crate::args::TapesCommand;
+
+pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failure> {
+    match command {
+        TapesCommand::Search(args) => search::run(desk, args).await,
+    }
+}
