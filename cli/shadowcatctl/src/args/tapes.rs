@@ -15,7 +15,9 @@ const ANY_ERROR: &str = "error";
 #[derive(Debug, Subcommand)]
 pub enum TapesCommand {
     /// Find calls, the latest first
-    Search(SearchArgs),
+    Search(Box<SearchArgs>),
+    /// Show a tape, or a call, as a conversation
+    Show(ShowTapeArgs),
 }
 
 /// Where traffic passed, and whose it was.
@@ -115,6 +117,23 @@ pub struct SearchArgs {
     /// Which part of what is found.
     #[command(flatten)]
     pub part: Part,
+}
+
+/// Options of `tapes show`.
+#[derive(Debug, Args)]
+pub struct ShowTapeArgs {
+    /// A tape, a call, or @last for the tape with the latest frame
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Print the records as they were written, one JSON document a line
+    #[arg(long)]
+    pub raw: bool,
+    /// Show each frame for itself, in order
+    #[arg(long, conflicts_with = "raw")]
+    pub frames: bool,
+    /// At most so many frames [default: 10000; with --raw or -o jsonl, 1000000]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub limit: Option<u64>,
 }
 
 /// A part of a list that is told page by page.

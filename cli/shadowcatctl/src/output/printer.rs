@@ -4,7 +4,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 
 use rustix::termios::tcgetwinsize;
 
-use super::{Format, Now, Page, Paint, View, render};
+use super::{Format, Now, Page, Paint, View, inert_json, render};
 use crate::Failure;
 
 /// Clears the screen and goes to its first line: a table is drawn anew where the last one was.
@@ -101,12 +101,29 @@ impl Printer {
     /// # Errors
     /// Standard output cannot be written; [`Failure::nobody_reads`] if its reader has gone.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
-            ErrorKind::BrokenPipe => Failure::nobody_reads(),
-            _ => Failure::failed(format!("cannot write to standard output: {why}")),
-        })
+        put(text.as_bytes())
     }
+
+    /// Prints a recorded line of JSON: byte for byte for a program, and for a person who looks at a terminal as the same JSON with
+    /// an escape for each character that would drive it.
+    ///
+    /// # Errors
+    /// As [`Printer::write`].
+    pub fn write_line(&self, line: &[u8]) -> Result<(), Failure> {
+        if std::io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(line);
+            return put(format!("{}\n", inert_json(&text).replace(['\r', '\n', '\t'], " ")).as_bytes());
+        }
+        put(&[line, b"\n"].concat())
+    }
+}
+
+fn put(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
+        ErrorKind::BrokenPipe => Failure::nobody_reads(),
+        _ => Failure::failed(format!("cannot write to standard output: {why}")),
+    })
 }
 
 /// Columns of the terminal, if it is one.

@@ -5,6 +5,7 @@
 mod audit;
 mod changes;
 mod contexts;
+mod conversation;
 mod frames;
 mod nodes;
 mod routes;
@@ -18,6 +19,7 @@ use shadowcat_proto::admin::v1::{Progress, Rejection};
 use shadowcat_proto::fleet::v1::ConfigError;
 
 pub use contexts::{ContextList, ContextShown};
+pub use conversation::{Blobs, Conversation, Layout, Recorded};
 pub use frames::{FoundFrames, FrameRows};
 pub use routes::Routes;
 pub use upstreams::Upstreams;

@@ -4,6 +4,7 @@ mod answers;
 mod apply;
 mod asking;
 mod contexts;
+mod conversations;
 mod fake;
 #[path = "../../../../tests/golden/files.rs"]
 mod golden;
@@ -11,6 +12,7 @@ mod help;
 mod recorded;
 mod recorder;
 mod searching;
+mod showing;
 mod support;
 mod transport;
 mod views;

@@ -142,8 +142,35 @@ pub(crate) fn stats() -> admin::TapeStatsResponse {
     }
 }
 
-pub(crate) fn recorded(frame: admin::Frame, line: &str) -> admin::TapeRecord {
-    admin::TapeRecord { frame: Some(frame), line: line.as_bytes().to_vec() }
+/// A record of a frame: its members beside those that every record has, as JSON.
+pub(crate) fn recorded(frame: admin::Frame, members: &str) -> admin::TapeRecord {
+    let (kind, sequence) = (&frame.kind, frame.sequence);
+    let line = format!("{{\"k\":\"{kind}\",\"seq\":{sequence},\"t\":{sequence}{members}}}");
+    let c = crc32c::crc32c(&line.as_bytes()[..line.len() - 1]);
+    let line = format!("{},\"c\":\"{c:08x}\"}}", &line[..line.len() - 1]);
+    admin::TapeRecord { frame: Some(frame), line: line.into_bytes() }
+}
+
+/// A message of an operation.
+pub(crate) fn message(sequence: u64, direction: &str, method: &str, operation: u64) -> admin::Frame {
+    admin::Frame {
+        direction: direction.to_owned(),
+        method: method.to_owned(),
+        operation: format!("3f9a21c0-{operation}"),
+        size: 80 + sequence,
+        ..frame(sequence, 250_000 * sequence)
+    }
+}
+
+/// A record that is no message.
+pub(crate) fn event(sequence: u64, kind: &str, members: &str) -> admin::TapeRecord {
+    let direction = "local".to_owned();
+    recorded(admin::Frame { kind: kind.to_owned(), direction, ..frame(sequence, 250_000 * sequence) }, members)
+}
+
+/// An answer.
+pub(crate) fn answer(frame: admin::Frame, outcome: &str, latency: u64) -> admin::Frame {
+    admin::Frame { outcome: outcome.to_owned(), latency_us: Some(latency), ..frame }
 }
 
 pub(crate) fn read(record: admin::TapeRecord) -> admin::ReadTapesResponse {

@@ -3,9 +3,12 @@
 use shadowcat_proto::admin::v1 as admin;
 use shadowcatctl_cli::context::{Context, Contexts};
 use shadowcatctl_cli::output::{Format, Now, Page, Paint, View, render};
-use shadowcatctl_cli::view::{ContextList, ContextShown, FoundFrames, FrameRows, Routes, Said, Upstreams};
+use shadowcatctl_cli::view::{
+    Blobs, ContextList, ContextShown, Conversation, FoundFrames, FrameRows, Layout, Recorded, Routes, Said, Upstreams,
+};
 
 use crate::answers::{self, NOW};
+use crate::conversations;
 use crate::golden::Golden;
 use crate::recorded;
 
@@ -70,11 +73,22 @@ fn every_answer_is_shown_as_it_was() {
     let mut rows = FrameRows::default();
     let live: String = recorded::calls().iter().map(|frame| rows.line(frame, &page(Paint::Colour))).collect();
     golden.compare("tapes-search-live", &live);
+    for (name, layout) in [("tapes-show", Layout::Operations), ("tapes-show-frames", Layout::Frames)] {
+        let conversation = conversation(conversations::conversation(), layout);
+        let shown = |paint| render(&conversation, Format::Table, &page(paint)).expect("text");
+        golden.compare(name, &shown(Paint::Plain));
+        golden.compare(&format!("{name}-coloured"), &shown(Paint::Colour));
+    }
     let contexts = contexts();
     golden.view("contexts", &ContextList::from(&contexts));
     golden.view("context", &ContextShown::of(&contexts.contexts[1], contexts.current.as_deref()));
     golden.compare("nodes-coloured", &render(&answers::nodes(), Format::Table, &page(Paint::Colour)).expect("a table"));
     golden.finish();
+}
+
+fn conversation(records: Vec<admin::TapeRecord>, layout: Layout) -> Conversation {
+    let recorded = |record: admin::TapeRecord| Recorded { frame: record.frame.unwrap_or_default(), line: record.line };
+    Conversation { records: records.into_iter().map(recorded).collect(), blobs: Blobs::new(), layout }
 }
 
 fn contexts() -> Contexts {

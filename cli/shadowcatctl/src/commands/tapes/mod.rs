@@ -4,8 +4,10 @@
 //! said on standard error, with the command that brings it where there is one; no answer is held in memory without a bound.
 
 mod again;
+mod read;
 mod search;
 mod select;
+mod show;
 
 use super::Desk;
 use crate::Failure;
@@ -13,6 +15,7 @@ use crate::args::TapesCommand;
 
 pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failure> {
     match command {
-        TapesCommand::Search(args) => search::run(desk, args).await,
+        TapesCommand::Search(args) => search::run(desk, *args).await,
+        TapesCommand::Show(args) => Box::pin(show::run(desk, args)).await,
     }
 }

@@ -1,0 +1,149 @@
+//! What a message says: the arguments of a request, the content of an answer, the words of an error.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::text::{json, paragraph};
+use crate::output::{clean, cut, size};
+
+/// Characters of a name, a type or an error's words that a line shows.
+const WORDS_CHARACTERS: usize = 200;
+
+/// A JSON-RPC message, as far as people want to see it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Envelope<'a> {
+    #[serde(borrow, default)]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) error: Option<&'a RawValue>,
+}
+
+impl Envelope<'_> {
+    pub(super) fn is_answer(&self) -> bool {
+        self.result.is_some() || self.error.is_some()
+    }
+}
+
+#[derive(Deserialize)]
+struct Called<'a> {
+    #[serde(borrow)]
+    arguments: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct ProgressTold<'a> {
+    progress: f64,
+    total: Option<f64>,
+    #[serde(borrow)]
+    message: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct ErrorTold<'a> {
+    code: i64,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Contents<'a> {
+    #[serde(borrow, alias = "contents")]
+    content: Vec<Content<'a>>,
+    #[serde(borrow)]
+    structured_content: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Content<'a> {
+    #[serde(borrow, rename = "type", default)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Option<Cow<'a, str>>,
+    #[serde(borrow, alias = "blob")]
+    data: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    mime_type: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    uri: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    resource: Option<&'a RawValue>,
+}
+
+/// The parameters of a request or a notification, without what its title says already.
+pub(super) fn parameters(method: &str, params: &RawValue, width: usize) -> Vec<String> {
+    let raw = params.get();
+    match method {
+        "tools/call" | "prompts/get" => match serde_json::from_str::<Called<'_>>(raw) {
+            Ok(Called { arguments: Some(arguments) }) => json(arguments.get(), width),
+            Ok(Called { arguments: None }) => Vec::new(),
+            Err(_) => json(raw, width),
+        },
+        "notifications/progress" => match serde_json::from_str::<ProgressTold<'_>>(raw) {
+            Ok(told) => paragraph(&progress(&told), width),
+            Err(_) => json(raw, width),
+        },
+        "resources/read" => Vec::new(),
+        _ if raw == "{}" => Vec::new(),
+        _ => json(raw, width),
+    }
+}
+
+fn progress(told: &ProgressTold<'_>) -> String {
+    let total = told.total.map_or_else(String::new, |total| format!("/{total}"));
+    let message = told.message.as_deref().map_or_else(String::new, |message| format!(" {message}"));
+    format!("{}{total}{message}", told.progress)
+}
+
+/// A result: texts as they are, what cannot be read by its type and size, everything else as JSON.
+pub(super) fn result(result: &RawValue, width: usize) -> Vec<String> {
+    let raw = result.get();
+    let Ok(contents) = serde_json::from_str::<Contents<'_>>(raw) else {
+        return if raw == "{}" { Vec::new() } else { json(raw, width) };
+    };
+    let mut lines: Vec<String> = contents.content.iter().flat_map(|content| shown(content, width)).collect();
+    // A server says the same as text, for clients that know no structure.
+    if let (true, Some(structured)) = (lines.is_empty(), contents.structured_content) {
+        lines = json(structured.get(), width);
+    }
+    lines
+}
+
+fn shown(content: &Content<'_>, width: usize) -> Vec<String> {
+    let word =
+        |text: &Option<Cow<'_, str>>| text.as_deref().map_or_else(String::new, |text| format!(" {}", words(text)));
+    let mut lines = Vec::new();
+    let title = format!("{}{}{}", words(&content.kind), word(&content.uri), word(&content.mime_type));
+    match (&content.text, &content.data, content.resource) {
+        (Some(text), _, _) => {
+            if content.uri.is_some() {
+                lines.push(title.trim_start().to_owned());
+            }
+            lines.extend(paragraph(text, width));
+        }
+        (None, Some(data), _) => lines.push(format!("{}, {} in base64", title.trim_start(), size(data.len() as u64))),
+        (None, None, Some(resource)) => lines.extend(json(resource.get(), width)),
+        (None, None, None) => lines.push(title.trim_start().to_owned()),
+    }
+    lines
+}
+
+/// A JSON-RPC error: its code and words, and under them what else it tells.
+pub(super) fn error(error: &RawValue, width: usize) -> Vec<String> {
+    let Ok(told) = serde_json::from_str::<ErrorTold<'_>>(error.get()) else { return json(error.get(), width) };
+    let mut lines = paragraph(&format!("{} {}", told.code, told.message), width);
+    lines.extend(told.data.into_iter().flat_map(|data| json(data.get(), width)));
+    lines
+}
+
+/// Some words of a record on one line.
+pub(super) fn words(text: &str) -> String {
+    clean(&cut(text, WORDS_CHARACTERS)).into_owned()
+}
