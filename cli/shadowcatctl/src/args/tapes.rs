@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use shadowcat_tape::record::Outcome;
 
+use super::Watch;
 use super::units::{When, size, time};
 
 /// What `--outcome` takes for everything that did not end well.
@@ -14,10 +15,14 @@ const ANY_ERROR: &str = "error";
 /// What `tapes` does.
 #[derive(Debug, Subcommand)]
 pub enum TapesCommand {
+    /// List tapes, the latest first
+    List(Box<ListTapesArgs>),
     /// Find calls, the latest first
     Search(Box<SearchArgs>),
     /// Show a tape, or a call, as a conversation
     Show(ShowTapeArgs),
+    /// Show how much is kept, and what is missing of which node
+    Stats(Watch),
 }
 
 /// Where traffic passed, and whose it was.
@@ -94,6 +99,23 @@ pub struct What {
 
 fn outcomes() -> PossibleValuesParser {
     Outcome::ALL.into_iter().map(Outcome::as_str).chain([ANY_ERROR]).collect::<Vec<_>>().into()
+}
+
+/// Options of `tapes list`.
+#[derive(Debug, Args)]
+pub struct ListTapesArgs {
+    /// Where it passed.
+    #[command(flatten)]
+    pub place: Place,
+    /// When.
+    #[command(flatten)]
+    pub span: Span,
+    /// Which part of the list.
+    #[command(flatten)]
+    pub part: Part,
+    /// Whether it is shown again and again.
+    #[command(flatten)]
+    pub watch: Watch,
 }
 
 /// Options of `tapes search`.

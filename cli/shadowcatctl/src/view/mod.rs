@@ -11,6 +11,7 @@ mod nodes;
 mod routes;
 mod sessions;
 mod status;
+mod tapes;
 mod upstreams;
 mod versions;
 

@@ -9,6 +9,7 @@ mod fake;
 #[path = "../../../../tests/golden/files.rs"]
 mod golden;
 mod help;
+mod keeping;
 mod recorded;
 mod recorder;
 mod searching;

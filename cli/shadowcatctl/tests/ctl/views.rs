@@ -68,6 +68,10 @@ fn every_answer_is_shown_as_it_was() {
     golden.view("status-new", &well);
     golden.view("upstreams", &Upstreams { upstreams: answers::upstreams().upstreams });
     golden.view("upstream", &answers::upstream());
+    golden.view("tapes-list", &recorded::tapes());
+    golden.view("tapes-list-none", &admin::ListTapesResponse::default());
+    golden.view("tapes-stats", &recorded::stats());
+    golden.view("tapes-stats-none", &admin::TapeStatsResponse::default());
     let found = FoundFrames { frames: recorded::calls(), next: "c2".to_owned(), remark: "cut".to_owned() };
     golden.view("tapes-search", &found);
     let mut rows = FrameRows::default();

@@ -4,6 +4,7 @@
 //! said on standard error, with the command that brings it where there is one; no answer is held in memory without a bound.
 
 mod again;
+mod list;
 mod read;
 mod search;
 mod select;
@@ -15,6 +16,8 @@ use crate::args::TapesCommand;
 
 pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failure> {
     match command {
+        TapesCommand::List(args) => list::run(desk, *args).await,
+        TapesCommand::Stats(watch) => list::stats(desk, watch).await,
         TapesCommand::Search(args) => search::run(desk, *args).await,
         TapesCommand::Show(args) => Box::pin(show::run(desk, args)).await,
     }

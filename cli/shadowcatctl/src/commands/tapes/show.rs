@@ -6,6 +6,7 @@ use shadowcat_proto::admin::v1::{ListTapesRequest, ReadEnd, ReadTapesRequest, Ta
 
 use super::super::Desk;
 use super::super::line::note;
+use super::list::LIST;
 use super::read::{Reading, hexadecimal, remark};
 use crate::Failure;
 use crate::args::ShowTapeArgs;
@@ -54,7 +55,7 @@ pub(super) async fn run(desk: &Desk, args: ShowTapeArgs) -> Result<(), Failure> 
 
 async fn last(client: &Client) -> Result<String, Failure> {
     let request = ListTapesRequest { fleet: client.fleet(), limit: 1, ..ListTapesRequest::default() };
-    let answer = Box::pin(client.call("list the tapes", client.tapes().list(request))).await?;
+    let answer = Box::pin(client.call(LIST, client.tapes().list(request))).await?;
     let tape = answer.tapes.into_iter().next();
     tape.map(|tape| tape.id).ok_or_else(|| Failure::failed("no tape has been recorded yet"))
 }
