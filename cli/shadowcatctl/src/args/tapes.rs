@@ -21,6 +21,8 @@ pub enum TapesCommand {
     Search(Box<SearchArgs>),
     /// Show a tape, or a call, as a conversation
     Show(ShowTapeArgs),
+    /// Show calls as they end, until interrupted
+    Tail(Box<TailArgs>),
     /// Show how much is kept, and what is missing of which node
     Stats(Watch),
 }
@@ -156,6 +158,23 @@ pub struct ShowTapeArgs {
     /// At most so many frames [default: 10000; with --raw or -o jsonl, 1000000]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
     pub limit: Option<u64>,
+}
+
+/// Options of `tapes tail`.
+#[derive(Debug, Args)]
+pub struct TailArgs {
+    /// What was said.
+    #[command(flatten)]
+    pub what: What,
+    /// Where it passed.
+    #[command(flatten)]
+    pub place: Place,
+    /// Show every frame, not only those that end a call
+    #[arg(long)]
+    pub frames: bool,
+    /// Go on until interrupted, as it does without this too
+    #[arg(short = 'f', long = "follow")]
+    pub follow: bool,
 }
 
 /// A part of a list that is told page by page.

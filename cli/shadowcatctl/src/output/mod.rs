@@ -51,7 +51,7 @@ pub struct Page {
 }
 
 /// An answer that can be shown.
-pub trait View: Serialize {
+pub trait View: Serialize + Sized {
     /// For people. Every line ends with a newline.
     fn text(&self, page: &Page) -> String;
 
@@ -61,6 +61,14 @@ pub trait View: Serialize {
     /// A value that JSON cannot say, such as a time out of range.
     fn lines(&self) -> Result<Vec<String>, serde_json::Error> {
         Ok(vec![serde_json::to_string(self)?])
+    }
+
+    /// As one YAML document.
+    ///
+    /// # Errors
+    /// A value that YAML cannot say.
+    fn document(&self) -> Result<String, Failure> {
+        yaml(self).map_err(|why| unsayable(&why))
     }
 }
 
@@ -74,7 +82,6 @@ pub(crate) fn each<T: Serialize>(items: &[T]) -> Result<Vec<String>, serde_json:
 /// # Errors
 /// A value that the format cannot say.
 pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, Failure> {
-    let unsayable = |why: &dyn std::fmt::Display| Failure::failed(format!("cannot print the answer: {why}"));
     match format {
         Format::Table => Ok(view.text(page)),
         Format::Json => {
@@ -86,7 +93,7 @@ pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, 
             Ok(lines.into_iter().map(|line| inert_json(&line).into_owned() + "\n").collect())
         }
         Format::Yaml => {
-            let yaml = yaml(view).map_err(|why| unsayable(&why))?;
+            let yaml = view.document()?;
             // YAML says plainly what would drive a terminal; JSON, which is YAML too, does not have to.
             if yaml.contains(|character| drives(character) && character != '\n') {
                 return render(view, Format::Json, page);
@@ -94,6 +101,11 @@ pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, 
             Ok(yaml)
         }
     }
+}
+
+/// Why an answer cannot be printed.
+pub(crate) fn unsayable(why: &dyn std::fmt::Display) -> Failure {
+    Failure::failed(format!("cannot print the answer: {why}"))
 }
 
 /// YAML in which a long text is one line, as it is everywhere else.

@@ -21,7 +21,7 @@ use shadowcat_proto::fleet::v1::ConfigError;
 
 pub use contexts::{ContextList, ContextShown};
 pub use conversation::{Blobs, Conversation, Layout, Recorded};
-pub use frames::{FoundFrames, FrameRows};
+pub use frames::{Columns, FoundFrames, FrameRows};
 pub use routes::Routes;
 pub use upstreams::Upstreams;
 pub(crate) use versions::number;

@@ -6,6 +6,7 @@ mod asking;
 mod contexts;
 mod conversations;
 mod fake;
+mod following;
 #[path = "../../../../tests/golden/files.rs"]
 mod golden;
 mod help;

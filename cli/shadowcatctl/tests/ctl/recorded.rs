@@ -2,7 +2,7 @@
 
 use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1 as admin;
-use shadowcat_proto::admin::v1::{read_tapes_response, search_tapes_response, tail_tapes_response};
+use shadowcat_proto::admin::v1::{read_tapes_response, search_tapes_response};
 
 use crate::answers::{NOW, ago};
 
@@ -181,8 +181,4 @@ pub(crate) fn read_end(remark: &str, damage: &[&str]) -> admin::ReadTapesRespons
     let damage = damage.iter().map(|text| (*text).to_owned()).collect();
     let end = admin::ReadEnd { records: 4, remark: remark.to_owned(), damage };
     admin::ReadTapesResponse { kind: Some(read_tapes_response::Kind::End(end)) }
-}
-
-pub(crate) fn tailed(record: admin::TapeRecord) -> admin::TailTapesResponse {
-    admin::TailTapesResponse { kind: Some(tail_tapes_response::Kind::Record(record)) }
 }

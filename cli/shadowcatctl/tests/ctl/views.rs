@@ -4,7 +4,8 @@ use shadowcat_proto::admin::v1 as admin;
 use shadowcatctl_cli::context::{Context, Contexts};
 use shadowcatctl_cli::output::{Format, Now, Page, Paint, View, render};
 use shadowcatctl_cli::view::{
-    Blobs, ContextList, ContextShown, Conversation, FoundFrames, FrameRows, Layout, Recorded, Routes, Said, Upstreams,
+    Blobs, Columns, ContextList, ContextShown, Conversation, FoundFrames, FrameRows, Layout, Recorded, Routes, Said,
+    Upstreams,
 };
 
 use crate::answers::{self, NOW};
@@ -74,9 +75,11 @@ fn every_answer_is_shown_as_it_was() {
     golden.view("tapes-stats-none", &admin::TapeStatsResponse::default());
     let found = FoundFrames { frames: recorded::calls(), next: "c2".to_owned(), remark: "cut".to_owned() };
     golden.view("tapes-search", &found);
-    let mut rows = FrameRows::default();
-    let live: String = recorded::calls().iter().map(|frame| rows.line(frame, &page(Paint::Colour))).collect();
-    golden.compare("tapes-search-live", &live);
+    for (name, columns) in [("tapes-search-live", Columns::Found), ("tapes-tail", Columns::Followed)] {
+        let mut rows = FrameRows::new(columns);
+        let live: String = recorded::calls().iter().map(|frame| rows.line(frame, &page(Paint::Colour))).collect();
+        golden.compare(name, &live);
+    }
     for (name, layout) in [("tapes-show", Layout::Operations), ("tapes-show-frames", Layout::Frames)] {
         let conversation = conversation(conversations::conversation(), layout);
         let shown = |paint| render(&conversation, Format::Table, &page(paint)).expect("text");

@@ -9,6 +9,7 @@ mod read;
 mod search;
 mod select;
 mod show;
+mod tail;
 
 use super::Desk;
 use crate::Failure;
@@ -17,6 +18,7 @@ use crate::args::TapesCommand;
 pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failure> {
     match command {
         TapesCommand::List(args) => list::run(desk, *args).await,
+        TapesCommand::Tail(args) => tail::run(desk, &args).await,
         TapesCommand::Stats(watch) => list::stats(desk, watch).await,
         TapesCommand::Search(args) => search::run(desk, *args).await,
         TapesCommand::Show(args) => Box::pin(show::run(desk, args)).await,

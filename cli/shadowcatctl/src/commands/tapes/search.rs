@@ -11,7 +11,7 @@ use crate::Failure;
 use crate::args::SearchArgs;
 use crate::connect::Client;
 use crate::output::{Format, count};
-use crate::view::{FoundFrames, FrameRows};
+use crate::view::{Columns, FoundFrames, FrameRows};
 
 /// The call, for a person.
 const SEARCH: &str = "search the tapes";
@@ -28,7 +28,8 @@ pub(super) async fn run(desk: &Desk, args: SearchArgs) -> Result<(), Failure> {
         ..SearchTapesRequest::default()
     };
     request.set_what(if args.frames { What::Frames } else { What::Calls });
-    let mut found = Finds { desk, client: &client, rows: FrameRows::default(), kept: FoundFrames::default(), seen: 0 };
+    let mut found =
+        Finds { desk, client: &client, rows: FrameRows::new(Columns::Found), kept: FoundFrames::default(), seen: 0 };
     let ended = search(&client, request, &mut found).await;
     // What was found before the search broke is shown all the same.
     found.finish(ended.as_ref().ok())?;

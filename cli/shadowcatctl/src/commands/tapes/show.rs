@@ -1,6 +1,5 @@
 //! `tapes show`: a tape or a call, to be read.
 
-use serde_json::Value;
 use shadowcat_proto::admin::v1::read_tapes_response::Kind;
 use shadowcat_proto::admin::v1::{ListTapesRequest, ReadEnd, ReadTapesRequest, TapeRecord, TapeSelection};
 
@@ -11,7 +10,7 @@ use super::read::{Reading, hexadecimal, remark};
 use crate::Failure;
 use crate::args::ShowTapeArgs;
 use crate::connect::Client;
-use crate::output::{Format, Page, View, count};
+use crate::output::{Format, count};
 use crate::view::{Blobs, Conversation, Layout, Recorded};
 
 /// The tape with the latest frame.
@@ -84,7 +83,7 @@ fn raw(desk: &Desk, record: &TapeRecord) -> Result<(), Failure> {
 }
 
 fn line(desk: &Desk, client: &Client, record: TapeRecord) -> Result<(), Failure> {
-    desk.printer.show(&recorded(record), &desk.printer.page(&client.fleet(), client.server()))
+    desk.printer.show(&Recorded::from(record), &desk.printer.page(&client.fleet(), client.server()))
 }
 
 /// Prints what can be read, all at once, and tells how the read ended.
@@ -97,15 +96,7 @@ async fn conversation(
     let mut conversation = Conversation { records: Vec::new(), blobs: Blobs::new(), layout };
     let ended = collect(reading, &mut conversation).await;
     let page = desk.printer.page(&client.fleet(), client.server());
-    match desk.printer.format() {
-        // A record goes into JSON verbatim, which is not a thing that YAML knows.
-        Format::Yaml => {
-            let told = serde_json::to_value(&conversation);
-            let told = told.map_err(|why| Failure::failed(format!("cannot print the answer: {why}")))?;
-            desk.printer.show(&Values(told), &page)?;
-        }
-        _ => desk.printer.show(&conversation, &page)?,
-    }
+    desk.printer.show(&conversation, &page)?;
     Ok((conversation.records.len() as u64, ended))
 }
 
@@ -120,7 +111,7 @@ async fn collect(reading: &mut Reading<'_>, conversation: &mut Conversation) -> 
                     let remark = format!("only the first {shown} are shown; `shadowcatctl tapes export` brings all");
                     return Ok(ReadEnd { remark, ..ReadEnd::default() });
                 }
-                conversation.records.push(recorded(record));
+                conversation.records.push(Recorded::from(record));
             }
             Kind::Blob(blob) if blob_bytes + blob.content.len() <= BLOB_BYTES_MAX => {
                 blob_bytes += blob.content.len();
@@ -129,19 +120,5 @@ async fn collect(reading: &mut Reading<'_>, conversation: &mut Conversation) -> 
             Kind::Blob(_) => {}
             Kind::End(end) => return Ok(end),
         }
-    }
-}
-
-fn recorded(record: TapeRecord) -> Recorded {
-    Recorded { frame: record.frame.unwrap_or_default(), line: record.line }
-}
-
-/// An answer as plain values.
-#[derive(serde::Serialize)]
-struct Values(Value);
-
-impl View for Values {
-    fn text(&self, _: &Page) -> String {
-        format!("{}\n", self.0)
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use shadowcat_proto::admin::v1::Frame;
 use shadowcat_tape::record::{Gap, Kind, Outcome, Record, Stage};
 
-use super::super::frames::outcome_tone;
+use super::super::frames::{arrow, outcome_tone};
 use super::body::{self, Envelope, words};
 use super::text::{json, paragraph};
 use super::{Blobs, Layout, Recorded};
@@ -210,12 +210,4 @@ fn gap(gap: Option<&Gap<'_>>) -> String {
 /// A size in running text, where a bare number would say nothing.
 fn bytes(number: u64) -> String {
     if number < KIBIBYTE { count(number, "byte") } else { size(number) }
-}
-
-fn arrow(direction: &str) -> &'static str {
-    match direction {
-        "c2s" => "→",
-        "s2c" => "←",
-        _ => "·",
-    }
 }

@@ -15,10 +15,11 @@ use std::collections::HashMap;
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
-use shadowcat_proto::admin::v1::Frame;
+use shadowcat_proto::admin::v1::{Frame, TapeRecord};
 
 use self::entry::{Depth, Scribe};
-use crate::output::{Page, View, each};
+use crate::Failure;
+use crate::output::{Page, View, each, unsayable, yaml};
 
 /// A record with what the index says of it.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,12 @@ pub struct Recorded {
     pub frame: Frame,
     /// The line of the record, without its end.
     pub line: Vec<u8>,
+}
+
+impl From<TapeRecord> for Recorded {
+    fn from(record: TapeRecord) -> Self {
+        Self { frame: record.frame.unwrap_or_default(), line: record.line }
+    }
 }
 
 /// Messages that are kept apart, by the BLAKE3 of their bytes in hexadecimal.
@@ -69,6 +76,16 @@ impl View for Conversation {
     fn lines(&self) -> Result<Vec<String>, serde_json::Error> {
         each(&self.records)
     }
+
+    fn document(&self) -> Result<String, Failure> {
+        plain_document(self)
+    }
+}
+
+/// YAML of something with records in it: they are verbatim JSON, which is not a thing that YAML knows.
+fn plain_document<T: Serialize>(value: &T) -> Result<String, Failure> {
+    let plain = serde_json::to_value(value).map_err(|why| unsayable(&why))?;
+    yaml(&plain).map_err(|why| unsayable(&why))
 }
 
 impl Conversation {
@@ -120,9 +137,13 @@ impl Serialize for Recorded {
     }
 }
 
-/// One record, as one that follows what happens sees it.
+/// One record, for who follows what happens.
 impl View for Recorded {
     fn text(&self, page: &Page) -> String {
         self.frame.text(page)
+    }
+
+    fn document(&self) -> Result<String, Failure> {
+        plain_document(self)
     }
 }
