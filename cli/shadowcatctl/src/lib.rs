@@ -19,6 +19,7 @@ pub mod commands;
 pub mod connect;
 pub mod context;
 mod exit;
+pub mod export;
 mod failure;
 pub mod output;
 pub mod view;

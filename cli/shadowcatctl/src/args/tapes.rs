@@ -1,5 +1,6 @@
 //! The options of `tapes`: which frames are meant is said the same way by every command.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
@@ -8,6 +9,7 @@ use shadowcat_tape::record::Outcome;
 
 use super::Watch;
 use super::units::{When, size, time};
+use crate::export::ExportFormat;
 
 /// What `--outcome` takes for everything that did not end well.
 const ANY_ERROR: &str = "error";
@@ -23,6 +25,8 @@ pub enum TapesCommand {
     Show(ShowTapeArgs),
     /// Show calls as they end, until interrupted
     Tail(Box<TailArgs>),
+    /// Write what was recorded to a file
+    Export(Box<ExportArgs>),
     /// Show how much is kept, and what is missing of which node
     Stats(Watch),
 }
@@ -175,6 +179,29 @@ pub struct TailArgs {
     /// Go on until interrupted, as it does without this too
     #[arg(short = 'f', long = "follow")]
     pub follow: bool,
+}
+
+/// Options of `tapes export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// What was said.
+    #[command(flatten)]
+    pub what: What,
+    /// Where it passed.
+    #[command(flatten)]
+    pub place: Place,
+    /// When.
+    #[command(flatten)]
+    pub span: Span,
+    /// Only this tape, or what belongs to this call; may be repeated
+    #[arg(long = "tape", value_name = "ID")]
+    pub tapes: Vec<String>,
+    /// Where it is written: a name that nothing has yet
+    #[arg(long, value_name = "PATH")]
+    pub to: PathBuf,
+    /// As what: tape, jsonl or har [default: as the name ends]
+    #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
+    pub format: Option<ExportFormat>,
 }
 
 /// A part of a list that is told page by page.

@@ -4,10 +4,26 @@ use shadowcat_proto::admin::v1 as admin;
 
 use crate::recorded::{HOSTILE, answer, event, frame, message, recorded};
 
+fn call(frame: admin::Frame, name: &str) -> admin::Frame {
+    admin::Frame { name: name.to_owned(), ..frame }
+}
+
+/// A message as members of its record, linked as a recorder links it: an answer names the `seq` of its request.
+fn body(json: &str) -> String {
+    let requests = [("0", 2), ("1", 5), ("2", 6), ("\"q\"", 8)];
+    let said: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let Some(id) = said.get("id").map(ToString::to_string) else { return format!(",\"body\":{json}") };
+    let request = requests.iter().find(|(named, _)| *named == id).expect("asked").1;
+    let re = if said.get("method").is_none() { format!(",\"re\":{request}") } else { String::new() };
+    format!(",\"id\":{id}{re},\"body\":{json}")
+}
+
 /// A session with most of what can happen in one.
 pub(crate) fn conversation() -> Vec<admin::TapeRecord> {
-    let call = |frame: admin::Frame, name: &str| admin::Frame { name: name.to_owned(), ..frame };
-    let body = |json: &str| format!(",\"body\":{json}");
+    [beginning(), calls(), rest()].concat()
+}
+
+fn beginning() -> Vec<admin::TapeRecord> {
     vec![
         event(
             1,
@@ -30,6 +46,12 @@ pub(crate) fn conversation() -> Vec<admin::TapeRecord> {
             message(4, "c2s", "notifications/initialized", 4),
             &body(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#),
         ),
+    ]
+}
+
+/// A call in which the server asks its client, and another that ends before it.
+fn calls() -> Vec<admin::TapeRecord> {
+    vec![
         recorded(
             call(message(5, "c2s", "tools/call", 5), "search"),
             &format!(
@@ -71,9 +93,17 @@ pub(crate) fn conversation() -> Vec<admin::TapeRecord> {
                 r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"2 found, 1 denied:\n- a.txt\n- b.txt"},{"type":"image","data":"aGVsbG8=","mimeType":"image/png"}],"isError":true}}"#,
             ),
         ),
+    ]
+}
+
+fn rest() -> Vec<admin::TapeRecord> {
+    vec![
         event(12, "stderr", r#","text":"warning: slow disk""#),
         event(13, "gap", r#","gap":{"why":"queue_full","frames":12}"#),
-        recorded(call(message(14, "c2s", "tools/call", 14), "upload"), r#","blob":{"hash":"00ff","bytes":1048576}"#),
+        recorded(
+            call(message(14, "c2s", "tools/call", 14), "upload"),
+            r#","id":9,"blob":{"hash":"00ff","bytes":1048576}"#,
+        ),
         recorded(
             answer(admin::Frame { kind: "life".to_owned(), ..message(15, "local", "tools/call", 14) }, "cancelled", 0),
             r#","life":"call_abandoned","out":"cancelled","text":"the client left""#,

@@ -5,6 +5,7 @@ mod apply;
 mod asking;
 mod contexts;
 mod conversations;
+mod exporting;
 mod fake;
 mod following;
 #[path = "../../../../tests/golden/files.rs"]

@@ -144,8 +144,8 @@ pub(crate) fn stats() -> admin::TapeStatsResponse {
 
 /// A record of a frame: its members beside those that every record has, as JSON.
 pub(crate) fn recorded(frame: admin::Frame, members: &str) -> admin::TapeRecord {
-    let (kind, sequence) = (&frame.kind, frame.sequence);
-    let line = format!("{{\"k\":\"{kind}\",\"seq\":{sequence},\"t\":{sequence}{members}}}");
+    let (kind, sequence, direction) = (&frame.kind, frame.sequence, &frame.direction);
+    let line = format!("{{\"k\":\"{kind}\",\"seq\":{sequence},\"t\":{sequence},\"dir\":\"{direction}\"{members}}}");
     let c = crc32c::crc32c(&line.as_bytes()[..line.len() - 1]);
     let line = format!("{},\"c\":\"{c:08x}\"}}", &line[..line.len() - 1]);
     admin::TapeRecord { frame: Some(frame), line: line.into_bytes() }

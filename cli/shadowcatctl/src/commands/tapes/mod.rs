@@ -4,6 +4,7 @@
 //! said on standard error, with the command that brings it where there is one; no answer is held in memory without a bound.
 
 mod again;
+mod export;
 mod list;
 mod read;
 mod search;
@@ -19,6 +20,7 @@ pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failur
     match command {
         TapesCommand::List(args) => list::run(desk, *args).await,
         TapesCommand::Tail(args) => tail::run(desk, &args).await,
+        TapesCommand::Export(args) => Box::pin(export::run(desk, *args)).await,
         TapesCommand::Stats(watch) => list::stats(desk, watch).await,
         TapesCommand::Search(args) => search::run(desk, *args).await,
         TapesCommand::Show(args) => Box::pin(show::run(desk, args)).await,

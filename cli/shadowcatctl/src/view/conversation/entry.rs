@@ -2,11 +2,9 @@
 
 use std::borrow::Cow;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
 use pbjson_types::Timestamp;
-use serde_json::value::RawValue;
 use shadowcat_proto::admin::v1::Frame;
+use shadowcat_tape::line::message;
 use shadowcat_tape::record::{Gap, Kind, Outcome, Record, Stage};
 
 use super::super::frames::{arrow, outcome_tone};
@@ -133,12 +131,10 @@ impl Scribe<'_> {
 
     /// The message itself, wherever it is kept. Nothing if it was not recorded, or did not come along.
     fn content<'r>(&'r self, record: &'r Record<'_>) -> Option<Cow<'r, str>> {
-        if let Some(body) = record.body {
-            return Some(Cow::Borrowed(RawValue::get(body)));
-        }
-        if let Some(encoded) = &record.b64 {
-            let bytes = BASE64_STANDARD.decode(encoded.as_bytes()).ok()?;
-            return Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()));
+        match message(record).ok()? {
+            Some(Cow::Borrowed(bytes)) => return Some(String::from_utf8_lossy(bytes)),
+            Some(Cow::Owned(bytes)) => return Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())),
+            None => {}
         }
         let blob = self.blobs.get(record.blob.as_ref()?.hash.as_ref())?;
         Some(String::from_utf8_lossy(blob))
