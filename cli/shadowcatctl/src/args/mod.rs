@@ -13,7 +13,10 @@ pub use commands::{
     ApplyArgs, AuditCommand, CommitArgs, CompletionArgs, ContextCommand, DiffArgs, Files, HistoryArgs, NodesCommand,
     PageArgs, PlanArgs, RollbackArgs, SessionsCommand, ShowArgs, TokenArgs, UpstreamsCommand, Versions, Watch,
 };
-pub use tapes::{ExportArgs, ListTapesArgs, Part, Place, SearchArgs, ShowTapeArgs, Span, TailArgs, TapesCommand, What};
+pub use tapes::{
+    DeleteArgs, ExportArgs, HoldArgs, ListTapesArgs, Part, Place, ReleaseArgs, SearchArgs, ShowTapeArgs, Span,
+    TailArgs, TapesCommand, What,
+};
 pub use units::{When, written};
 
 use crate::EXIT_CODES;

@@ -27,6 +27,12 @@ pub enum TapesCommand {
     Tail(Box<TailArgs>),
     /// Write what was recorded to a file
     Export(Box<ExportArgs>),
+    /// Delete tapes, or what was recorded until some time, for good
+    Delete(Box<DeleteArgs>),
+    /// Keep tapes from being deleted, by whomever
+    Hold(HoldArgs),
+    /// Let tapes go that were on hold
+    Release(ReleaseArgs),
     /// Show how much is kept, and what is missing of which node
     Stats(Watch),
 }
@@ -202,6 +208,45 @@ pub struct ExportArgs {
     /// As what: tape, jsonl or har [default: as the name ends]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub format: Option<ExportFormat>,
+}
+
+/// Options of `tapes delete`.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// The tapes
+    #[arg(value_name = "TAPE")]
+    pub tapes: Vec<String>,
+    /// Where it passed.
+    #[command(flatten)]
+    pub place: Place,
+    /// When.
+    #[command(flatten)]
+    pub span: Span,
+    /// Say what would be deleted, and delete nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(long, conflicts_with = "dry_run")]
+    pub yes: bool,
+}
+
+/// Options of `tapes hold`.
+#[derive(Debug, Args)]
+pub struct HoldArgs {
+    /// The tapes
+    #[arg(required = true, value_name = "TAPE")]
+    pub tapes: Vec<String>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    pub reason: String,
+}
+
+/// Options of `tapes release`.
+#[derive(Debug, Args)]
+pub struct ReleaseArgs {
+    /// The tapes
+    #[arg(required = true, value_name = "TAPE")]
+    pub tapes: Vec<String>,
 }
 
 /// A part of a list that is told page by page.

@@ -40,6 +40,19 @@ pub(super) fn note(sentence: &str) {
     put(&format!("{}\n", clean(sentence)));
 }
 
+/// Asks a question that is answered with yes or no. Everything but a yes is a no, the end of the input too.
+pub(super) async fn ask(question: &str) -> bool {
+    put(&format!("{} [y/N] ", clean(question)));
+    let read = || {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    };
+    // On a thread of its own: the connection has to be kept up while somebody thinks.
+    let answer = tokio::task::spawn_blocking(read).await;
+    let answer = answer.ok().and_then(Result::ok).unwrap_or_default();
+    matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+}
+
 /// What cannot be shown here changes nothing.
 fn put(text: &str) {
     let mut stderr = std::io::stderr().lock();

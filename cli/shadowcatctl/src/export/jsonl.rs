@@ -7,7 +7,7 @@ use shadowcat_tape::line::decode;
 
 use super::{Damage, Place, Sink, Written};
 use crate::Failure;
-use crate::output::{count, size};
+use crate::output::{bytes, count};
 use crate::view::Recorded;
 
 pub(super) struct JsonlSink {
@@ -53,7 +53,7 @@ impl Sink for JsonlSink {
         durable.map_err(|why| Failure::failed(format!("cannot write the export: {why}")))?;
         let apart = (self.apart > 0).then(|| {
             let messages = count(self.apart, "message");
-            format!("{messages} of {} kept apart from their records; a .tape has them", size(self.apart_bytes))
+            format!("{messages} of {} kept apart from their records; a .tape has them", bytes(self.apart_bytes))
         });
         Ok(Written {
             items: self.records,

@@ -43,6 +43,12 @@ pub fn size(bytes: u64) -> String {
     format!("{}.{tenths}{name}", bytes / unit)
 }
 
+/// A size in running text, where a bare number would say nothing.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    if number < SIZES[SIZES.len() - 1].0 { count(number, "byte") } else { size(number) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +73,9 @@ mod tests {
         {
             assert_eq!(size(bytes), told);
         }
+        assert_eq!(
+            (super::bytes(1), super::bytes(412), super::bytes(2048)),
+            ("1 byte".into(), "412 bytes".into(), "2.0Ki".into())
+        );
     }
 }

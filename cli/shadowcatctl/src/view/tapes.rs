@@ -4,7 +4,9 @@ use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1::tape_stats_response::{Gap, Source};
 use shadowcat_proto::admin::v1::{ListTapesResponse, Tape, TapeStatsResponse};
 
-use crate::output::{Cell, Facts, Page, Table, Tone, View, age, clean, count, cut, duration, each, moment, size};
+use crate::output::{
+    Cell, Facts, Page, Table, Tone, View, age, bytes, clean, count, cut, duration, each, moment, size,
+};
 
 /// Characters of a name that a cell shows: what a table with nine other columns has room for.
 const NAME_CHARACTERS: usize = 32;
@@ -59,8 +61,8 @@ impl View for TapeStatsResponse {
             .fact("tapes", self.tapes)
             .fact("frames", self.frames)
             .fact("segments", self.segments)
-            .fact("stored", format!("{}, of {} before compression", size(self.stored_bytes), size(self.plain_bytes)))
-            .fact("kept apart", format!("{}, {}", count(self.blobs, "message"), size(self.blob_bytes)))
+            .fact("stored", format!("{}, of {} before compression", bytes(self.stored_bytes), bytes(self.plain_bytes)))
+            .fact("kept apart", format!("{}, {}", count(self.blobs, "message"), bytes(self.blob_bytes)))
             .fact("first", moment(self.first.as_ref()))
             .fact("last", moment(self.last.as_ref()))
             .fact("came twice", count(self.repeated, "segment"))

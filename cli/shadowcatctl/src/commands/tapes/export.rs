@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::args::ExportArgs;
 use crate::connect::Client;
 use crate::export::{ExportFormat, Place, Sink, Written, open};
-use crate::output::{count, size};
+use crate::output::{bytes, count};
 use crate::view::Recorded;
 
 /// How many records come before progress is shown again: a thousandth of what one export brings at most.
@@ -58,7 +58,7 @@ async fn copy(
 ) -> Result<ReadEnd, Failure> {
     let mut line = Line::new(desk.printer.format());
     let mut reading = Reading::begin(client, request).await?;
-    let (mut records, mut bytes) = (0, 0);
+    let (mut records, mut received) = (0, 0);
     loop {
         let told = reading.next().await;
         if told.is_err() {
@@ -66,15 +66,15 @@ async fn copy(
         }
         match told? {
             Kind::Record(record) => {
-                bytes += record.line.len() as u64;
+                received += record.line.len() as u64;
                 records += 1;
                 if records % DRAW_EVERY == 1 {
-                    line.draw(&format!("{}, {}", count(records, "record"), size(bytes)));
+                    line.draw(&format!("{}, {}", count(records, "record"), bytes(received)));
                 }
                 sink.record(&Recorded::from(record))?;
             }
             Kind::Blob(blob) => {
-                bytes += blob.content.len() as u64;
+                received += blob.content.len() as u64;
                 sink.blob(&hexadecimal(&blob.hash), blob.content)?;
             }
             Kind::End(end) => {

@@ -5,6 +5,7 @@
 
 mod again;
 mod export;
+mod keep;
 mod list;
 mod read;
 mod search;
@@ -21,6 +22,9 @@ pub(super) async fn run(desk: &Desk, command: TapesCommand) -> Result<(), Failur
         TapesCommand::List(args) => list::run(desk, *args).await,
         TapesCommand::Tail(args) => tail::run(desk, &args).await,
         TapesCommand::Export(args) => Box::pin(export::run(desk, *args)).await,
+        TapesCommand::Delete(args) => keep::delete(desk, *args).await,
+        TapesCommand::Hold(args) => keep::hold(desk, args).await,
+        TapesCommand::Release(args) => keep::release(desk, args).await,
         TapesCommand::Stats(watch) => list::stats(desk, watch).await,
         TapesCommand::Search(args) => search::run(desk, *args).await,
         TapesCommand::Show(args) => Box::pin(show::run(desk, args)).await,

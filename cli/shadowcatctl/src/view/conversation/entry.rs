@@ -11,12 +11,10 @@ use super::super::frames::{arrow, outcome_tone};
 use super::body::{self, Envelope, words};
 use super::text::{json, paragraph};
 use super::{Blobs, Layout, Recorded};
-use crate::output::{Page, Tone, count, latency, size};
+use crate::output::{Page, Tone, bytes, count, latency};
 
 /// Columns of the time that a line begins with.
 const TIME_WIDTH: usize = 10;
-
-const KIBIBYTE: u64 = 1024;
 
 const SECOND_MICROSECONDS: i128 = 1_000_000;
 const MICROSECOND_NANOSECONDS: i128 = 1_000;
@@ -57,8 +55,8 @@ impl Scribe<'_> {
             Ok(record) if layout == Layout::Operations && matches!(record.k, Kind::Head | Kind::Clock) => return,
             Ok(record) => self.record(recorded, &record, depth, width),
             Err(why) => {
-                let bytes = count(recorded.line.len() as u64, "byte");
-                let title = format!("? a record of {bytes} that cannot be read: {}", words(&why.to_string()));
+                let size = bytes(recorded.line.len() as u64);
+                let title = format!("? a record of {size} that cannot be read: {}", words(&why.to_string()));
                 Entry { title: self.tell(Tone::Bad, &title), body: Vec::new() }
             }
         };
@@ -195,15 +193,9 @@ fn http(record: &Record<'_>) -> String {
 fn gap(gap: Option<&Gap<'_>>) -> String {
     let Some(gap) = gap else { return "-- something is missing here --".to_owned() };
     let frames = gap.frames.map_or_else(|| "nobody knows how many frames".to_owned(), |frames| count(frames, "frame"));
-    let bytes =
-        gap.bytes.map_or_else(String::new, |bytes| format!(", {} that could not be read", count(bytes, "byte")));
+    let unread = gap.bytes.map_or_else(String::new, |unread| format!(", {} that could not be read", bytes(unread)));
     let segments = gap.segments.map_or_else(String::new, |(first, last)| format!(", segments {first} to {last}"));
     let instance =
         gap.instance.as_deref().map_or_else(String::new, |instance| format!(" of instance {}", words(instance)));
-    format!("-- missing: {frames}{bytes}{segments}{instance} ({}) --", words(&gap.why))
-}
-
-/// A size in running text, where a bare number would say nothing.
-fn bytes(number: u64) -> String {
-    if number < KIBIBYTE { count(number, "byte") } else { size(number) }
+    format!("-- missing: {frames}{unread}{segments}{instance} ({}) --", words(&gap.why))
 }
