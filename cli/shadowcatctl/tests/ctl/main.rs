@@ -17,5 +17,6 @@ mod recorder;
 mod searching;
 mod showing;
 mod support;
+mod terminal;
 mod transport;
 mod views;

@@ -19,6 +19,8 @@ pub(crate) struct Script {
     pub(crate) records: Vec<admin::ReadTapesResponse>,
     /// What following tells; it goes on without a word after that, unless it breaks.
     pub(crate) tailed: Vec<admin::TailTapesResponse>,
+    /// A search goes on without a word after what it tells.
+    pub(crate) endless: bool,
     /// The end of a stream, after what it tells.
     pub(crate) breaks: Option<Status>,
     /// Tapes that are on hold, and so are not deleted.
@@ -62,7 +64,8 @@ impl Tapes for Fake {
         let asked = self.admit(request, &ALL)?;
         let script = &mut self.state().tapes;
         script.searched = Some(asked);
-        Ok(Response::new(Box::pin(tell(script.found.clone(), script.breaks.clone()))))
+        let told = tell(script.found.clone(), script.breaks.clone());
+        Ok(Response::new(if script.endless { Box::pin(told.chain(tokio_stream::pending())) } else { Box::pin(told) }))
     }
 
     type ReadStream = Told<admin::ReadTapesResponse>;

@@ -7,6 +7,7 @@ use shadowcat_proto::admin::v1::{ReadEnd, ReadTapesRequest, TapeSelection};
 
 use super::super::Desk;
 use super::super::line::{Line, note};
+use super::interrupt::Interrupt;
 use super::read::{Reading, hexadecimal, remark};
 use crate::Failure;
 use crate::args::ExportArgs;
@@ -21,6 +22,8 @@ const DRAW_EVERY: u64 = 1000;
 pub(super) async fn run(desk: &Desk, args: ExportArgs) -> Result<(), Failure> {
     let format = format(&args)?;
     let place = Place::new(&args.to)?;
+    // What was written so far is removed when it comes.
+    let mut interrupt = Interrupt::listen();
     let client = desk.client().await?;
     let ids = TapeSelection { ids: args.tapes, ..TapeSelection::default() };
     let request = ReadTapesRequest {
@@ -32,7 +35,7 @@ pub(super) async fn run(desk: &Desk, args: ExportArgs) -> Result<(), Failure> {
     let mut sink = open(format, &place)?;
     let end = tokio::select! {
         end = copy(desk, &client, request, sink.as_mut()) => end?,
-        Ok(()) = tokio::signal::ctrl_c() => return Err(Failure::failed("interrupted; nothing was kept")),
+        () = interrupt.comes() => return Err(Failure::failed("interrupted; nothing was kept")),
     };
     let written = sink.finish()?;
     if written.items == 0 && end.damage.is_empty() && written.damage.is_empty() {

@@ -5,6 +5,7 @@
 
 mod again;
 mod export;
+mod interrupt;
 mod keep;
 mod list;
 mod read;

@@ -13,6 +13,7 @@ use tonic::{Status, Streaming};
 
 use super::super::Desk;
 use super::super::line::note;
+use super::interrupt::Interrupt;
 use crate::Failure;
 use crate::args::TailArgs;
 use crate::connect::Client;
@@ -23,6 +24,7 @@ use crate::view::{Columns, FrameRows, Recorded};
 const FOLLOW: &str = "follow the tapes";
 
 pub(super) async fn run(desk: &Desk, args: &TailArgs) -> Result<(), Failure> {
+    let mut interrupt = Interrupt::listen();
     let client = desk.client().await?;
     let selection = args.what.narrow(args.place.narrow(TapeSelection::default()));
     let mut request =
@@ -31,7 +33,7 @@ pub(super) async fn run(desk: &Desk, args: &TailArgs) -> Result<(), Failure> {
     let stream = Box::pin(client.call(FOLLOW, client.tapes().tail(request))).await?;
     tokio::select! {
         ended = follow(desk, &client, stream) => ended,
-        () = interrupted() => Ok(()),
+        () = interrupt.comes() => Ok(()),
         () = nobody_reads() => Ok(()),
     }
 }
@@ -75,13 +77,6 @@ fn followed(nodes: &TailedNodes) -> String {
     match nodes.live.as_slice() {
         [] => format!("followed live: no node{stored}"),
         some => format!("followed live: {}{stored}", some.join(", ")),
-    }
-}
-
-/// Waits for an interrupt. A process that cannot wait for one is ended by it.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 

@@ -122,7 +122,7 @@ impl Scribe<'_> {
         let body = match (&envelope, &message) {
             (Some(envelope), _) => says(&frame.method, envelope, width),
             (None, Some(text)) => json(text, width),
-            (None, None) => vec![missing(record)],
+            (None, None) => paragraph(&missing(record), width),
         };
         Entry { title: title.join(" "), body }
     }

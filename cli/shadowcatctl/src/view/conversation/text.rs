@@ -65,7 +65,10 @@ fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
     for (at, character) in text.char_indices() {
         let breaks = character == '\n';
         if breaks || line.chars().count() >= width {
-            lines.push(std::mem::take(&mut line));
+            // Between words if there are any, but for the last line, whose rest is counted.
+            let word = if breaks || lines.len() + 1 >= most { None } else { line.rfind(' ') };
+            let rest = word.map_or_else(String::new, |space| line.split_off(space).split_off(1));
+            lines.push(std::mem::replace(&mut line, rest));
             if lines.len() == most {
                 leave_out(&mut lines, text.len() - at - usize::from(breaks));
                 return lines;
@@ -114,6 +117,7 @@ mod tests {
     fn text_keeps_its_lines_and_cannot_fake_others() {
         assert_eq!(paragraph("one\r\ntwo\n\nthree", 80), ["one", "two", "", "three"]);
         assert_eq!(paragraph("a\u{1b}[2J\tb", 80), ["a\\u001b[2J b"]);
+        assert_eq!(paragraph("a paragraph is broken between words", 20), ["a paragraph is", "broken between words"]);
         assert_eq!(paragraph(&"x".repeat(50), 20), ["x".repeat(20), "x".repeat(20), "x".repeat(10)]);
         assert_eq!(paragraph(&"y\n".repeat(20), 80)[12], "… 16 bytes left out");
         assert_eq!(paragraph(&"y\n".repeat(12), 80).len(), 12);
