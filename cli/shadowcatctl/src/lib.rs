@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! command line --args--> command --connect--> admin API of a control plane
-//!                           └--view--> tables for people, JSON and YAML for programs
+//!                           ├--view--> tables for people, JSON and YAML for programs
+//!                           └--export--> recorded traffic in files
 //! ```
 //!
 //! Everything but the order of start and end (`main.rs`) is here, so that tests reach it in process. The crate knows the schema

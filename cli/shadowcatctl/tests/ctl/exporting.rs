@@ -10,6 +10,7 @@ use shadowcat_tape::record::Kind;
 use shadowcat_tape::segment::Found;
 use shadowcat_tape::tape::{TapeReader, validate};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tonic::Status;
 
 use crate::conversations;
@@ -218,6 +219,27 @@ async fn a_stream_that_ends_in_the_middle_leaves_nothing_behind() {
         assert_eq!(told.code, 4, "{told:?}");
         assert_eq!(names(&directory), Vec::<String>::new(), "{file}");
     }
+}
+
+#[tokio::test]
+async fn an_interrupt_leaves_nothing_behind() {
+    let (fake, directory) = (whole(), TempDir::new().expect("a directory"));
+    fake.state().tapes.records.pop();
+    fake.state().tapes.endless = true;
+    let url = fake.serve().await;
+    let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcatctl"))
+        .args(["tapes", "export", "--to", "a.tape", "--server", &url, "--token", EDITOR])
+        .current_dir(directory.path())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("it starts");
+    while names(&directory).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let id = child.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs").success());
+    assert_eq!(child.wait().await.expect("it ends").code(), Some(1));
+    assert_eq!(names(&directory), Vec::<String>::new());
 }
 
 #[tokio::test]

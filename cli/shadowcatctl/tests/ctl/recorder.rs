@@ -19,7 +19,7 @@ pub(crate) struct Script {
     pub(crate) records: Vec<admin::ReadTapesResponse>,
     /// What following tells; it goes on without a word after that, unless it breaks.
     pub(crate) tailed: Vec<admin::TailTapesResponse>,
-    /// A search goes on without a word after what it tells.
+    /// A search or a read goes on without a word after what it tells.
     pub(crate) endless: bool,
     /// The end of a stream, after what it tells.
     pub(crate) breaks: Option<Status>,
@@ -74,7 +74,8 @@ impl Tapes for Fake {
         let asked = self.admit(request, &ALL)?;
         let script = &mut self.state().tapes;
         script.read = Some(asked);
-        Ok(Response::new(Box::pin(tell(script.records.clone(), script.breaks.clone()))))
+        let told = tell(script.records.clone(), script.breaks.clone());
+        Ok(Response::new(if script.endless { Box::pin(told.chain(tokio_stream::pending())) } else { Box::pin(told) }))
     }
 
     type TailStream = Told<admin::TailTapesResponse>;
