@@ -6,10 +6,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::text::{json, paragraph};
-use crate::output::{clean, cut, size};
+use crate::output::{clean, count, cut, size};
 
 /// Characters of a name, a type or an error's words that a line shows.
 const WORDS_CHARACTERS: usize = 200;
+
+/// Parts of a result that are shown: most have one, and a reader who wants all of many looks at the record.
+const PARTS: usize = 8;
 
 /// A JSON-RPC message, as far as people want to see it.
 #[derive(Debug, Default, Deserialize)]
@@ -81,14 +84,14 @@ struct Content<'a> {
 pub(super) fn parameters(method: &str, params: &RawValue, width: usize) -> Vec<String> {
     let raw = params.get();
     match method {
-        "tools/call" | "prompts/get" => match serde_json::from_str::<Called<'_>>(raw) {
-            Ok(Called { arguments: Some(arguments) }) => json(arguments.get(), width),
-            Ok(Called { arguments: None }) => Vec::new(),
-            Err(_) => json(raw, width),
+        "tools/call" | "prompts/get" => match object::<Called<'_>>(raw) {
+            Some(Called { arguments: Some(arguments) }) => json(arguments.get(), width),
+            Some(Called { arguments: None }) => Vec::new(),
+            None => json(raw, width),
         },
-        "notifications/progress" => match serde_json::from_str::<ProgressTold<'_>>(raw) {
-            Ok(told) => paragraph(&progress(&told), width),
-            Err(_) => json(raw, width),
+        "notifications/progress" => match object::<ProgressTold<'_>>(raw) {
+            Some(told) => paragraph(&progress(&told), width),
+            None => json(raw, width),
         },
         "resources/read" => Vec::new(),
         _ if raw == "{}" => Vec::new(),
@@ -105,10 +108,17 @@ fn progress(told: &ProgressTold<'_>) -> String {
 /// A result: texts as they are, what cannot be read by its type and size, everything else as JSON.
 pub(super) fn result(result: &RawValue, width: usize) -> Vec<String> {
     let raw = result.get();
-    let Ok(contents) = serde_json::from_str::<Contents<'_>>(raw) else {
+    let Some(contents) = object::<Contents<'_>>(raw) else {
         return if raw == "{}" { Vec::new() } else { json(raw, width) };
     };
-    let mut lines: Vec<String> = contents.content.iter().flat_map(|content| shown(content, width)).collect();
+    let mut lines = Vec::new();
+    for (index, content) in contents.content.iter().enumerate() {
+        if index == PARTS {
+            lines.push(format!("… {} left out", count((contents.content.len() - PARTS) as u64, "part")));
+            break;
+        }
+        lines.extend(shown(content, width));
+    }
     // A server says the same as text, for clients that know no structure.
     if let (true, Some(structured)) = (lines.is_empty(), contents.structured_content) {
         lines = json(structured.get(), width);
@@ -137,13 +147,58 @@ fn shown(content: &Content<'_>, width: usize) -> Vec<String> {
 
 /// A JSON-RPC error: its code and words, and under them what else it tells.
 pub(super) fn error(error: &RawValue, width: usize) -> Vec<String> {
-    let Ok(told) = serde_json::from_str::<ErrorTold<'_>>(error.get()) else { return json(error.get(), width) };
+    let Some(told) = object::<ErrorTold<'_>>(error.get()) else { return json(error.get(), width) };
     let mut lines = paragraph(&format!("{} {}", told.code, told.message), width);
     lines.extend(told.data.into_iter().flat_map(|data| json(data.get(), width)));
     lines
 }
 
+/// What an object says; nothing if it is none, or of another shape. An array would do for a struct otherwise, and a batch for a message.
+pub(super) fn object<'a, T: Deserialize<'a>>(raw: &'a str) -> Option<T> {
+    raw.trim_start().starts_with('{').then(|| serde_json::from_str(raw).ok()).flatten()
+}
+
 /// Some words of a record on one line.
 pub(super) fn words(text: &str) -> String {
     clean(&cut(text, WORDS_CHARACTERS)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).expect("JSON")
+    }
+
+    #[test]
+    fn a_result_is_its_texts_and_what_else_it_has_by_type_and_size() {
+        let told = result(
+            raw(r#"{"content":[{"type":"text","text":"a\nb"},{"type":"audio","data":"AAAA","mimeType":"audio/wav"},
+                {"type":"resource_link","uri":"file:///x"}],"structuredContent":{"a":1}}"#),
+            80,
+        );
+        assert_eq!(told, ["a", "b", "audio audio/wav, 4 in base64", "resource_link file:///x"]);
+        let read = result(raw(r#"{"contents":[{"uri":"file:///x","mimeType":"text/plain","text":"hello"}]}"#), 80);
+        assert_eq!(read, ["file:///x text/plain", "hello"]);
+        assert_eq!(result(raw(r#"{"content":[],"structuredContent":{"a":1}}"#), 80), [r#"{"a": 1}"#]);
+        assert_eq!(result(raw("{}"), 80), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_result_of_very_many_parts_says_how_many_are_left_out() {
+        let parts = vec![r#"{"type":"text","text":"x"}"#; 100_000].join(",");
+        let told = result(raw(&format!(r#"{{"content":[{parts}]}}"#)), 80);
+        assert_eq!((told.len(), told[PARTS].as_str()), (PARTS + 1, "… 99992 parts left out"));
+    }
+
+    #[test]
+    fn what_has_another_shape_than_usual_is_shown_as_json() {
+        assert_eq!(parameters("tools/call", raw(r#"{"arguments":{"a":1}}"#), 80), [r#"{"a": 1}"#]);
+        assert_eq!(parameters("tools/call", raw("[1]"), 80), ["[1]"]);
+        assert_eq!(parameters("notifications/progress", raw(r#"{"progress":"x"}"#), 80), [r#"{"progress": "x"}"#]);
+        assert_eq!(result(raw(r#"{"content":{"year":1}}"#), 80), [r#"{"content": {"year": 1}}"#]);
+        assert_eq!(error(raw(r#"{"code":-32602,"message":"no"}"#), 80), ["-32602 no"]);
+        assert_eq!(error(raw(r#""no""#), 80), [r#""no""#]);
+    }
 }

@@ -94,8 +94,8 @@ impl Scribe<'_> {
 
     fn message(&self, frame: &Frame, record: &Record<'_>, depth: Depth<'_>, width: usize) -> Entry {
         let message = self.content(record);
-        let envelope = message.as_deref().and_then(|text| serde_json::from_str::<Envelope<'_>>(text).ok());
-        let answers = envelope.as_ref().map_or(record.re.is_some(), Envelope::is_answer);
+        let envelope = message.as_deref().and_then(body::object::<Envelope<'_>>);
+        let answers = record.re.is_some() || envelope.as_ref().is_some_and(Envelope::is_answer);
         let mut title = vec![arrow(&frame.direction).to_owned()];
         if record.stage == Some(Stage::Tx) {
             title.push("sent on as".to_owned());

@@ -7,7 +7,7 @@ use shadowcat_proto::admin::v1::Frame;
 use shadowcat_tape::record::Record;
 
 use super::Conversation;
-use super::body::{Envelope, words};
+use super::body::{Envelope, object, words};
 use crate::output::{Page, Paint, Tone, count, instant};
 
 /// Different values of one kind that the head names; a selection may span more.
@@ -94,8 +94,8 @@ fn named(line: &[u8]) -> Option<String> {
         meta: Option<Value>,
     }
     let record: Record<'_> = serde_json::from_slice(line).ok()?;
-    let envelope: Envelope<'_> = serde_json::from_str(record.body.map(RawValue::get)?).ok()?;
-    let introduced: Introduced = serde_json::from_str(envelope.params?.get()).ok()?;
+    let envelope: Envelope<'_> = object(record.body.map(RawValue::get)?)?;
+    let introduced: Introduced = object(envelope.params?.get())?;
     let meta = || introduced.meta?.get("io.modelcontextprotocol/clientInfo").cloned();
     let client = introduced.client.or_else(meta)?;
     let part = |name: &str| client.get(name).and_then(Value::as_str).map(words);

@@ -62,23 +62,27 @@ fn wrap(text: &str, width: usize, most: usize) -> Vec<String> {
     let width = width.max(WIDTH_MIN);
     let mut lines = Vec::new();
     let mut line = String::new();
+    let mut column = 0;
     for (at, character) in text.char_indices() {
         let breaks = character == '\n';
-        if breaks || line.chars().count() >= width {
+        if breaks || column >= width {
             // Between words if there are any, but for the last line, whose rest is counted.
             let word = if breaks || lines.len() + 1 >= most { None } else { line.rfind(' ') };
             let rest = word.map_or_else(String::new, |space| line.split_off(space).split_off(1));
+            column = rest.chars().count();
             lines.push(std::mem::replace(&mut line, rest));
             if lines.len() == most {
                 leave_out(&mut lines, text.len() - at - usize::from(breaks));
                 return lines;
             }
         }
+        let before = line.len();
         match character {
             '\n' | '\r' => {}
             '\t' => line.push(' '),
             other => escaped(other, &mut line),
         }
+        column += line[before..].chars().count();
     }
     if !line.is_empty() {
         lines.push(line);
