@@ -4,6 +4,8 @@
 //! is not: a forgotten variable must not apply a file. Nothing here opens a file or a socket.
 
 mod commands;
+mod tapes;
+mod units;
 
 use clap::{Parser, Subcommand};
 
@@ -11,6 +13,11 @@ pub use commands::{
     ApplyArgs, AuditCommand, CommitArgs, CompletionArgs, ContextCommand, DiffArgs, Files, HistoryArgs, NodesCommand,
     PageArgs, PlanArgs, RollbackArgs, SessionsCommand, ShowArgs, TokenArgs, UpstreamsCommand, Versions, Watch,
 };
+pub use tapes::{
+    DeleteArgs, ExportArgs, HoldArgs, ListTapesArgs, Part, Place, ReleaseArgs, SearchArgs, ShowTapeArgs, Span,
+    TailArgs, TapesCommand, What,
+};
+pub use units::{When, written};
 
 use crate::EXIT_CODES;
 use crate::connect::{Fingerprint, Server};
@@ -101,6 +108,9 @@ pub enum Command {
     /// Sessions of MCP clients
     #[command(subcommand)]
     Sessions(SessionsCommand),
+    /// Recorded traffic of the fleet
+    #[command(subcommand)]
+    Tapes(Box<TapesCommand>),
     /// Show the fleet at a glance
     Status(Watch),
     /// The record of who changed what

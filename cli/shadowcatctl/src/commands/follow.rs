@@ -1,12 +1,12 @@
 //! A version on its way to the nodes.
 
-use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use shadowcat_proto::admin::v1::{Progress, WatchRequest};
 use tonic::Status;
 
 use super::Desk;
+use super::line::Line;
 use crate::connect::Client;
 use crate::output::{Format, count};
 use crate::view::{progress, rejection};
@@ -15,9 +15,6 @@ use crate::{Exit, Failure};
 /// How long a version is followed. A control plane gives a node 60 s before it lets it go, so this is the time for five of them,
 /// one after the other, to fail.
 const FOLLOW_FOR: Duration = Duration::from_secs(300);
-
-/// Goes to the line's beginning and clears it.
-const CLEAR_LINE: &str = "\r\u{1b}[K";
 
 /// Shows the progress of a version until every connected node has answered.
 ///
@@ -88,35 +85,4 @@ fn conclude(desk: &Desk, last: &Progress) -> Result<(), Failure> {
         last.number
     );
     Err(Failure::new(Exit::Rejected, text).with_report(lines.join("\n")))
-}
-
-/// One line on standard error that is written over, where somebody looks at a terminal.
-struct Line {
-    seen: bool,
-    drawn: bool,
-}
-
-impl Line {
-    fn new(format: Format) -> Self {
-        Self { seen: format == Format::Table && std::io::stderr().is_terminal(), drawn: false }
-    }
-
-    fn draw(&mut self, text: &str) {
-        if self.seen {
-            self.drawn = true;
-            put(&format!("{CLEAR_LINE}{text}"));
-        }
-    }
-
-    fn clear(&mut self) {
-        if std::mem::take(&mut self.drawn) {
-            put(CLEAR_LINE);
-        }
-    }
-}
-
-/// Progress that cannot be shown does not matter.
-fn put(text: &str) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }

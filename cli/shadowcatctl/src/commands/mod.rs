@@ -9,6 +9,7 @@ mod diff;
 mod files;
 mod follow;
 mod history;
+mod line;
 mod nodes;
 mod present;
 mod rollback;
@@ -17,6 +18,7 @@ mod schema;
 mod sessions;
 mod show;
 mod status;
+mod tapes;
 mod upstreams;
 
 use crate::Failure;
@@ -42,6 +44,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Routes(watch) => routes::run(&desk, watch).await,
         Command::Upstreams(command) => upstreams::run(&desk, command).await,
         Command::Sessions(command) => sessions::run(&desk, command).await,
+        Command::Tapes(command) => Box::pin(tapes::run(&desk, *command)).await,
         Command::Status(watch) => status::run(&desk, watch).await,
         Command::Audit(command) => audit::run(&desk, command).await,
         Command::Context(command) => context::run(&desk, command),

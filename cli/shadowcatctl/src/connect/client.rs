@@ -9,12 +9,13 @@ use shadowcat_proto::admin::v1::configurations_client::ConfigurationsClient;
 use shadowcat_proto::admin::v1::fleets_client::FleetsClient;
 use shadowcat_proto::admin::v1::nodes_client::NodesClient;
 use shadowcat_proto::admin::v1::sessions_client::SessionsClient;
+use shadowcat_proto::admin::v1::tapes_client::TapesClient;
 use shadowcat_proto::admin::v1::upstreams_client::UpstreamsClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 use super::Target;
 use super::dial::{DialError, Dialer};
@@ -26,6 +27,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A call to its answer: a control plane gives its database two seconds, and nodes that it asks some more.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// From one message of a stream to the next: a search tells how far it is every few seconds, and a read that opens a segment in an
+/// object store takes some.
+const NEXT_MESSAGE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often a quiet connection is probed while a version's progress is followed, so that a server that vanished is noticed.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
@@ -113,6 +118,12 @@ impl Client {
         UpstreamsClient::new(self.api.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
     }
 
+    /// Recorded traffic.
+    #[must_use]
+    pub fn tapes(&self) -> TapesClient<Api> {
+        TapesClient::new(self.api.clone()).max_decoding_message_size(MAX_ANSWER_BYTES)
+    }
+
     /// The fleet as a whole.
     #[must_use]
     pub fn fleets(&self) -> FleetsClient<Api> {
@@ -141,6 +152,20 @@ impl Client {
             Ok(answer) => answer.map(Response::into_inner),
             Err(_) => Err(Status::deadline_exceeded(format!("nothing within {} s", REQUEST_TIMEOUT.as_secs()))),
         }
+    }
+
+    /// Waits for the next message of a stream that says itself where it ends.
+    ///
+    /// # Errors
+    /// The stream broke or ended before that, or no message came in time.
+    pub async fn next<T>(&self, what: &str, stream: &mut Streaming<T>) -> Result<T, Failure> {
+        let told = match tokio::time::timeout(NEXT_MESSAGE_TIMEOUT, stream.message()).await {
+            Ok(Ok(Some(message))) => return Ok(message),
+            Ok(Ok(None)) => Status::unavailable("the answer ended in the middle"),
+            Ok(Err(status)) => status,
+            Err(_) => Status::deadline_exceeded(format!("nothing within {} s", NEXT_MESSAGE_TIMEOUT.as_secs())),
+        };
+        Err(self.failure(what, &told))
     }
 
     /// What a refusal means, or a connection that broke under the call.

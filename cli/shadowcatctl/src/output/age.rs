@@ -57,6 +57,14 @@ pub fn moment(time: Option<&Timestamp>) -> String {
     time.map_or_else(absent, |time| time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
+/// A time to the millisecond, as `--since` reads it.
+#[must_use]
+pub fn instant(time: Option<&Timestamp>) -> String {
+    let nanos = |time: &Timestamp| u32::try_from(time.nanos).unwrap_or(0);
+    let time = time.and_then(|time| chrono::DateTime::from_timestamp(time.seconds, nanos(time)));
+    time.map_or_else(absent, |time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
 fn absent() -> String {
     "-".to_owned()
 }

@@ -4,18 +4,20 @@
 //! what is empty is left out.
 
 mod age;
+mod amount;
 mod paint;
 mod printer;
+mod safe;
 mod table;
-
-use std::borrow::Cow;
 
 use serde::Serialize;
 
-pub use age::{Now, age, duration, in_future, moment};
+pub use age::{Now, age, duration, in_future, instant, moment};
+pub use amount::{bytes, count, latency, size};
 pub use paint::{Paint, Tone};
 pub use printer::Printer;
-pub use table::{Cell, Facts, Table};
+pub use safe::{clean, cut, drives, escaped, inert_json};
+pub use table::{Cell, Facts, Rows, Table};
 
 use crate::Failure;
 
@@ -40,6 +42,8 @@ pub struct Page {
     pub paint: Paint,
     /// What ages count from.
     pub now: Now,
+    /// Columns of the terminal, or what is usual.
+    pub width: usize,
     /// The fleet that was asked about.
     pub fleet: String,
     /// The server that answered.
@@ -47,7 +51,7 @@ pub struct Page {
 }
 
 /// An answer that can be shown.
-pub trait View: Serialize {
+pub trait View: Serialize + Sized {
     /// For people. Every line ends with a newline.
     fn text(&self, page: &Page) -> String;
 
@@ -57,6 +61,14 @@ pub trait View: Serialize {
     /// A value that JSON cannot say, such as a time out of range.
     fn lines(&self) -> Result<Vec<String>, serde_json::Error> {
         Ok(vec![serde_json::to_string(self)?])
+    }
+
+    /// As one YAML document.
+    ///
+    /// # Errors
+    /// A value that YAML cannot say.
+    fn document(&self) -> Result<String, Failure> {
+        yaml(self).map_err(|why| unsayable(&why))
     }
 }
 
@@ -70,16 +82,30 @@ pub(crate) fn each<T: Serialize>(items: &[T]) -> Result<Vec<String>, serde_json:
 /// # Errors
 /// A value that the format cannot say.
 pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, Failure> {
-    let unsayable = |why: &dyn std::fmt::Display| Failure::failed(format!("cannot print the answer: {why}"));
     match format {
         Format::Table => Ok(view.text(page)),
-        Format::Json => serde_json::to_string_pretty(view).map(|json| json + "\n").map_err(|why| unsayable(&why)),
+        Format::Json => {
+            let json = serde_json::to_string_pretty(view).map_err(|why| unsayable(&why))?;
+            Ok(inert_json(&json).into_owned() + "\n")
+        }
         Format::Jsonl => {
             let lines = view.lines().map_err(|why| unsayable(&why))?;
-            Ok(lines.into_iter().map(|line| line + "\n").collect())
+            Ok(lines.into_iter().map(|line| inert_json(&line).into_owned() + "\n").collect())
         }
-        Format::Yaml => yaml(view).map_err(|why| unsayable(&why)),
+        Format::Yaml => {
+            let yaml = view.document()?;
+            // YAML says plainly what would drive a terminal; JSON, which is YAML too, does not have to.
+            if yaml.contains(|character| drives(character) && character != '\n') {
+                return render(view, Format::Json, page);
+            }
+            Ok(yaml)
+        }
     }
+}
+
+/// Why an answer cannot be printed.
+pub(crate) fn unsayable(why: &dyn std::fmt::Display) -> Failure {
+    Failure::failed(format!("cannot print the answer: {why}"))
 }
 
 /// YAML in which a long text is one line, as it is everywhere else.
@@ -88,24 +114,4 @@ pub fn render<V: View>(view: &V, format: Format, page: &Page) -> Result<String, 
 /// A value that YAML cannot say.
 pub(crate) fn yaml<T: Serialize>(value: &T) -> Result<String, serde_saphyr::ser::Error> {
     serde_saphyr::to_string_with_options(value, serde_saphyr::ser_options! { prefer_block_scalars: false })
-}
-
-/// `text` without control characters: what others wrote must not drive the reader's terminal, nor break a table's lines.
-#[must_use]
-pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.contains(char::is_control) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |character: char| match character {
-        '\n' | '\t' | '\r' => ' ',
-        other if other.is_control() => char::REPLACEMENT_CHARACTER,
-        other => other,
-    };
-    Cow::Owned(text.chars().map(shown).collect())
-}
-
-/// `1 node`, `2 nodes`.
-#[must_use]
-pub fn count(number: u64, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -2,11 +2,16 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 
-use super::{Format, Now, Page, Paint, View, render};
+use rustix::termios::tcgetwinsize;
+
+use super::{Format, Now, Page, Paint, View, inert_json, render};
 use crate::Failure;
 
 /// Clears the screen and goes to its first line: a table is drawn anew where the last one was.
 const CLEAR_SCREEN: &str = "\u{1b}[H\u{1b}[2J";
+
+/// Columns where nobody says how many there are: what most terminals and reviews of files have room for.
+const DEFAULT_WIDTH: usize = 100;
 
 /// Prints answers to standard output.
 #[derive(Debug, Clone)]
@@ -31,7 +36,17 @@ impl Printer {
     /// What a page about `fleet` at `server` depends on, now.
     #[must_use]
     pub fn page(&self, fleet: &str, server: &str) -> Page {
-        Page { paint: self.paint, now: Now::read(), fleet: fleet.to_owned(), server: server.to_owned() }
+        Page { paint: self.paint, now: Now::read(), width: width(), fleet: fleet.to_owned(), server: server.to_owned() }
+    }
+
+    /// Whether the items of a long answer are printed as they come: for who looks at a terminal, and who reads line by line.
+    #[must_use]
+    pub fn at_once(&self) -> bool {
+        match self.format {
+            Format::Table => std::io::stdout().is_terminal(),
+            Format::Jsonl => true,
+            Format::Json | Format::Yaml => false,
+        }
     }
 
     /// Prints an answer.
@@ -86,10 +101,33 @@ impl Printer {
     /// # Errors
     /// Standard output cannot be written; [`Failure::nobody_reads`] if its reader has gone.
     pub fn write(&self, text: &str) -> Result<(), Failure> {
-        let mut stdout = std::io::stdout().lock();
-        stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
-            ErrorKind::BrokenPipe => Failure::nobody_reads(),
-            _ => Failure::failed(format!("cannot write to standard output: {why}")),
-        })
+        put(text.as_bytes())
     }
+
+    /// Prints a recorded line of JSON: byte for byte for a program, and for a person who looks at a terminal as the same JSON with
+    /// an escape for each character that would drive it.
+    ///
+    /// # Errors
+    /// As [`Printer::write`].
+    pub fn write_line(&self, line: &[u8]) -> Result<(), Failure> {
+        if std::io::stdout().is_terminal() {
+            let text = String::from_utf8_lossy(line);
+            return put(format!("{}\n", inert_json(&text).replace(['\r', '\n', '\t'], " ")).as_bytes());
+        }
+        put(&[line, b"\n"].concat())
+    }
+}
+
+fn put(bytes: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|why| match why.kind() {
+        ErrorKind::BrokenPipe => Failure::nobody_reads(),
+        _ => Failure::failed(format!("cannot write to standard output: {why}")),
+    })
+}
+
+/// Columns of the terminal, if it is one.
+fn width() -> usize {
+    let columns = tcgetwinsize(std::io::stdout()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { DEFAULT_WIDTH } else { columns }
 }

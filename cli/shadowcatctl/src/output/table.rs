@@ -59,19 +59,43 @@ impl Table {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widest = |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(Cell::width).max();
         let widths: Vec<usize> = (0..columns).map(|column| widest(column).unwrap_or(0)).collect();
-        let mut text = String::new();
-        for row in &self.rows {
-            let mut pending = 0;
-            for (cell, width) in row.iter().zip(&widths) {
-                // Spaces are written only before what follows them, so that no line ends with any.
-                text.extend(std::iter::repeat_n(' ', pending));
-                text.push_str(&paint.apply(cell.tone, &cell.text));
-                pending = width - cell.width() + GAP;
-            }
-            text.push('\n');
-        }
-        text
+        self.rows.iter().map(|row| line(row, &widths, paint)).collect()
     }
+}
+
+/// Rows that are printed one by one, before the next is known: columns only grow.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    widths: Vec<usize>,
+}
+
+impl Rows {
+    /// Columns of at least these widths, in characters.
+    #[must_use]
+    pub fn new(widths: &[usize]) -> Self {
+        Self { widths: widths.to_vec() }
+    }
+
+    /// The next row as a line.
+    pub fn line(&mut self, cells: &[Cell], paint: Paint) -> String {
+        for (width, cell) in self.widths.iter_mut().zip(cells) {
+            *width = cell.width().max(*width);
+        }
+        line(cells, &self.widths, paint)
+    }
+}
+
+fn line(cells: &[Cell], widths: &[usize], paint: Paint) -> String {
+    let mut text = String::new();
+    let mut pending = 0;
+    for (cell, width) in cells.iter().zip(widths) {
+        // Spaces are written only before what follows them, so that no line ends with any.
+        text.extend(std::iter::repeat_n(' ', pending));
+        text.push_str(&paint.apply(cell.tone, &cell.text));
+        pending = width - cell.width() + GAP;
+    }
+    text.push('\n');
+    text
 }
 
 /// Named values, one below the other.

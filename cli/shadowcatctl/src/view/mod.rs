@@ -5,10 +5,13 @@
 mod audit;
 mod changes;
 mod contexts;
+mod conversation;
+mod frames;
 mod nodes;
 mod routes;
 mod sessions;
 mod status;
+mod tapes;
 mod upstreams;
 mod versions;
 
@@ -17,6 +20,8 @@ use shadowcat_proto::admin::v1::{Progress, Rejection};
 use shadowcat_proto::fleet::v1::ConfigError;
 
 pub use contexts::{ContextList, ContextShown};
+pub use conversation::{Blobs, Conversation, Layout, Recorded};
+pub use frames::{Columns, FoundFrames, FrameRows};
 pub use routes::Routes;
 pub use upstreams::Upstreams;
 pub(crate) use versions::number;

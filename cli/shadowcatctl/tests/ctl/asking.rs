@@ -20,6 +20,8 @@ async fn everything_that_looks_answers_in_every_format() {
         &["upstreams", "show", "files"],
         &["sessions", "list"],
         &["sessions", "show", "kX3v"],
+        &["tapes", "list"],
+        &["tapes", "stats"],
         &["status"],
         &["audit", "list"],
     ] {

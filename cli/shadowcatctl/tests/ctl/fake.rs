@@ -8,6 +8,7 @@ use shadowcat_proto::admin::v1::configurations_server::{Configurations, Configur
 use shadowcat_proto::admin::v1::fleets_server::{Fleets, FleetsServer};
 use shadowcat_proto::admin::v1::nodes_server::{Nodes, NodesServer};
 use shadowcat_proto::admin::v1::sessions_server::{Sessions, SessionsServer};
+use shadowcat_proto::admin::v1::tapes_server::TapesServer;
 use shadowcat_proto::admin::v1::upstreams_server::{Upstreams, UpstreamsServer};
 use shadowcat_proto::admin::v1::{self as admin};
 use shadowcat_proto::config::v1::Config;
@@ -17,6 +18,7 @@ use tonic::transport::server::{Router, TcpIncoming};
 use tonic::{Code, Request, Response, Status};
 
 use crate::answers;
+use crate::recorder::Script;
 
 /// May do everything.
 pub(crate) const EDITOR: &str = "shadowcat_editor";
@@ -37,6 +39,8 @@ pub(crate) struct State {
     pub(crate) failure: Option<Status>,
     /// Ids whose sessions were ended.
     pub(crate) ended: Vec<String>,
+    /// Recorded traffic.
+    pub(crate) tapes: Script,
 }
 
 /// Plays the control plane. Clones are the same one.
@@ -62,6 +66,7 @@ impl Fake {
             .add_service(NodesServer::new(self.clone()))
             .add_service(SessionsServer::new(self.clone()))
             .add_service(UpstreamsServer::new(self.clone()))
+            .add_service(TapesServer::new(self.clone()))
             .add_service(FleetsServer::new(self.clone()))
     }
 
@@ -76,7 +81,7 @@ impl Fake {
     }
 
     /// Lets pass whoever may.
-    fn admit<T>(&self, request: Request<T>, only: &[&str]) -> Result<T, Status> {
+    pub(crate) fn admit<T>(&self, request: Request<T>, only: &[&str]) -> Result<T, Status> {
         let shown = request.metadata().get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let token = shown.strip_prefix("Bearer ").unwrap_or_default();
         if ![EDITOR, VIEWER].contains(&token) {
@@ -129,10 +134,10 @@ fn refuse_forbidden(config: &Config) -> Result<(), Status> {
     Err(Status::with_details(Code::InvalidArgument, "the configuration has mistakes", details.into()))
 }
 
-const ALL: [&str; 2] = [EDITOR, VIEWER];
-const CHANGING: [&str; 1] = [EDITOR];
+pub(crate) const ALL: [&str; 2] = [EDITOR, VIEWER];
+pub(crate) const CHANGING: [&str; 1] = [EDITOR];
 
-type Answer<T> = Result<Response<T>, Status>;
+pub(crate) type Answer<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
 impl Configurations for Fake {

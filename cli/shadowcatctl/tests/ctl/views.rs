@@ -3,13 +3,18 @@
 use shadowcat_proto::admin::v1 as admin;
 use shadowcatctl_cli::context::{Context, Contexts};
 use shadowcatctl_cli::output::{Format, Now, Page, Paint, View, render};
-use shadowcatctl_cli::view::{ContextList, ContextShown, Routes, Said, Upstreams};
+use shadowcatctl_cli::view::{
+    Blobs, Columns, ContextList, ContextShown, Conversation, FoundFrames, FrameRows, Layout, Recorded, Routes, Said,
+    Upstreams,
+};
 
 use crate::answers::{self, NOW};
+use crate::conversations;
 use crate::golden::Golden;
+use crate::recorded;
 
 fn page(paint: Paint) -> Page {
-    Page { paint, now: Now(NOW), fleet: "default".to_owned(), server: "http://127.0.0.1:7070".to_owned() }
+    Page { paint, now: Now(NOW), width: 100, fleet: "default".to_owned(), server: "http://127.0.0.1:7070".to_owned() }
 }
 
 impl Golden {
@@ -64,11 +69,33 @@ fn every_answer_is_shown_as_it_was() {
     golden.view("status-new", &well);
     golden.view("upstreams", &Upstreams { upstreams: answers::upstreams().upstreams });
     golden.view("upstream", &answers::upstream());
+    golden.view("tapes-list", &recorded::tapes());
+    golden.view("tapes-list-none", &admin::ListTapesResponse::default());
+    golden.view("tapes-stats", &recorded::stats());
+    golden.view("tapes-stats-none", &admin::TapeStatsResponse::default());
+    let found = FoundFrames { frames: recorded::calls(), next: "c2".to_owned(), remark: "cut".to_owned() };
+    golden.view("tapes-search", &found);
+    for (name, columns) in [("tapes-search-live", Columns::Found), ("tapes-tail", Columns::Followed)] {
+        let mut rows = FrameRows::new(columns);
+        let live: String = recorded::calls().iter().map(|frame| rows.line(frame, &page(Paint::Colour))).collect();
+        golden.compare(name, &live);
+    }
+    for (name, layout) in [("tapes-show", Layout::Operations), ("tapes-show-frames", Layout::Frames)] {
+        let conversation = conversation(conversations::conversation(), layout);
+        let shown = |paint| render(&conversation, Format::Table, &page(paint)).expect("text");
+        golden.compare(name, &shown(Paint::Plain));
+        golden.compare(&format!("{name}-coloured"), &shown(Paint::Colour));
+    }
     let contexts = contexts();
     golden.view("contexts", &ContextList::from(&contexts));
     golden.view("context", &ContextShown::of(&contexts.contexts[1], contexts.current.as_deref()));
     golden.compare("nodes-coloured", &render(&answers::nodes(), Format::Table, &page(Paint::Colour)).expect("a table"));
     golden.finish();
+}
+
+fn conversation(records: Vec<admin::TapeRecord>, layout: Layout) -> Conversation {
+    let recorded = |record: admin::TapeRecord| Recorded { frame: record.frame.unwrap_or_default(), line: record.line };
+    Conversation { records: records.into_iter().map(recorded).collect(), blobs: Blobs::new(), layout }
 }
 
 fn contexts() -> Contexts {
