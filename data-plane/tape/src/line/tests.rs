@@ -41,6 +41,7 @@ pub(crate) fn full(body: &RawValue) -> Record<'_> {
         out: Some(Outcome::ToolError),
         code: Some(-32_000),
         route: Some("workbench".into()),
+        recording: Some("default".into()),
         upstream: Some("files".into()),
         endpoint: Some("https://files.example/mcp".into()),
         session: Some("9b1d".into()),
