@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::observer::ChildEvent;
 use super::settings::StdioSettings;
 use crate::reaper::Reaper;
 use crate::slots::Slots;
@@ -45,6 +46,11 @@ impl Context {
             reachable: AtomicBool::new(true),
             last_error: Mutex::new(None),
         })
+    }
+
+    /// Tells of a child, if anybody wants to know.
+    pub(super) fn tell(&self, child: u64, event: ChildEvent<'_>) {
+        self.settings.watch.tell(child, event);
     }
 
     /// Notes that a server failed.
