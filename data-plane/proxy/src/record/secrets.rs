@@ -61,7 +61,7 @@ impl Secrets {
 }
 
 fn rules(redact: &Redact) -> Rules {
-    let texts = |texts: &[Box<str>]| texts.iter().map(|text| text.to_string()).collect();
+    let texts = |texts: &[Box<str>]| texts.iter().map(ToString::to_string).collect();
     let values = match &*redact.values {
         [] => Rules::default().values,
         some => some.iter().map(|form| pattern(*form)).collect(),

@@ -63,9 +63,15 @@ impl Records {
         self.recorder.rekey(key.into());
     }
 
-    /// Whether somebody takes what is recorded.
-    pub(crate) fn connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+    /// Somebody takes what is recorded.
+    pub(crate) fn connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+        self.settled();
+    }
+
+    /// Nobody does any more.
+    pub(crate) fn disconnected(&self) {
+        self.connected.store(false, Ordering::Relaxed);
         self.settled();
     }
 
