@@ -9,6 +9,7 @@ use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::header::{LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
 use shadowcat_mcp::{Envelope, ErrorKind};
 
+use super::children::Doing;
 use crate::observe::SESSION_CHARS;
 
 /// Headers that are recorded, and all that begin with [`PARAM_PREFIX`]. What is not here, `Authorization` and `Cookie` above all, is
@@ -55,6 +56,10 @@ pub(super) struct CallContext {
 
 /// What the client sent.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lies in the one allocation of its call, and nearly every call has a message"
+)]
 pub(super) enum Asked {
     /// No message: a GET, a DELETE.
     Nothing,
@@ -108,6 +113,8 @@ pub(super) enum Item {
     Opened(Arc<CallContext>),
     /// Something of the server's side, or its end.
     Said(Box<Saying>),
+    /// What a child did.
+    Child(Box<Doing>),
 }
 
 #[derive(Debug)]

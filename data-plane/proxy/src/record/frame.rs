@@ -13,6 +13,7 @@ use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
 use shadowcat_tape::redact::Redactor;
 
 use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
+use super::child_tapes::Children;
 use super::facts;
 use super::links::{Links, Name, Scope};
 use super::live::Followed;
@@ -28,6 +29,7 @@ pub(super) struct Framer {
     /// Ends the names of tapes that are connections: the beginning of the instance.
     pub(super) instance: Box<str>,
     pub(super) links: Links,
+    pub(super) children: Children,
     pub(super) followed: Arc<Followed>,
 }
 
@@ -76,6 +78,8 @@ impl Framer {
             }
         };
         told.request = Some(seq);
+        self.children.remember(call.exchange, seq, told.operation);
+        self.children.opened(call);
     }
 
     /// Something of the server's side.
@@ -219,7 +223,7 @@ impl Framer {
 
 impl Framer {
     /// To the sink, and to whoever follows.
-    fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+    pub(super) fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
         if !self.followed.is_wanted() {
             return self.sink.append(record, message);
         }
@@ -262,7 +266,7 @@ fn of_answer(head: &Response) -> record::Http<'static> {
 }
 
 /// Names the record as its message does.
-fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
+pub(super) fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
     record.id = message.id().and_then(raw);
     record.m = message.method().map(Cow::Borrowed);
     record.name = subject(message).map(Cow::Borrowed);
@@ -290,7 +294,7 @@ pub(super) fn asked(call: &CallContext) -> Option<&Envelope> {
     }
 }
 
-fn text(session: &[u8; SESSION_CHARS]) -> Option<&str> {
+pub(super) fn text(session: &[u8; SESSION_CHARS]) -> Option<&str> {
     std::str::from_utf8(session).ok()
 }
 

@@ -71,6 +71,11 @@ impl Tap {
         Self { recorder: Arc::clone(recorder), call: Arc::new(call), state: State::Waiting, concluded: true }
     }
 
+    /// The number of the exchange, for whoever may tell more of it.
+    pub(crate) fn exchange(&self) -> u64 {
+        self.call.exchange
+    }
+
     /// Notes the client's message.
     pub(crate) fn message(&mut self, message: &Envelope) {
         self.concluded = message.kind() != Kind::Request;
