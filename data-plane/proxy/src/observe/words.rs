@@ -49,6 +49,11 @@ pub(crate) struct Words {
 }
 
 impl Words {
+    /// A stream of which lines are missing: a block may have begun in them.
+    pub(crate) fn torn() -> Self {
+        Self { open: vec![format!("{OPENS} PRIVATE KEY-----")] }
+    }
+
     /// The next line as `redactor` leaves it.
     pub(crate) fn line(&mut self, redactor: &Redactor, line: &str) -> String {
         if self.open.is_empty() && !line.contains(OPENS) {

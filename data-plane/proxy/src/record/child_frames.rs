@@ -40,6 +40,7 @@ impl Framer {
     pub(super) fn did(&mut self, doing: &Doing) {
         match &doing.did {
             Did::Spawned { pid, command } => {
+                self.children.born(doing.child, doing.holes);
                 let command = self.cleaned(doing, command);
                 self.life(doing, "spawned", format!("pid {pid}: {command}"));
             }
@@ -152,7 +153,7 @@ impl Framer {
 
     /// The next line of a pipe.
     fn line(&mut self, doing: &Doing, pipe: Pipe, line: &str) -> String {
-        let streams = self.children.streams(doing.child, pipe, doing.terms.recordings.len());
+        let streams = self.children.streams(doing.child, (pipe, doing.holes), doing.terms.recordings.len());
         let pairs = doing.terms.recordings.iter().zip(streams);
         pairs.fold(line.to_owned(), |line, (recording, words)| words.line(&self.secrets.of(recording), &line))
     }

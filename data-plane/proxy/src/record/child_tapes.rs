@@ -29,6 +29,8 @@ pub(super) struct Children {
 #[derive(Debug, Default)]
 struct Child {
     session: Option<[u8; SESSION_CHARS]>,
+    /// How many lines had been left out when it spoke last; absent for one whose beginning was not seen.
+    holes: Option<u64>,
     /// One for each recording of its terms.
     stderr: Vec<Words>,
     stdout: Vec<Words>,
@@ -80,9 +82,18 @@ impl Children {
         self.known.get(&number)?.session
     }
 
-    /// Where the lines of a pipe stand, for so many recordings.
-    pub(super) fn streams(&mut self, number: u64, pipe: Pipe, recordings: usize) -> &mut [Words] {
+    /// It has begun, when so many lines of others had been left out.
+    pub(super) fn born(&mut self, number: u64, holes: u64) {
+        self.child(number).holes = Some(holes);
+    }
+
+    /// Where the lines of a pipe stand, for so many recordings. If lines were left out since the child spoke last, a key may have begun
+    /// in them.
+    pub(super) fn streams(&mut self, number: u64, (pipe, holes): (Pipe, u64), recordings: usize) -> &mut [Words] {
         let child = self.child(number);
+        if child.holes.replace(holes) != Some(holes) {
+            (child.stdout, child.stderr) = (vec![Words::torn()], vec![Words::torn()]);
+        }
         let streams = match pipe {
             Pipe::Stdout => &mut child.stdout,
             Pipe::Stderr => &mut child.stderr,
@@ -151,9 +162,23 @@ mod tests {
     fn a_recording_that_joins_in_the_middle_of_a_key_knows_of_it() {
         let redactor = shadowcat_tape::redact::Redactor::new(&Default::default(), &[1; 32].into()).unwrap();
         let mut children = Children::new();
-        children.streams(1, Pipe::Stderr, 1)[0].line(&redactor, "-----BEGIN PRIVATE KEY-----");
-        let streams = children.streams(1, Pipe::Stderr, 2);
-        assert!(streams[1].line(&redactor, &"MIIE".repeat(16)).starts_with("⟦r:pem:"));
-        assert_eq!(children.streams(1, Pipe::Stdout, 1)[0].line(&redactor, "MIIE"), "MIIE");
+        let (stdout, stderr, key) = ((Pipe::Stdout, 0), (Pipe::Stderr, 0), "MIIE".repeat(16));
+        children.born(1, 0);
+        children.streams(1, stderr, 1)[0].line(&redactor, "-----BEGIN PRIVATE KEY-----");
+        assert!(children.streams(1, stderr, 2)[1].line(&redactor, &key).starts_with("⟦r:pem:"));
+        assert_eq!(children.streams(1, stdout, 1)[0].line(&redactor, &key), key);
+    }
+
+    #[test]
+    fn what_follows_lines_that_were_left_out_is_taken_for_a_key_if_it_looks_like_one() {
+        let redactor = shadowcat_tape::redact::Redactor::new(&Default::default(), &[1; 32].into()).unwrap();
+        let (mut children, key) = (Children::new(), "MIIE".repeat(16));
+        children.born(1, 5);
+        assert_eq!(children.streams(1, (Pipe::Stderr, 5), 1)[0].line(&redactor, &key), key);
+        let torn = children.streams(1, (Pipe::Stderr, 6), 1);
+        assert_eq!(torn[0].line(&redactor, "served a request"), "served a request");
+        assert!(torn[0].line(&redactor, &key).starts_with("⟦r:pem:"));
+        // One whose beginning was not recorded may be anywhere.
+        assert!(children.streams(2, (Pipe::Stdout, 6), 1)[0].line(&redactor, &key).starts_with("⟦r:pem:"));
     }
 }

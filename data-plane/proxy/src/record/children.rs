@@ -110,13 +110,27 @@ pub(crate) struct ChildWatch {
     recorder: Arc<Recorder>,
     source: Arc<Source>,
     terms: ArcSwapOption<Terms>,
+    /// Lines that were not handed over.
+    holes: AtomicU64,
 }
 
 impl ChildWatch {
     /// Of the upstream of this name. Nothing is handed over before the first terms.
     pub(crate) fn new(recorder: &Arc<Recorder>, upstream: Arc<str>, endpoint: Arc<str>) -> Arc<Self> {
         let source = Arc::new(Source { upstream, endpoint });
-        Arc::new(Self { recorder: Arc::clone(recorder), source, terms: ArcSwapOption::empty() })
+        Arc::new(Self {
+            recorder: Arc::clone(recorder),
+            source,
+            terms: ArcSwapOption::empty(),
+            holes: AtomicU64::new(0),
+        })
+    }
+
+    /// Notes that words are missing in what is handed over next.
+    fn pass_over(&self, said: Option<usize>) {
+        if said.is_some() {
+            self.holes.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// From now on children are recorded on these terms.
@@ -127,18 +141,24 @@ impl ChildWatch {
 
 impl ChildObserver for ChildWatch {
     fn saw(&self, child: u64, event: ChildEvent<'_>) {
-        let Some(terms) = self.terms.load_full() else { return };
-        let room = self.recorder.room();
-        let place = match said(&event) {
+        let said = said(&event);
+        let Some(terms) = self.terms.load_full() else { return self.pass_over(said) };
+        let place = match said {
             None => None,
-            Some(bytes) => match room.take(bytes) {
+            Some(bytes) => match self.recorder.room().take(bytes) {
                 Some(place) => Some(place),
-                None => return self.recorder.note_dropped(),
+                None => {
+                    self.recorder.note_dropped();
+                    return self.pass_over(said);
+                }
             },
         };
-        let size = place.as_ref().map_or(0, |place| place.bytes);
         let (source, did, at) = (Arc::clone(&self.source), Did::of(event), Instant::now());
-        self.recorder.push(Item::Child(Box::new(Doing { source, terms, child, at, did, _place: place })), size);
+        let holes = self.holes.load(Ordering::Relaxed);
+        let doing = Doing { source, terms, child, at, did, holes, _place: place };
+        if !self.recorder.push(Item::Child(Box::new(doing)), said.unwrap_or_default()) {
+            self.pass_over(said);
+        }
     }
 }
 
@@ -150,6 +170,8 @@ pub(super) struct Doing {
     pub(super) child: u64,
     pub(super) at: Instant,
     pub(super) did: Did,
+    /// How many lines of the upstream's children were not handed over before this.
+    pub(super) holes: u64,
     /// Absent for its beginning and its end, which are as many as there are children.
     _place: Option<Place>,
 }

@@ -77,10 +77,13 @@ impl Recorder {
         self.exchanges.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn push(&self, item: Item, size: usize) {
-        if !self.queue.push(item, size) {
+    /// Hands over an item that holds so many bytes; false if there was no room, which is counted.
+    pub(super) fn push(&self, item: Item, size: usize) -> bool {
+        let pushed = self.queue.push(item, size);
+        if !pushed {
             self.note_dropped();
         }
+        pushed
     }
 
     /// A frame found no room.

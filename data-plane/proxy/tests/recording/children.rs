@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{child_bench, told};
+use crate::support::{child_bench, child_config, told};
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"mine","method":"tools/list"}"#;
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}"#;
@@ -148,6 +148,27 @@ async fn the_error_that_reports_a_death_holds_no_secret() {
     child_bench("", ("", script), async |bench| {
         let (status, answer) = bench.modern(LIST).await;
         assert!(status == 502 && answer.contains("cannot log in") && !answer.contains("hunter2"), "{answer}");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_lives_on_is_recorded_as_the_newest_configuration_says() {
+    let script = r#"n=0; while read -r line; do n=$((n + 1)); echo "call $n" >&2; echo '{"jsonrpc":"2.0","id":"mine","result":{}}'; done"#;
+    let stdio = ("", script);
+    child_bench("", stdio, async |bench| {
+        bench.modern(LIST).await;
+        bench.recorded.find("the first", |record| is(record, "stderr", "call 1")).await;
+        bench.control.reload(child_config(None, stdio)).await.unwrap();
+        bench.modern(LIST).await;
+        // Once this is answered, what the child said of the call before has been read.
+        bench.modern(LIST).await;
+        bench.control.reload(child_config(Some(""), stdio)).await.unwrap();
+        bench.modern(LIST).await;
+        bench.recorded.find("the fourth", |record| is(record, "stderr", "call 4")).await;
+        assert!(!bench.recorded.text().contains("call 2"), "{}", bench.recorded.text());
+        let began = bench.recorded.text().matches(r#""life":"spawned""#).count();
+        assert_eq!(began, 1, "it was one child all along");
     })
     .await;
 }

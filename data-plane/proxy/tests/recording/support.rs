@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use shadowcat_config::{Config, parse_local_in};
 use shadowcat_proxy::record::TapeSink;
-use shadowcat_proxy::{Gateway, GatewayBuilder, Stop};
+use shadowcat_proxy::{Control, Gateway, GatewayBuilder, Stop};
 use shadowcat_tape::line::{Message, encode, encode_message};
 use shadowcat_tape::record::Record;
 use shadowcat_upstream::{Call, Upstream, UpstreamBody, UpstreamError, UpstreamStatus, Verb};
@@ -183,6 +183,7 @@ pub(crate) struct Bench {
     pub(crate) recorded: Recorded,
     pub(crate) client: reqwest::Client,
     pub(crate) calls: Arc<Mutex<u64>>,
+    pub(crate) control: Control,
 }
 
 impl Bench {
@@ -205,8 +206,9 @@ impl Bench {
 
     /// The same bench, for another client.
     pub(crate) fn again(&self) -> Self {
-        let Self { url, recorded, client, calls } = self;
-        Self { url: url.clone(), recorded: recorded.clone(), client: client.clone(), calls: Arc::clone(calls) }
+        let Self { url, recorded, client, calls, control } = self;
+        let (recorded, client, control) = (recorded.clone(), client.clone(), control.clone());
+        Self { url: url.clone(), recorded, client, calls: Arc::clone(calls), control }
     }
 
     /// How many calls came to the server.
@@ -239,16 +241,22 @@ pub(crate) async fn bench(
 
 /// The same for a server that is a child process, as `stdio` says: a shell script behind further settings.
 pub(crate) async fn child_bench(recording: &str, stdio: (&str, &str), test: impl AsyncFnOnce(Bench)) {
-    let (more, script) = stdio;
+    let config = child_config(Some(recording), stdio);
+    serve(Gateway::builder(config), Recorded::default(), Arc::default(), test).await;
+}
+
+/// A route to a child process, recorded as `recording` says if it says anything.
+pub(crate) fn child_config(recording: Option<&str>, (more, script): (&str, &str)) -> Config {
+    let route = recording.map_or("", |_| ", recording: all");
+    let recordings = recording.map(|more| format!("recordings: [{{ name: all{more} }}]")).unwrap_or_default();
     let text = format!(
-        "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}], recording: all, \
+        "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}]{route}, \
          sessions: {{ mode: OPTIONAL }} }}]\n\
          upstreams: [{{ name: u, stdio: {{ command: {}{more} }} }}]\n\
-         recordings: [{{ name: all{recording} }}]",
+         {recordings}",
         serde_json::json!(["sh", "-c", script, "server", "--token", "argv-secret-0123456789"])
     );
-    let config = parse_local_in(&text, "", &|_| None).expect("valid").config;
-    serve(Gateway::builder(config), Recorded::default(), Arc::default(), test).await;
+    parse_local_in(&text, "", &|_| None).expect("valid").config
 }
 
 async fn serve(builder: GatewayBuilder, recorded: Recorded, calls: Arc<Mutex<u64>>, test: impl AsyncFnOnce(Bench)) {
@@ -260,8 +268,9 @@ async fn serve(builder: GatewayBuilder, recorded: Recorded, calls: Arc<Mutex<u64
         .unwrap();
     let url = format!("http://{}/mcp", gateway.local_addr().unwrap());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let control = gateway.control();
     let testing = async {
-        test(Bench { url, recorded, client, calls }).await;
+        test(Bench { url, recorded, client, calls, control }).await;
         Stop::PROMPT
     };
     gateway.serve(testing).await;
