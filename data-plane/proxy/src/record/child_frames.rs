@@ -2,7 +2,7 @@
 //!
 //! | Record | Of |
 //! |---|---|
-//! | `life`: `spawned`, `session`, `signalled`, `exited` | the command, the exchange that gave it its session, the signal, code or signal and who wanted it |
+//! | `life` | `spawned` with its command, `session` with the exchange that opened it, `signalled`, `exited` with how and why |
 //! | `stderr`, `raw` | a line of its stderr, a line of its stdout that is no message |
 //! | `msg` | a message as a shared child sees it, with the exchange that it belongs to: `tx` what it is sent, `rx` what it sends |
 //!
@@ -42,6 +42,8 @@ impl Framer {
             Did::Spawned { pid, command } => {
                 self.children.born(doing.child, doing.holes);
                 let command = self.cleaned(doing, command);
+                // Cut behind what is blotted out, so that no half of a secret stays.
+                let command = &command[..command.floor_char_boundary(BLOB_BYTES_MIN)];
                 self.life(doing, "spawned", format!("pid {pid}: {command}"));
             }
             Did::Session { exchange } => {

@@ -136,7 +136,8 @@ impl Multiplex {
                 tell(&self.context, &self.child, message).await
             }
             None => {
-                tracing::debug!(upstream = %self.context.name, method = self.context.settings.watch.clean(message.method().unwrap_or_default()), "kept from a shared server");
+                let context = &*self.context;
+                tracing::debug!(upstream = %context.name, method = context.method_of(message), "kept from a shared server");
                 Ok(())
             }
         }

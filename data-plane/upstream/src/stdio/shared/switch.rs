@@ -257,7 +257,8 @@ impl Switch {
             format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into()
         } else {
             let text = "This server is shared among sessions and cannot ask its clients: set sharing to PER_SESSION";
-            tracing::warn!(upstream = %self.context.name, method = self.context.settings.watch.clean(message.method().unwrap_or_default()), "refused a question of a shared server: set sharing to PER_SESSION");
+            let (upstream, method) = (&self.context.name, self.context.method_of(message));
+            tracing::warn!(%upstream, method, "refused a question of a shared server: set sharing to PER_SESSION");
             reply::error(id.as_json(), METHOD_NOT_FOUND, text)
         };
         self.context.tell(child.number, ChildEvent::Sent(Passed { exchange: None, message: &answer }));
