@@ -7,6 +7,7 @@ mod ids;
 mod log;
 mod recorder;
 mod running;
+mod traffic;
 
 pub(crate) use calls::{Names, Outcome, RouteCalls, Totals};
 pub(crate) use configs::{ConfigMetrics, LiveVersion};
