@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::borrow;
+
 /// The major version of the format that this build writes. A reader refuses a higher one.
 pub const FORMAT_MAJOR: u32 = 1;
 
@@ -39,7 +41,7 @@ pub struct Record<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<u64>,
     /// The tape it belongs to: a session's by the beginning of the session's id, else the client connection's.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub tape: Option<Text<'a>>,
     /// The client's connection, numbered within the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,13 +56,13 @@ pub struct Record<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op_link: Option<OpLink>,
     /// The JSON-RPC id as JSON text: `1` is not `"1"`.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::raw", skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a RawValue>,
     /// The method; in an answer, that of its request.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub m: Option<Text<'a>>,
     /// The tool, prompt, resource or task that it is about, as the client names it; in an answer, that of its request.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub name: Option<Text<'a>>,
     /// `seq` of the request that this answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,31 +77,31 @@ pub struct Record<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<i64>,
     /// The route.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub route: Option<Text<'a>>,
     /// The recording that asked for it, whose retention it has.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub recording: Option<Text<'a>>,
     /// The upstream.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub upstream: Option<Text<'a>>,
     /// The upstream's endpoint: its URL without credentials, or its command's name.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Text<'a>>,
     /// The beginning of the session's id, as logs show it. Nobody can speak for a session with it.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub session: Option<Text<'a>>,
     /// Who calls, plain or as a tag, as the recording says; absent for anonymous callers.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub principal: Option<Text<'a>>,
     /// The number of the configuration's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
     /// The protocol version in force for this message, as in `2025-11-25`.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub era: Option<Text<'a>>,
     /// The trace id of the W3C trace context: 32 hexadecimal digits.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub tp: Option<Text<'a>>,
     /// What HTTP said beside the message.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
@@ -120,19 +122,19 @@ pub struct Record<'a> {
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap<'a>>,
     /// In a `life` record: what happened, as in `call_abandoned`, `spawned`, `exited`.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub life: Option<Text<'a>>,
     /// What is no message: a line of a child's stderr, what a `raw` record holds if it is text, the detail of a `life` record.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub text: Option<Text<'a>>,
     /// The message is kept apart, because it is larger than [`BLOB_BYTES_MIN`].
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub blob: Option<BlobRef<'a>>,
     /// The message in base64 (RFC 4648, section 4), where it is not UTF-8 JSON on one line.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub b64: Option<Text<'a>>,
     /// The message.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::raw", skip_serializing_if = "Option::is_none")]
     pub body: Option<&'a RawValue>,
 }
 
@@ -290,10 +292,10 @@ impl Outcome {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Http<'a> {
     /// Of the request.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub method: Option<Text<'a>>,
     /// Of the request, without the query.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub path: Option<Text<'a>>,
     /// Of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -302,7 +304,7 @@ pub struct Http<'a> {
     #[serde(borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<Text<'a>, Text<'a>>,
     /// The event's id and name, where the message came in a stream.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub sse: Option<Text<'a>>,
 }
 
@@ -361,7 +363,7 @@ pub struct Gap<'a> {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// The instance that they are missing of, if it is not this one.
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub instance: Option<Text<'a>>,
     /// The segments that were dropped: first and last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
