@@ -6,11 +6,11 @@
 //!
 //! Both run the same statements, in `sql`; what differs is how they are opened, and how a replica hears of the others.
 
-mod migrate;
-mod postgres;
+pub(crate) mod migrate;
+pub(crate) mod postgres;
 mod pulse;
 mod rows;
-mod sqlite;
+pub(crate) mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
