@@ -81,6 +81,12 @@ async fn prepare(_: &mut SqliteConnection, _: &[i64]) -> Result<(), sqlx::Error>
     Ok(())
 }
 
+/// How a search says by which index it goes. Nobody measures the tables for SQLite, and without measures it takes an index that
+/// answers more of a question for the dearer one.
+fn way(index: Option<&'static str>) -> String {
+    index.map_or_else(|| " NOT INDEXED".to_owned(), |index| format!(" INDEXED BY {index}"))
+}
+
 /// Inserts frames. One that is there already, because two segments claim its place, stays as it is.
 async fn insert_frames(connection: &mut SqliteConnection, frames: &[Frame<'_>]) -> Result<(), sqlx::Error> {
     for frames in frames.chunks(ROWS_AT_ONCE) {

@@ -7,13 +7,16 @@ use sqlx::QueryBuilder;
 
 use super::super::super::codes::{self, FAILURES_FROM};
 use super::super::super::{Filter, FoundFrame, Position, What};
-use super::super::Database;
+use super::super::{Database, way};
 use super::frame::{Found, NUMBERS, OF_WORDS, WORDS};
 use super::resolve::{Id, Resolved};
 use super::{Connection, signed};
 
 /// Branches of one search. Tools and outcomes that make more of them are looked for in the order of time.
 const BRANCHES_MAX: usize = 64;
+
+/// The index of frames by tape.
+pub(super) const OF_TAPES: &str = "frames_of_tapes";
 
 /// One way to frames.
 enum Branch {
@@ -29,6 +32,20 @@ enum Branch {
     Open,
     /// All, in the order of time.
     All,
+}
+
+impl Branch {
+    /// The index that answers it; `None` for the table's own order.
+    const fn index(&self) -> Option<&'static str> {
+        match self {
+            Self::Of(Id::Tape(_) | Id::Operation { .. }) => Some(OF_TAPES),
+            Self::Trace(_) => Some("frames_of_traces"),
+            Self::Session(_) => Some("frames_of_sessions"),
+            Self::Called(..) => Some("frames_of_calls"),
+            Self::Failed(_) => Some("frames_of_failures"),
+            Self::Of(Id::Frame { .. }) | Self::Open | Self::All => None,
+        }
+    }
 }
 
 /// What is wanted of each branch.
@@ -80,7 +97,13 @@ pub(super) async fn of_tape(
 ) -> Result<Vec<FoundFrame>, sqlx::Error> {
     let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(Vec::new()) };
     let mut select = QueryBuilder::<Database>::new(WORDS);
-    select.push("SELECT ").push(NUMBERS).push(" FROM frames f WHERE f.tape = ").push_bind(tape);
+    select
+        .push("SELECT ")
+        .push(NUMBERS)
+        .push(" FROM frames f")
+        .push(way(Some(OF_TAPES)))
+        .push(" WHERE f.tape = ")
+        .push_bind(tape);
     select.push(" AND (f.source, f.seq) > (").push_bind(after.0).push(", ").push_bind(signed(after.1)).push(")");
     push_conditions(&mut select, filter, &resolved);
     if !filter.ids.is_empty() && !resolved.ids.iter().any(|id| matches!(id, Id::Tape(named) if *named == tape)) {
@@ -150,7 +173,7 @@ fn push_branch(select: &mut QueryBuilder<Database>, branch: &Branch, wanted: &Wa
         select.push(" WHERE o.answered = 0 AND o.fleet = ").push_bind(fleet);
         calls = false;
     } else {
-        select.push("frames f WHERE f.fleet = ").push_bind(fleet);
+        select.push("frames f").push(way(branch.index())).push(" WHERE f.fleet = ").push_bind(fleet);
     }
     match branch {
         Branch::Of(Id::Tape(tape)) => {

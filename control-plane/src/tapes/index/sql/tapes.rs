@@ -2,10 +2,11 @@
 
 use sqlx::{QueryBuilder, query_as};
 
+use super::super::super::codes::FAILURES_FROM;
 use super::super::super::{Filter, FoundTape};
-use super::super::Database;
+use super::super::{Database, way};
 use super::resolve::{Id, Resolved};
-use super::search::push_conditions;
+use super::search::{OF_TAPES, push_conditions};
 use super::{Connection, unsigned};
 
 /// As it is selected.
@@ -45,7 +46,11 @@ pub(super) async fn tapes(
         select.push(")");
     }
     if is_about_frames(filter) {
-        select.push(" AND EXISTS (SELECT 1 FROM frames f WHERE f.tape = t.number");
+        // The row of a tape tells at least whether any of its calls failed.
+        if !filter.outcomes.is_empty() && filter.outcomes.iter().all(|outcome| *outcome >= FAILURES_FROM) {
+            select.push(" AND t.errors > 0");
+        }
+        select.push(" AND EXISTS (SELECT 1 FROM frames f").push(way(Some(OF_TAPES))).push(" WHERE f.tape = t.number");
         push_conditions(&mut select, filter, &resolved);
         select.push(")");
     }
