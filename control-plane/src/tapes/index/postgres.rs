@@ -50,6 +50,9 @@ const DAYS_AHEAD: i64 = 2;
 /// Older frames come from a clock that is wrong, or from a node that was away for long: they have no partition of their own.
 const DAYS_BACK: i64 = 400;
 
+/// A number that nothing else in the database locks: `tapes` in ASCII.
+const PARTITIONS_LOCK: i64 = 0x74_61_70_65_73;
+
 /// Never changed, only added to.
 const MIGRATIONS: &[Source] = &[(
     1,
@@ -133,8 +136,9 @@ async fn prepare(connection: &mut PgConnection, times: &[i64]) -> Result<(), sql
         if needless {
             continue;
         }
+        // One statement and so one transaction, which one replica at a time is in.
         let create = format!(
-            "CREATE TABLE IF NOT EXISTS {name} PARTITION OF frames FOR VALUES FROM ({}) TO ({})",
+            "SELECT pg_advisory_xact_lock({PARTITIONS_LOCK}); CREATE TABLE IF NOT EXISTS {name} PARTITION OF frames FOR VALUES FROM ({}) TO ({})",
             day * DAY,
             (day + 1) * DAY
         );

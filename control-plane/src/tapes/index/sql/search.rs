@@ -167,10 +167,9 @@ fn push_branch(select: &mut QueryBuilder<Database>, branch: &Branch, wanted: &Wa
     let fleet = wanted.resolved.fleet;
     let mut calls = wanted.what == What::Calls && wanted.filter.outcomes.is_empty();
     if let Branch::Open = branch {
-        select.push(
-            "open_calls o JOIN frames f ON f.fleet = o.fleet AND f.at = o.at AND f.source = o.source AND f.seq = o.seq",
-        );
-        select.push(" WHERE o.answered = 0 AND o.fleet = ").push_bind(fleet);
+        // In this order for SQLite, which would else look for an open call to every frame.
+        select.push("open_calls o CROSS JOIN frames f WHERE f.fleet = o.fleet AND f.at = o.at AND f.source = o.source");
+        select.push(" AND f.seq = o.seq AND o.answered = 0 AND o.fleet = ").push_bind(fleet);
         calls = false;
     } else {
         select.push("frames f").push(way(branch.index())).push(" WHERE f.fleet = ").push_bind(fleet);
