@@ -140,6 +140,9 @@ pub trait Store: Send + Sync + 'static {
     /// The authority of this control plane: `offered` if there was none. Replicas that start at once agree on one.
     async fn authority(&self, offered: AuthorityRow) -> Result<AuthorityRow, StoreError>;
 
+    /// The key of a fleet for tags of what recordings blot out: `offered` if it had none. Replicas that ask at once agree on one.
+    async fn redaction_key(&self, fleet: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError>;
+
     /// Records what was denied, or done without changing anything else here.
     async fn record(&self, by: Actor, outcome: Outcome, reason: &str) -> Result<(), StoreError>;
 

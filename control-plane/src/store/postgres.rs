@@ -65,6 +65,7 @@ const MIGRATIONS: &[Source] = &[
         include_str!("../../migrations/postgres/0001_versions_nodes_tokens_audit.sql"),
     ),
     (2, "streams of nodes", include_str!("../../migrations/postgres/0002_streams_of_nodes.sql")),
+    (3, "redaction keys", include_str!("../../migrations/postgres/0003_redaction_keys.sql")),
 ];
 
 impl PostgresStore {

@@ -73,6 +73,7 @@ fn file_id(path: &Path) -> io::Result<FileId> {
 const MIGRATIONS: &[Source] = &[
     (1, "versions, nodes, tokens, audit", include_str!("../../migrations/sqlite/0001_versions_nodes_tokens_audit.sql")),
     (2, "streams of nodes", include_str!("../../migrations/sqlite/0002_streams_of_nodes.sql")),
+    (3, "redaction keys", include_str!("../../migrations/sqlite/0003_redaction_keys.sql")),
 ];
 
 impl SqliteStore {
