@@ -19,8 +19,9 @@ use memchr::memchr;
 pub use self::message::{Message, NotBase64, message};
 use crate::record::Record;
 
-/// Bytes one line has at most, line feed included. A message above 64 KiB is kept apart and one below takes at most 88 KiB in base64;
-/// the rest is for the text of `life` and `stderr` records. A reader never holds more of a line than this.
+/// Bytes one line has at most, line feed included. A message above 64 KiB is kept apart and one below takes at most 88
+/// KiB in base64; the rest is for the text of `life` and `stderr` records. A reader never holds more of a line than
+/// this.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
 
 /// What stands between the members that are summed and the eight digits of the sum.
@@ -124,7 +125,8 @@ pub(crate) fn read<'a, T: serde::Deserialize<'a>>(line: &'a [u8]) -> Result<T, L
     serde_json::from_str(text).map_err(|error| LineError::NotRecord { what: error.to_string() })
 }
 
-/// Ends the object that begins at `start`, and whose closing brace is not written yet, with its checksum and a line feed.
+/// Ends the object that begins at `start`, and whose closing brace is not written yet, with its checksum and a line
+/// feed.
 pub(crate) fn seal(start: usize, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let sum = crc32c::crc32c(&out[start..]);

@@ -1,7 +1,8 @@
 //! Segments: the unit in which records are kept, shipped and lost.
 //!
-//! An open segment is plain text, one record a line. A sealed one holds the same text in independent zstd frames of whole lines,
-//! between a summary and a seek table that stand in skippable frames (RFC 8878, section 3.1.2), so that `zstdcat` prints the plain text.
+//! An open segment is plain text, one record a line. A sealed one holds the same text in independent zstd frames of
+//! whole lines, between a summary and a seek table that stand in skippable frames (RFC 8878, section 3.1.2), so that
+//! `zstdcat` prints the plain text.
 //!
 //! Invariants:
 //! - A record is never split over two frames.

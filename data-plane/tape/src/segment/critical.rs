@@ -54,7 +54,7 @@ const MEMBERS: [&str; 37] = [
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// It has a format that this build was made before.
-    #[error("the segment has format {major}.{minor}, and this build reads {FORMAT_MAJOR}: a newer Shadowcat reads it")]
+    #[error("its format is {major}.{minor}, and this build reads {FORMAT_MAJOR}: a newer Shadowcat reads it")]
     NewerFormat {
         /// The major version.
         major: u32,
@@ -62,9 +62,7 @@ pub enum Refused {
         minor: u32,
     },
     /// It cannot be understood without something that this build does not know.
-    #[error(
-        "the segment's head calls `{0}` critical, and this build knows no such kind or member: a newer Shadowcat does"
-    )]
+    #[error("its head calls `{0}` critical, and this build knows no such kind or member: a newer Shadowcat does")]
     Critical(String),
 }
 

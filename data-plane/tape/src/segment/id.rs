@@ -5,7 +5,8 @@ use std::fmt;
 /// Hexadecimal digits of an instance's id.
 const INSTANCE_DIGITS: usize = 32;
 
-/// Decimal digits of the number in a file name, so that names sort as numbers do. At one segment every two seconds they last six centuries.
+/// Decimal digits of the number in a file name, so that names sort as numbers do. At one segment every two seconds they
+/// last six centuries.
 const SEQUENCE_DIGITS: usize = 10;
 
 /// The end of an open segment's file name.

@@ -1,7 +1,7 @@
 //! Reading lines one after the other, damage included.
 //!
-//! A bad line with nothing valid after it is *torn*: the end of what was being written when the writer died. A bad line with a good one
-//! behind it is *corruption*: it was whole once.
+//! A bad line with nothing valid after it is *torn*: the end of what was being written when the writer died. A bad line
+//! with a good one behind it is *corruption*: it was whole once.
 
 use std::ops::Range;
 
@@ -62,6 +62,12 @@ impl<'a> Scan<'a> {
     #[must_use]
     pub fn new(plain: &'a [u8]) -> Self {
         Self { plain, at: 0, pending: None, summary: Summary::default() }
+    }
+
+    /// Reads these lines as what follows others: holes between the two are seen.
+    #[must_use]
+    pub fn after(summary: Summary, plain: &'a [u8]) -> Self {
+        Self { summary, ..Self::new(plain) }
     }
 
     /// What was read and lost so far; all of it once the scan has ended.

@@ -1,7 +1,7 @@
 //! Skippable frames, and the seek table that stands in one.
 //!
-//! Source: zstd's `contrib/seekable_format/zstd_seekable_compression_format.md`, version 0.1.0. A skippable frame among the data is an
-//! entry of no plain bytes, so that the sums of entries are offsets.
+//! Source: zstd's `contrib/seekable_format/zstd_seekable_compression_format.md`, version 0.1.0. A skippable frame among
+//! the data is an entry of no plain bytes, so that the sums of entries are offsets.
 
 use std::ops::Range;
 
@@ -31,8 +31,8 @@ const HAS_CHECKSUMS: u8 = 0x80;
 /// Bits of the descriptor that must be zero.
 const RESERVED: u8 = 0x7c;
 
-/// Parts that a segment is cut into at most; what is beyond is damage. A tape's segment has 32 frames; a file made to have
-/// millions of false beginnings would otherwise cost a decoder each.
+/// Parts that a segment is cut into at most; what is beyond is damage. A tape's segment has 32 frames; a file made to
+/// have millions of false beginnings would otherwise cost a decoder each.
 const PARTS_MAX: usize = 4096;
 
 /// A piece of a sealed segment: a frame, or what may have been one.
@@ -50,7 +50,8 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*four))
 }
 
-/// The magic number of the skippable frame that these bytes begin with, and where it ends; `None` if they do not hold one whole.
+/// The magic number of the skippable frame that these bytes begin with, and where it ends; `None` if they do not hold
+/// one whole.
 pub(super) fn skippable(bytes: &[u8]) -> Option<(u32, usize)> {
     let magic = number(bytes, 0).filter(|magic| magic & !0xf == SKIPPABLE_FIRST)?;
     let end = SKIPPABLE_HEAD_BYTES.checked_add(usize::try_from(number(bytes, 4)?).ok()?)?;
@@ -103,7 +104,8 @@ pub(super) fn read_table(sealed: &[u8]) -> Option<Vec<Part>> {
     (at == table).then_some(parts)
 }
 
-/// The parts of a file without a usable table: each begins where the one before it ends, or else where the next frame may begin.
+/// The parts of a file without a usable table: each begins where the one before it ends, or else where the next frame
+/// may begin.
 pub(super) fn look_for_parts(sealed: &[u8]) -> Vec<Part> {
     let mut parts = Vec::new();
     let mut at = 0;

@@ -39,7 +39,8 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Whether every byte was read and every record is there. Gaps that the recording tells do not count: nothing was lost since.
+    /// Whether every byte was read and every record is there. Gaps that the recording tells do not count: nothing was
+    /// lost since.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.missing + self.disordered + self.corrupt_ranges + self.torn_bytes == 0

@@ -42,6 +42,13 @@ fn any_program_that_reads_zstd_reads_a_sealed_segment() {
 }
 
 #[test]
+fn what_has_no_line_feed_is_sealed_all_the_same() {
+    let plain = vec![b'x'; 9 << 20];
+    let unsealed = unseal(&sealed(&plain), ENOUGH).unwrap();
+    assert!(unsealed.plain == plain && unsealed.damage.is_empty());
+}
+
+#[test]
 fn what_a_segment_holds_is_told_in_its_first_bytes() {
     let plain = lines(2_000).concat();
     let sealed = sealed(&plain);

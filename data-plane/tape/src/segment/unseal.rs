@@ -8,11 +8,12 @@ use zstd::stream::read::Decoder;
 use super::Contents;
 use super::seek::{Part, look_for_parts, read_table, skippable};
 
-/// How large a window a frame may ask for, as a power of two: 8 MiB, what `zstd -19` uses. Frames of this project have a window of
-/// their own length. A frame that wants more is damage, not a reason to take 2 GiB.
+/// How large a window a frame may ask for, as a power of two: 8 MiB, what `zstd -19` uses. Frames of this project have
+/// a window of their own length. A frame that wants more is damage, not a reason to take 2 GiB.
 const WINDOW_LOG_MAX: u32 = 23;
 
-/// Plain bytes that [`frame_holding`] unpacks at most: a whole segment of a tape, which other programs may pack in one frame.
+/// Plain bytes that [`frame_holding`] unpacks at most: a whole segment of a tape, which other programs may pack in one
+/// frame.
 const HOLDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// Why nothing was unpacked.

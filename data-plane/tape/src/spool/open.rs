@@ -1,0 +1,105 @@
+//! The segment that is being written: its text in memory, and a file that follows it.
+//!
+//! The text is kept until it is sealed, so that nothing is read back and a file that fails takes nothing with it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::time::Duration;
+
+use super::Blob;
+use crate::directory::follow;
+use crate::line::{self, LINE_BYTES_MAX, Message};
+use crate::record::{Gap, Record};
+use crate::segment::{Contents, SegmentId, seal_as};
+
+/// A line that no reader would take.
+pub(super) struct TooLong {
+    pub(super) bytes: usize,
+}
+
+/// The segment that is being written.
+#[derive(Debug)]
+pub(super) struct OpenSegment {
+    pub(super) id: SegmentId,
+    pub(super) contents: Contents,
+    pub(super) opened_at: Duration,
+    /// When the last `clock` record was written.
+    pub(super) clock_at: Duration,
+    /// Gaps that are told in it: they must be told again if it does not come about.
+    pub(super) gaps: Vec<Gap<'static>>,
+    /// Packed bytes of messages that were kept apart, by their names.
+    blobs: BTreeMap<String, u64>,
+    file: File,
+    plain: Vec<u8>,
+    /// How much of the text is in the file.
+    written: usize,
+}
+
+impl OpenSegment {
+    pub(super) fn new(id: SegmentId, file: File, at: Duration) -> Self {
+        Self {
+            id,
+            contents: Contents::default(),
+            opened_at: at,
+            clock_at: at,
+            gaps: Vec::new(),
+            blobs: BTreeMap::new(),
+            file,
+            plain: Vec::new(),
+            written: 0,
+        }
+    }
+
+    /// Appends a record in memory.
+    pub(super) fn push(&mut self, record: &Record<'_>, message: Option<Message<'_>>) -> Result<(), TooLong> {
+        let before = self.plain.len();
+        match message {
+            Some(message) => line::encode_message(record, message, &mut self.plain),
+            None => line::encode(record, &mut self.plain),
+        }
+        let bytes = self.plain.len() - before;
+        if bytes > LINE_BYTES_MAX {
+            self.plain.truncate(before);
+            return Err(TooLong { bytes });
+        }
+        self.contents.add(record, bytes);
+        Ok(())
+    }
+
+    pub(super) fn plain_bytes(&self) -> usize {
+        self.plain.len()
+    }
+
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        self.plain.len() - self.written
+    }
+
+    /// Writes what the file does not have yet; after an error it can go on where it stopped.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        follow(&self.file, &self.plain, &mut self.written)
+    }
+
+    /// The sealed segment.
+    pub(super) fn pack(&self) -> io::Result<Vec<u8>> {
+        let mut sealed = Vec::new();
+        seal_as(&self.plain, &self.contents, &mut sealed)?;
+        Ok(sealed)
+    }
+
+    pub(super) fn has_blob(&self, hash: &str) -> bool {
+        self.blobs.contains_key(hash)
+    }
+
+    pub(super) fn add_blob(&mut self, hash: String, bytes: u64) {
+        self.blobs.insert(hash, bytes);
+    }
+
+    pub(super) fn blob_bytes(&self) -> u64 {
+        self.blobs.values().sum()
+    }
+
+    pub(super) fn blobs(&self) -> Vec<Blob> {
+        self.blobs.iter().map(|(hash, bytes)| Blob { hash: hash.clone(), bytes: *bytes }).collect()
+    }
+}
