@@ -10,4 +10,6 @@ mod listener;
 mod node;
 mod nodes;
 mod outage;
+mod shipping;
+mod spool;
 mod versions;
