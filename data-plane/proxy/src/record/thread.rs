@@ -77,6 +77,8 @@ impl Writing {
                 framer.secrets.rekey(key);
                 framer.sink.rekeyed(&framer.secrets.key_id());
             }
+            // After a long sleep the sink hears the time before it gets what came since.
+            framer.sink.settle(began.elapsed());
             let written = drain(&queue, &mut framer);
             frames.increment(written as u64);
             match queue.take_dropped() {
