@@ -225,6 +225,7 @@ impl ControlPlane {
             hub: Arc::clone(hub),
             authority: Arc::clone(&self.authority),
             aside: Aside::default(),
+            tapes,
             tasks: tasks.clone(),
             stop: stop.clone(),
         });

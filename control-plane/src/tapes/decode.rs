@@ -17,6 +17,7 @@ use shadowcat_tape::segment::{Found, Scan, UnsealError, unseal};
 
 use self::gaps::Gaps;
 use self::rows::Rows;
+pub(crate) use self::rows::{SESSION_CHARS, session, trace};
 use super::blobs::segment_key;
 use super::index::SegmentRows;
 

@@ -44,6 +44,8 @@ pub(crate) struct Live {
     /// Of fleets that a certificate or the store vouches for: each is kept for good.
     channels: Mutex<BTreeMap<String, Arc<Channel>>>,
     traffic: Mutex<BTreeMap<(String, String), Counted>>,
+    /// Streams that nodes ship on, by fleet and node: more than one while a node changes from one to the next.
+    streams: Mutex<BTreeMap<(String, String), usize>>,
 }
 
 /// What the calls of a node came to, as it said last.
@@ -73,6 +75,33 @@ impl Live {
         Follower { records: channel.records.subscribe(), channel }
     }
 
+    /// A node has opened a stream.
+    pub(crate) fn begins(&self, fleet: &str, node: &str) {
+        *self.streams().entry((fleet.to_owned(), node.to_owned())).or_default() += 1;
+    }
+
+    /// A stream of a node has ended.
+    pub(crate) fn ends(&self, fleet: &str, node: &str, instance: &str) {
+        let key = (fleet.to_owned(), node.to_owned());
+        let mut streams = self.streams();
+        let left = streams.get_mut(&key).map_or(0, |count| {
+            *count -= 1;
+            *count
+        });
+        if left == 0 {
+            streams.remove(&key);
+        }
+        drop(streams);
+        if left == 0 {
+            self.forget(fleet, node, instance);
+        }
+    }
+
+    /// The nodes of a fleet that have a stream.
+    pub(crate) fn shipping(&self, fleet: &str) -> Vec<String> {
+        self.streams().keys().filter(|(of, _)| of == fleet).map(|(_, node)| node.clone()).collect()
+    }
+
     /// A node says what happens.
     pub(crate) fn says(&self, fleet: &str, from: (&Arc<str>, &Arc<str>), said: LiveRecords) {
         let batch = Batch {
@@ -95,8 +124,7 @@ impl Live {
         }
     }
 
-    /// A node is not connected any more.
-    pub(crate) fn forget(&self, fleet: &str, node: &str, instance: &str) {
+    fn forget(&self, fleet: &str, node: &str, instance: &str) {
         let key = (fleet.to_owned(), node.to_owned());
         let mut known = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         if known.get(&key).is_some_and(|counted| counted.instance == instance) {
@@ -110,6 +138,10 @@ impl Live {
         let known = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
         let of_fleet = known.iter().filter(|((of, _), _)| of == fleet);
         of_fleet.map(|((_, node), counted)| (node.clone(), counted.clone())).collect()
+    }
+
+    fn streams(&self) -> MutexGuard<'_, BTreeMap<(String, String), usize>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn channel(&self, fleet: &str) -> Arc<Channel> {

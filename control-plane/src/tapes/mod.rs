@@ -4,6 +4,7 @@
 //! - [`ship`]: how they come.
 //! - [`decode`]: a segment as rows of the index.
 //! - [`index`]: which frames there are, and in which segment each is.
+//! - [`query`]: what operators ask.
 //! - [`live`]: traffic as it happens, for whoever follows.
 //!
 //! Invariant: nothing here is on the way of a configuration. Tapes that cannot be kept, because a disk is full or a database away, cost
@@ -13,6 +14,7 @@ pub mod blobs;
 mod decode;
 pub mod index;
 pub(crate) mod live;
+pub(crate) mod query;
 pub(crate) mod ship;
 
 use std::collections::BTreeMap;
@@ -69,7 +71,6 @@ impl Tapes {
     }
 
     /// The index.
-    #[allow(dead_code, reason = "queries come next")]
     pub(crate) fn index(&self) -> &dyn Index {
         self.ingest.index.as_ref()
     }

@@ -12,4 +12,5 @@ mod nodes;
 mod outage;
 mod shipping;
 mod spool;
+mod tapes;
 mod versions;

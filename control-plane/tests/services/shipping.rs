@@ -229,7 +229,7 @@ async fn a_tape_acknowledgement_means_durable() {
         let before = waiting.len();
         let process = Process::start(dir.path());
         // From the first word to long after the last: most of a segment's way takes a few milliseconds.
-        let alive = Duration::from_micros(random.u64(0..6_000));
+        let alive = Duration::from_micros(random.u64(0..20_000));
         let shipped = async {
             let mut stream = Shipping::begin(&node, process.grpc, &authority).await?;
             tokio::select! {

@@ -85,13 +85,13 @@ impl Segment {
         let mut pieces = Vec::new();
         for hash in &wanted.blobs {
             let message = self.messages.iter().find(|message| hash[..] == blake3::hash(message).as_bytes()[..]);
-            self.cut(&packed(message.expect("it was offered")), hash.clone(), &mut pieces);
+            self.cut(&packed(message.expect("it was offered")), hash, &mut pieces);
         }
-        self.cut(&self.sealed, Bytes::new(), &mut pieces);
+        self.cut(&self.sealed, &Bytes::new(), &mut pieces);
         pieces
     }
 
-    fn cut(&self, whole: &[u8], blob: Bytes, pieces: &mut Vec<SegmentChunk>) {
+    fn cut(&self, whole: &[u8], blob: &Bytes, pieces: &mut Vec<SegmentChunk>) {
         let count = whole.len().div_ceil(PIECE);
         pieces.extend(whole.chunks(PIECE).enumerate().map(|(index, piece)| SegmentChunk {
             instance: self.instance.clone(),

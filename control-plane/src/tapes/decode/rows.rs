@@ -64,7 +64,9 @@ impl Rows {
             ..FrameRow::default()
         };
         row.tape = record.tape.as_deref().filter(|tape| !tape.is_empty()).map(|tape| self.tape(tape, &row));
-        self.follow(record, at, is_copy);
+        if !is_copy {
+            self.follow(record, at);
+        }
         self.frames.push(row);
     }
 
@@ -123,10 +125,7 @@ impl Rows {
     }
 
     /// Notes a request of a client that waits for its answer, and an answer to one.
-    fn follow(&mut self, record: &Record<'_>, at: i64, is_copy: bool) {
-        if is_copy {
-            return;
-        }
+    fn follow(&mut self, record: &Record<'_>, at: i64) {
         if let Some(request) = record.re {
             if record.out.is_some() && self.met.insert(request) && self.unanswered.remove(&request).is_none() {
                 self.answered.push(request);

@@ -12,6 +12,7 @@
 //! Not here: bytes of messages ([`blobs`](super::blobs)), and how a record is read.
 
 pub mod codes;
+pub(crate) mod pattern;
 mod postgres;
 mod sqlite;
 mod types;
@@ -26,8 +27,8 @@ use shadowcat_tape::segment::SegmentId;
 pub use self::postgres::PostgresIndex;
 pub use self::sqlite::SqliteIndex;
 pub use self::types::{
-    Committed, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Position, SegmentRows,
-    TapeRow, Totals, What, Word,
+    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Position,
+    SegmentRows, TapeRow, Totals, What, Word,
 };
 use crate::store::{StoreError, sqlite_file};
 
@@ -92,8 +93,8 @@ pub trait Index: Send + Sync + 'static {
     /// The segments of these numbers; those that are not there any more are left out.
     async fn segments(&self, numbers: &[i64]) -> Result<Vec<KeptSegment>, StoreError>;
 
-    /// Segments of a fleet with records from `since` on and until before `before`: how many, and the time of the first record.
-    async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<(u64, Option<i64>), StoreError>;
+    /// Segments of a fleet with records of the time that a filter says, before a position.
+    async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<Extent, StoreError>;
 
     /// What is kept of a fleet.
     async fn totals(&self, fleet: &str) -> Result<Totals, StoreError>;

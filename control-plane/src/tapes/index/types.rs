@@ -323,6 +323,15 @@ pub struct KeptSegment {
     pub lost_bytes: u64,
 }
 
+/// How much there is to look at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Extent {
+    /// Segments.
+    pub segments: u64,
+    /// Their first and last record, in microseconds since 1970; absent without a segment.
+    pub times: Option<(i64, i64)>,
+}
+
 /// What is kept of a fleet, in numbers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {

@@ -92,6 +92,13 @@ struct Coming {
     whole: Option<Bytes>,
 }
 
+/// Whether more of a segment is to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Comes,
+    Came,
+}
+
 /// One node's line.
 #[derive(Debug, Default)]
 pub(super) struct Line {
@@ -175,12 +182,12 @@ impl Line {
         if chunk.bytes.len() > CHUNK_BYTES_MAX {
             return Err("a piece of a segment has 256 KiB at most");
         }
-        let is_end = chunk.last && chunk.blob.is_empty();
-        self.current = (!is_end).then(|| id.clone());
+        let rest = if chunk.last && chunk.blob.is_empty() { Rest::Came } else { Rest::Comes };
+        self.current = (rest == Rest::Comes).then(|| id.clone());
         let Some((offer, phase)) = self.offers.get_mut(&id) else { return Err("this segment is not wanted") };
         let coming = match phase {
             Phase::Coming(coming) if coming.whole.is_none() => coming,
-            Phase::Passing if is_end => return Ok(self.forget(id)),
+            Phase::Passing if rest == Rest::Came => return Ok(self.forget(id)),
             Phase::Passing => return Ok(Vec::new()),
             _ => return Err("this segment is not wanted"),
         };
@@ -191,7 +198,7 @@ impl Line {
         coming.part.extend_from_slice(&chunk.bytes);
         let expected = message.map_or(offer.bytes, |hash| offer.message_bytes(&hash)) as usize;
         if coming.part.len() > expected || (chunk.last && coming.part.len() < expected) {
-            return Ok(self.give_up(id, is_end, "it has not as many bytes as were offered".to_owned()));
+            return Ok(self.give_up(id, rest, "it has not as many bytes as were offered".to_owned()));
         }
         if !chunk.last {
             return Ok(Vec::new());
@@ -204,7 +211,7 @@ impl Line {
             return Ok(vec![Action::Keep(id, hash, part)]);
         }
         if *blake3::hash(&part).as_bytes() != offer.digest {
-            return Ok(self.give_up(id, true, "it is not what was offered: its digest is another".to_owned()));
+            return Ok(self.give_up(id, Rest::Came, "it is not what was offered: its digest is another".to_owned()));
         }
         coming.whole = Some(part);
         Ok(self.store(&id))
@@ -217,8 +224,8 @@ impl Line {
         match kept {
             Ok(()) => self.store(&id),
             Err(why) => {
-                let is_whole = coming.whole.is_some();
-                self.give_up(id, is_whole, why)
+                let rest = if coming.whole.is_some() { Rest::Came } else { Rest::Comes };
+                self.give_up(id, rest, why)
             }
         }
     }
@@ -240,8 +247,8 @@ impl Line {
     }
 
     /// Refuses a segment. If more of it comes, it is passed over.
-    fn give_up(&mut self, id: SegmentId, is_whole: bool, why: String) -> Vec<Action> {
-        if is_whole {
+    fn give_up(&mut self, id: SegmentId, rest: Rest, why: String) -> Vec<Action> {
+        if rest == Rest::Came {
             return self.settle(id, Err(why));
         }
         if let Some((_, phase)) = self.offers.get_mut(&id) {

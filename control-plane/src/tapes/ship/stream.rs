@@ -160,6 +160,7 @@ impl Stream {
             offers_max: u32::try_from(OFFERS_MAX).unwrap_or(u32::MAX),
             traffic_every_ms: u32::try_from(TRAFFIC_EVERY.as_millis()).unwrap_or(u32::MAX),
         }));
+        self.tapes.live.begins(&self.fleet, &self.node);
         tracing::debug!(fleet = %self.fleet, node = %self.node, instance = %self.instance, "a node ships its tapes");
     }
 
@@ -193,7 +194,7 @@ impl Stream {
     }
 
     fn end(&self, ended: &Result<(), Status>) {
-        self.tapes.live.forget(&self.fleet, &self.node, &self.instance);
+        self.tapes.live.ends(&self.fleet, &self.node, &self.instance);
         let why = ended.as_ref().err().map_or("the node closed it", Status::message);
         tracing::debug!(fleet = %self.fleet, node = %self.node, why, "a node does not ship any more");
     }

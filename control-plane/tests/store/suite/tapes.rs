@@ -100,7 +100,7 @@ pub(crate) async fn a_segment_is_stored_once_and_its_frames_are_found_once(subje
     let id = SegmentId::new(INSTANCE, 1).unwrap();
     assert_eq!(index.known(FLEET, "edge-1", &id, &[[1; 32]]).await.unwrap(), Known::Missing(vec![[1; 32]]));
     let one = SegmentRows { messages: vec![([1; 32], 70_000)], ..segment(INSTANCE, 1, 1, 10) };
-    assert_eq!(index.commit(&[one.clone()]).await.unwrap(), [Committed::New]);
+    assert_eq!(index.commit(std::slice::from_ref(&one)).await.unwrap(), [Committed::New]);
     let both = [segment(INSTANCE, 2, 11, 10), one];
     assert_eq!(index.commit(&both).await.unwrap(), [Committed::New, Committed::Again]);
     assert_eq!(index.known(FLEET, "edge-1", &id, &[]).await.unwrap(), Known::Stored);

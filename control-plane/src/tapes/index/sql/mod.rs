@@ -27,7 +27,7 @@ use self::access::ask;
 use self::dictionary::Dictionary;
 pub(super) use self::frame::{Frame, INSERT_FRAMES};
 use super::super::{
-    Committed, Filter, FoundFrame, FoundSource, FoundTape, Hold, Index, KeptSegment, Known, OPERATION_TIMEOUT,
+    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, Hold, Index, KeptSegment, Known, OPERATION_TIMEOUT,
     Position, SegmentRows, Totals, What,
 };
 use super::Database;
@@ -96,7 +96,7 @@ impl Index for SqlIndex {
         ask!(self.access, readers, known::segments, numbers)
     }
 
-    async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<(u64, Option<i64>), StoreError> {
+    async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<Extent, StoreError> {
         ask!(self.access, readers, stats::extent, filter, before)
     }
 

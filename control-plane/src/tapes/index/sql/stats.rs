@@ -2,7 +2,7 @@
 
 use sqlx::query_as;
 
-use super::super::super::{Filter, FoundSource, GapRow, Position, Totals};
+use super::super::super::{Extent, Filter, FoundSource, GapRow, Position, Totals};
 use super::super::Database;
 use super::{Connection, dictionary, unsigned};
 
@@ -12,16 +12,16 @@ const SOURCES_MAX: i64 = 1000;
 /// Gaps of each source that are told of, the first ones.
 const GAPS_MAX: i64 = 100;
 
-/// Segments that end from `since` on and begin before a position: how many, and when the first begins.
+/// Segments that end from `since` on and begin before a position.
 pub(super) async fn extent(
     connection: &mut Connection,
     filter: &Filter,
     before: Option<Position>,
-) -> Result<(u64, Option<i64>), sqlx::Error> {
-    let Some(fleet) = dictionary::look(connection, &filter.fleet).await? else { return Ok((0, None)) };
+) -> Result<Extent, sqlx::Error> {
+    let Some(fleet) = dictionary::look(connection, &filter.fleet).await? else { return Ok(Extent::default()) };
     let until = filter.until.unwrap_or(i64::MAX).min(before.map_or(i64::MAX, |before| before.at.saturating_add(1)));
-    let (count, first) = query_as::<Database, (i64, Option<i64>)>(
-        "SELECT count(*), min(g.first_at) FROM segments g JOIN sources s ON s.number = g.source
+    let (count, first, last) = query_as::<Database, (i64, Option<i64>, Option<i64>)>(
+        "SELECT count(*), min(g.first_at), max(g.last_at) FROM segments g JOIN sources s ON s.number = g.source
          WHERE s.fleet = $1 AND g.last_at >= $2 AND g.first_at < $3",
     )
     .bind(fleet)
@@ -29,7 +29,7 @@ pub(super) async fn extent(
     .bind(until)
     .fetch_one(connection)
     .await?;
-    Ok((unsigned(count), first))
+    Ok(Extent { segments: unsigned(count), times: first.zip(last) })
 }
 
 pub(super) async fn totals(connection: &mut Connection, fleet: &str) -> Result<Totals, sqlx::Error> {
