@@ -109,6 +109,12 @@ impl ControlPlane {
         let authority = Arc::new(Authority::open(store.as_ref()).await?);
         let first_token = first_admin_token(store.as_ref(), &settings.data_dir).await?;
         let (blobs, index) = (Blobs::open(&settings.blobs)?, index::open(&settings.database).await?);
+        if store::sqlite_file(&settings.database).is_none() && !settings.blobs.contains("://") {
+            tracing::warn!(
+                "recorded traffic is kept in {}: replicas on other machines do not see it (--blobs)",
+                settings.blobs
+            );
+        }
         let (grpc, grpc_addr) = bind(settings.bind).await?;
         let (console, console_addr) = bind(settings.console_bind).await?;
         let tls = authority.server_config(authority.server_identity(&server_names(grpc_addr))?)?;

@@ -158,6 +158,29 @@ async fn while_the_place_for_bytes_is_away_nothing_is_acknowledged_and_nothing_i
     plane.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_index_is_away_nothing_is_acknowledged_and_nothing_is_lost() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let mut waiting = segments(1..=4);
+    stream.ship(&mut waiting).await.unwrap();
+    let (place, aside) = (dir.path().join("tapes.db"), dir.path().join("aside.db"));
+    std::fs::rename(&place, &aside).unwrap();
+    let config = plane.apply(crate::harness::config("a")).await;
+    assert!(config.is_ok(), "configurations do not wait for tapes");
+    waiting.extend(segments(5..=8));
+    let gone = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        std::fs::rename(&aside, &place).unwrap();
+    };
+    let (shipped, ()) = tokio::join!(stream.ship(&mut waiting), gone);
+    shipped.unwrap();
+    stored_once(dir.path(), 8).await;
+    plane.stop().await;
+}
+
 /// Every segment up to this one is stored once, and every frame is found once.
 async fn stored_once(directory: &Path, last: u64) {
     let index = index_in(directory).await;

@@ -99,6 +99,27 @@ async fn what_is_in_messages_is_found_by_text_and_by_expression() {
     plane.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_that_costs_too_much_says_so_and_goes_on_exactly_there() {
+    const SEGMENTS: u64 = 300;
+    let (plane, ..) = shipped((1..=SEGMENTS).map(Segment::new)).await;
+    let selection = TapeSelection { text: "\"hay 7".to_owned(), ..TapeSelection::default() };
+    let (first, end) = search(&plane, selecting(selection.clone())).await;
+    assert!(end.remark.starts_with("looked at ") && end.remark.contains("go on with --cursor"), "{}", end.remark);
+    let progress = end.progress.unwrap();
+    assert_eq!((progress.segments, progress.segments_left), (256, SEGMENTS - 256));
+    let (rest, end) = search(&plane, SearchTapesRequest { cursor: end.next, ..selecting(selection) }).await;
+    assert_eq!((&*end.next, &*end.remark), ("", ""));
+
+    let requests =
+        (1..=SEGMENTS).flat_map(|sequence| (0..CALLS).map(move |call| (sequence - 1) * RECORDS + 2 + 2 * call));
+    let mut expected: Vec<u64> =
+        requests.filter(|request| (request / 2).to_string().starts_with('7')).map(|request| request + 1).collect();
+    expected.reverse();
+    assert_eq!(places(&[first, rest].concat()), expected);
+    plane.stop().await;
+}
+
 #[tokio::test]
 async fn a_selection_that_makes_no_sense_is_refused_with_its_field() {
     let (plane, ..) = shipped([]).await;

@@ -1,6 +1,6 @@
 //! How recorded traffic comes from nodes.
 //!
-//! - [`line`]: what is wanted of one node and when, as a pure state machine.
+//! - [`mod@line`]: what is wanted of one node and when, as a pure state machine.
 //! - [`offer`]: what may be offered at all.
 //! - [`stream`]: drives a line over one stream.
 //! - [`ingest`]: makes a segment durable, bytes first and rows then.

@@ -44,8 +44,11 @@ const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A stream that was to be left is ended after this long.
 const RECONNECT_GRACE: Duration = Duration::from_secs(15);
 
-/// How often it is asked whether the node was removed.
+/// How often it is looked whether this replica knows that the node was removed.
 const REMOVED_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the database is asked, for a node whose other stream is at another replica.
+const REMOVED_ASKED_EVERY: Duration = Duration::from_secs(30);
 
 /// Messages between this task and the transport.
 pub(crate) const OUTGOING_MAX: usize = 8;
@@ -74,6 +77,8 @@ enum Worked {
     /// The memory is lent until the segment is settled.
     Lent(SegmentId, OwnedSemaphorePermit),
     Away(String),
+    /// Whether the node was removed, as the database knows.
+    Asked(Result<(), Status>),
 }
 
 /// One stream after its hello.
@@ -167,7 +172,7 @@ impl Stream {
     async fn run(&mut self, incoming: &mut impl Incoming, outgoing: &Outgoing) -> Result<(), Status> {
         let mut followed = self.tapes.live.followed(&self.fleet);
         let mut follows = false;
-        let mut look = interval(REMOVED_EVERY);
+        let (mut look, mut ask) = (interval(REMOVED_EVERY), interval(REMOVED_ASKED_EVERY));
         let tapes = Arc::clone(&self.tapes);
         followed.mark_changed();
         loop {
@@ -188,6 +193,7 @@ impl Stream {
                 },
                 Ok(()) = followed.changed() => self.follow(&mut followed, &mut follows),
                 _ = look.tick() => if self.hub.is_removed(&self.fleet, &self.node) { return Err(removed()) },
+                _ = ask.tick() => self.ask_whether_removed(),
                 () = sleep_until(self.leaves) => self.leave()?,
             }
         }
@@ -223,10 +229,20 @@ impl Stream {
                 self.lent.insert(id.clone(), permit);
                 self.step(Event::Granted(id))
             }
+            Worked::Asked(answer) => answer,
             Worked::Away(why) => {
                 Err(Status::unavailable(format!("what was recorded cannot be stored now, keep it: {why}")))
             }
         }
+    }
+
+    fn ask_whether_removed(&self) {
+        let (tapes, fleet, node) = (Arc::clone(&self.tapes), self.fleet.clone(), Arc::clone(&self.node));
+        self.work.push(Box::pin(async move {
+            // A database that is away keeps no node out.
+            let kept = tapes.store.node(&fleet, &node).await.ok().flatten();
+            Worked::Asked(if kept.is_some_and(|kept| kept.removed) { Err(removed()) } else { Ok(()) })
+        }));
     }
 
     fn step(&mut self, event: Event) -> Result<(), Status> {
