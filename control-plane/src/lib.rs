@@ -7,6 +7,7 @@
 //! | [`token`] | what a node joins with, and what an operator shows |
 //! | [`listen`] | accepts connections, with caps and deadlines; TLS; which call goes where |
 //! | [`fleet`] | brings versions to nodes |
+//! | [`tapes`] | keeps what nodes recorded, and finds it again |
 //! | [`admin`] | answers operators |
 //! | [`observe`] | metrics and logs |
 //!
@@ -37,6 +38,7 @@ mod observe;
 mod plane;
 mod settings;
 pub mod store;
+pub mod tapes;
 pub mod token;
 
 pub use observe::{LogFormat, init_logging};

@@ -32,6 +32,9 @@ struct Flags {
     /// The address for health and metrics
     #[arg(long, env = "SHADOWCAT_CONSOLE_BIND", value_name = "ADDRESS", default_value = DEFAULT_CONSOLE_BIND)]
     console_bind: SocketAddr,
+    /// Where recorded traffic is kept: a directory, or s3://BUCKET/PREFIX [default: tapes in the data directory]
+    #[arg(long, env = "SHADOWCAT_BLOBS", value_name = "URL")]
+    blobs: Option<String>,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -79,11 +82,9 @@ async fn main() -> ExitCode {
 async fn run(flags: Flags) -> anyhow::Result<()> {
     init_logging(&flags.common.log, flags.common.log_format).context("--log")?;
     let mut settings = Settings::new(flags.common.data_dir.unwrap_or_else(default_data_dir));
-    settings.bind = flags.bind;
-    settings.console_bind = flags.console_bind;
-    if let Some(database) = flags.common.database {
-        settings.database = database;
-    }
+    (settings.bind, settings.console_bind) = (flags.bind, flags.console_bind);
+    settings.database = flags.common.database.unwrap_or(settings.database);
+    settings.blobs = flags.blobs.unwrap_or(settings.blobs);
     if let Some(Command::Token { name, role }) = flags.command {
         return make_token(&settings.database, &name, &role).await;
     }

@@ -5,27 +5,34 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Recorder, SharedString};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 const METADATA: Metadata<'static> = Metadata::new("shadowcat", Level::INFO, None);
 
 /// Every metric of a control plane: name, kind, help. Labels are names of fleets, which operators choose.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 11] = [
     (CONNECTIONS_REFUSED, "Connections closed at once because of a cap."),
     (CONNECTIONS_FAILED, "Connections that ended before HTTP/2 began: too slow, no TLS, plain text from elsewhere."),
     (SNAPSHOTS_SENT, "Versions that were begun to be sent to a node."),
     (VERSIONS_REFUSED, "Versions that a node would not have."),
     (DENIED, "Calls and joins that were not allowed."),
     (STREAMS, "Streams that nodes opened."),
+    (SEGMENTS, "Segments of tapes that were stored."),
+    (SEGMENTS_REPEATED, "Segments that were offered again after they were stored, and dropped."),
+    (SEGMENTS_REFUSED, "Segments that were refused; their nodes put them aside."),
+    (FRAMES, "Frames of stored segments."),
+    (SEGMENT_BYTES, "Bytes of stored segments, as they are stored."),
 ];
-const GAUGES: [(&str, &str); 3] = [
+const GAUGES: [(&str, &str); 4] = [
     (CONNECTIONS, "Connections open on the gRPC port."),
     (NODES, "Nodes connected to this replica."),
     (VERSION, "The number of a fleet's current version."),
+    (SEGMENTS_UNDER_WAY, "Segments that came and are not yet stored."),
 ];
 
 const CONNECTIONS: &str = "shadowcat_control_plane_connections";
@@ -38,6 +45,17 @@ const NODES: &str = "shadowcat_fleet_nodes_connected";
 const VERSION: &str = "shadowcat_fleet_version";
 const DENIED: &str = "shadowcat_control_plane_denied_total";
 
+const SEGMENTS: &str = "shadowcat_tapes_segments_total";
+const SEGMENTS_REPEATED: &str = "shadowcat_tapes_segments_repeated_total";
+const SEGMENTS_REFUSED: &str = "shadowcat_tapes_segments_refused_total";
+const FRAMES: &str = "shadowcat_tapes_frames_total";
+const SEGMENT_BYTES: &str = "shadowcat_tapes_stored_bytes_total";
+const SEGMENTS_UNDER_WAY: &str = "shadowcat_tapes_segments_under_way";
+const INGEST_SECONDS: &str = "shadowcat_tapes_ingest_seconds";
+
+/// Bounds of [`INGEST_SECONDS`]: from a commit to a disk of flash, to a database that was away.
+const INGEST_BUCKETS: [f64; 8] = [0.005, 0.02, 0.05, 0.2, 0.5, 2.0, 10.0, 60.0];
+
 /// Counts what happens. Cheap to clone. Nothing here is on the way of a call of an MCP client, so handles are looked up when
 /// they are used.
 #[derive(Clone)]
@@ -48,7 +66,12 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn new() -> Self {
-        let recorder = PrometheusBuilder::new().build_recorder();
+        let buckets = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Full(INGEST_SECONDS.to_owned()), &INGEST_BUCKETS)
+            .expect("there are buckets");
+        let recorder = buckets.build_recorder();
+        let help = SharedString::const_str("From a segment's last byte to its commit, in seconds.");
+        recorder.describe_histogram(KeyName::from_const_str(INGEST_SECONDS), None, help);
         for (name, help) in COUNTERS {
             recorder.describe_counter(KeyName::from_const_str(name), None, SharedString::const_str(help));
         }
@@ -100,12 +123,43 @@ impl Metrics {
         self.counter(DENIED, vec![]).increment(1);
     }
 
+    pub(crate) fn segment_stored(&self, fleet: &str, frames: u64, bytes: u64, took: Duration) {
+        self.counter(SEGMENTS, of(fleet)).increment(1);
+        self.counter(FRAMES, of(fleet)).increment(frames);
+        self.counter(SEGMENT_BYTES, of(fleet)).increment(bytes);
+        self.recorder.register_histogram(&Key::from_parts(INGEST_SECONDS, of(fleet)), &METADATA).record(took);
+    }
+
+    pub(crate) fn segment_repeated(&self, fleet: &str) {
+        self.counter(SEGMENTS_REPEATED, of(fleet)).increment(1);
+    }
+
+    pub(crate) fn segment_refused(&self, fleet: &str) {
+        self.counter(SEGMENTS_REFUSED, of(fleet)).increment(1);
+    }
+
+    /// Counts a segment as under way for as long as what is returned lives.
+    pub(crate) fn segment_under_way(&self) -> UnderWay {
+        let gauge = self.gauge(SEGMENTS_UNDER_WAY, vec![]);
+        gauge.increment(1.0);
+        UnderWay(gauge)
+    }
+
     fn counter(&self, name: &'static str, labels: Vec<Label>) -> Counter {
         self.recorder.register_counter(&Key::from_parts(name, labels), &METADATA)
     }
 
     fn gauge(&self, name: &'static str, labels: Vec<Label>) -> Gauge {
         self.recorder.register_gauge(&Key::from_parts(name, labels), &METADATA)
+    }
+}
+
+/// Something that is under way; see [`Metrics::segment_under_way`].
+pub(crate) struct UnderWay(Gauge);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
     }
 }
 

@@ -26,6 +26,9 @@ use crate::listen::{CONNECTIONS, Console, Front, Listener, Services, health, ref
 use crate::observe::Metrics;
 use crate::settings::Settings;
 use crate::store::{self, Store, StoreError};
+use crate::tapes::Tapes;
+use crate::tapes::blobs::{BlobError, Blobs};
+use crate::tapes::index::{self, Index};
 use crate::token::{FirstToken, FirstTokenError, first_admin_token};
 use shadowcat_net::Caps;
 
@@ -56,6 +59,9 @@ pub enum StartError {
     /// The first admin token.
     #[error(transparent)]
     Token(#[from] FirstTokenError),
+    /// The place for recorded traffic.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
     /// A port is taken, or not ours.
     #[error("cannot listen on {0}: {1}; choose another with --bind or --console-bind")]
     Bind(SocketAddr, io::Error),
@@ -76,6 +82,8 @@ pub struct ControlPlane {
     authority: Arc<Authority>,
     tls: Arc<rustls::ServerConfig>,
     first_token: FirstToken,
+    blobs: Blobs,
+    index: Arc<dyn Index>,
     /// Held as long as the process lives: see [`only_one`].
     lock: Option<File>,
 }
@@ -92,7 +100,7 @@ impl ControlPlane {
         Ok(Self { lock, ..Self::with_store(store, settings).await? })
     }
 
-    /// The same on a store of the program's own.
+    /// The same on a store of the program's own. The index of tapes is where `settings.database` says.
     ///
     /// # Errors
     /// As [`ControlPlane::build`].
@@ -100,10 +108,29 @@ impl ControlPlane {
         make_private(&settings.data_dir)?;
         let authority = Arc::new(Authority::open(store.as_ref()).await?);
         let first_token = first_admin_token(store.as_ref(), &settings.data_dir).await?;
+        let (blobs, index) = (Blobs::open(&settings.blobs)?, index::open(&settings.database).await?);
+        if store::sqlite_file(&settings.database).is_none() && !settings.blobs.contains("://") {
+            tracing::warn!(
+                "recorded traffic is kept in {}: replicas on other machines do not see it (--blobs)",
+                settings.blobs
+            );
+        }
         let (grpc, grpc_addr) = bind(settings.bind).await?;
         let (console, console_addr) = bind(settings.console_bind).await?;
         let tls = authority.server_config(authority.server_identity(&server_names(grpc_addr))?)?;
-        Ok(Self { grpc, grpc_addr, console, console_addr, store, authority, tls, first_token, lock: None })
+        Ok(Self {
+            grpc,
+            grpc_addr,
+            console,
+            console_addr,
+            store,
+            authority,
+            tls,
+            first_token,
+            blobs,
+            index,
+            lock: None,
+        })
     }
 
     /// Where nodes and operators are served.
@@ -152,7 +179,14 @@ impl ControlPlane {
             tracing::warn!(%error, "no versions are known yet");
         }
         let notes = Arc::new(Notes::default());
-        let services = self.services(&hub, &notes, &tasks, &stopping);
+        let (tapes, jobs) = Tapes::new(
+            self.blobs.clone(),
+            Arc::clone(&self.index),
+            Arc::clone(&self.store),
+            metrics.clone(),
+            stopping.clone(),
+        );
+        let services = self.services(Shared { hub: &hub, notes: &notes, tapes, tasks: &tasks, stop: &stopping });
         let console = Console { hub: Arc::clone(&hub), store: Arc::clone(&self.store), metrics: metrics.clone() };
         tasks.spawn(console.serve(self.console, tasks.clone(), stopping.clone()));
         tasks.spawn(follow::run(Arc::clone(&hub), Arc::clone(&self.store), stopping.clone()));
@@ -162,6 +196,7 @@ impl ControlPlane {
             let noting = noting.clone();
             async move { notes.run(store.epoch(), store.as_ref(), noting).await }
         });
+        writer.spawn(jobs.run(Arc::clone(&self.index), noting.clone()));
         let (gauge, refused) = metrics.connections();
         let caps = Caps::new(CONNECTIONS, gauge, refused);
         let listener = Listener { socket: self.grpc, tls: self.tls, caps, metrics, tasks: tasks.clone() };
@@ -175,11 +210,12 @@ impl ControlPlane {
         noting.cancel();
         writer.close();
         writer.wait().await;
-        self.store.close().await;
+        tokio::join!(self.store.close(), self.index.close());
         served
     }
 
-    fn services(&self, hub: &Arc<Hub>, notes: &Arc<Notes>, tasks: &TaskTracker, stop: &CancellationToken) -> Front {
+    fn services(&self, shared: Shared<'_>) -> Front {
+        let Shared { hub, notes, tapes, tasks, stop } = shared;
         let streams = Arc::new(Streams { hub: Arc::clone(hub), notes: Arc::clone(notes), stop: stop.clone() });
         let denials = Denials::new(Arc::clone(&self.store), hub.metrics.clone());
         let fleet = FleetService {
@@ -187,6 +223,7 @@ impl ControlPlane {
             store: Arc::clone(&self.store),
             authority: Arc::clone(&self.authority),
             denials: denials.clone(),
+            tapes: Arc::clone(&tapes),
             tasks: tasks.clone(),
         };
         let admin = Arc::new(Admin {
@@ -194,6 +231,7 @@ impl ControlPlane {
             hub: Arc::clone(hub),
             authority: Arc::clone(&self.authority),
             aside: Aside::default(),
+            tapes,
             tasks: tasks.clone(),
             stop: stop.clone(),
         });
@@ -221,6 +259,15 @@ async fn until_stopped(
     tracing::warn!("calls were cut when the grace period ended");
     cut.cancel();
     Ok(serving.await?)
+}
+
+/// What the services of one replica share.
+struct Shared<'a> {
+    hub: &'a Arc<Hub>,
+    notes: &'a Arc<Notes>,
+    tapes: Arc<Tapes>,
+    tasks: &'a TaskTracker,
+    stop: &'a CancellationToken,
 }
 
 async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -12,11 +12,16 @@ pub const DEFAULT_CONSOLE_BIND: &str = "127.0.0.1:7080";
 /// The database in the data directory, unless another is named.
 const DATABASE_FILE: &str = "control-plane.db";
 
+/// What nodes recorded, in the data directory, unless another place is named.
+const BLOBS_DIRECTORY: &str = "tapes";
+
 /// What one replica is started with.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// `postgres://…`, `sqlite:PATH`, or a path.
     pub database: String,
+    /// Where recorded traffic is kept: a directory, or `s3://bucket/prefix`.
+    pub blobs: String,
     /// The gRPC port.
     pub bind: SocketAddr,
     /// The console's port.
@@ -32,6 +37,7 @@ impl Settings {
         let data_dir = data_dir.into();
         Self {
             database: format!("sqlite:{}", data_dir.join(DATABASE_FILE).display()),
+            blobs: data_dir.join(BLOBS_DIRECTORY).display().to_string(),
             bind: DEFAULT_BIND.parse().expect("it is an address"),
             console_bind: DEFAULT_CONSOLE_BIND.parse().expect("it is an address"),
             data_dir,

@@ -16,6 +16,7 @@ mod invalid;
 mod nodes;
 mod roles;
 mod sessions;
+mod tapes;
 mod upstreams;
 
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub(crate) use authenticate::{Denials, Gate};
 use crate::authority::Authority;
 use crate::fleet::{DEFAULT_FLEET, Hub, is_name};
 use crate::store::{Store, StoreError};
+use crate::tapes::Tapes;
 
 /// A node that is asked something answers within this time, or is called silent.
 const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -44,6 +46,7 @@ pub(crate) struct Admin {
     pub(crate) hub: Arc<Hub>,
     pub(crate) authority: Arc<Authority>,
     pub(crate) aside: Aside,
+    pub(crate) tapes: Arc<Tapes>,
     pub(crate) tasks: TaskTracker,
     pub(crate) stop: CancellationToken,
 }

@@ -17,7 +17,7 @@ pub(super) fn farewell(ending: Option<Ending>) -> Result<(), Status> {
 }
 
 /// What a node hears that an operator has removed.
-pub(super) fn removed() -> Status {
+pub(crate) fn removed() -> Status {
     Status::permission_denied("this node was removed from its fleet: it can join again with a new token")
 }
 
@@ -29,6 +29,6 @@ pub(super) fn superseded() -> Status {
 }
 
 /// This replica stops; another goes on.
-pub(super) fn stopping() -> Status {
+pub(crate) fn stopping() -> Status {
     Status::unavailable("this replica of the control plane stops: connect again")
 }

@@ -13,7 +13,7 @@
 //! Invariants: a node has at most one version outstanding; nothing here waits for the store while a stream is served; what a
 //! node costs does not grow with the size of the configuration or the number of versions.
 
-mod farewell;
+pub(crate) mod farewell;
 pub(crate) mod follow;
 pub(crate) mod hub;
 pub(crate) mod line;

@@ -25,6 +25,8 @@ use crate::admin::Denials;
 use crate::authority::{Authority, NODE_LIFETIME, NodeIdentity};
 use crate::listen::Connection;
 use crate::store::{Actor, NewNode, Store, StoreError};
+use crate::tapes::Tapes;
+use crate::tapes::ship::stream as ship;
 use crate::token::JoinToken;
 
 /// The store is asked about a node that comes for this long; then the node is served from memory, as when the store is known
@@ -40,6 +42,7 @@ pub(crate) struct FleetService {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) authority: Arc<Authority>,
     pub(crate) denials: Denials,
+    pub(crate) tapes: Arc<Tapes>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -138,9 +141,15 @@ impl Fleet for FleetService {
 
     type ShipStream = Answers<ShipReply>;
 
-    /// Refused in words: this control plane keeps no recorded traffic, so a node keeps what it has.
-    async fn ship(&self, _: Request<Streaming<ShipMessage>>) -> Result<Response<Self::ShipStream>, Status> {
-        Err(Status::unimplemented("this control plane keeps no recorded traffic"))
+    async fn ship(&self, request: Request<Streaming<ShipMessage>>) -> Result<Response<Self::ShipStream>, Status> {
+        let identity = identity(&request)?;
+        let of = (identity.fleet.clone(), identity.node.clone());
+        let (outgoing, messages) = mpsc::channel(ship::OUTGOING_MAX);
+        let (tapes, hub) = (Arc::clone(&self.tapes), Arc::clone(&self.streams.hub));
+        let (asked, store) = (Arc::clone(&hub), Arc::clone(&self.store));
+        let admitted = async move { look_up(&asked, store.as_ref(), &identity).await.map(drop) };
+        self.tasks.spawn(ship::serve(tapes, hub, of, admitted, (request.into_inner(), outgoing)));
+        Ok(Response::new(answers(messages)))
     }
 }
 

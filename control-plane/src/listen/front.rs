@@ -13,6 +13,7 @@ use shadowcat_proto::admin::v1::configurations_server::ConfigurationsServer;
 use shadowcat_proto::admin::v1::fleets_server::FleetsServer;
 use shadowcat_proto::admin::v1::nodes_server::NodesServer;
 use shadowcat_proto::admin::v1::sessions_server::SessionsServer;
+use shadowcat_proto::admin::v1::tapes_server::TapesServer;
 use shadowcat_proto::admin::v1::upstreams_server::UpstreamsServer;
 use shadowcat_proto::fleet::v1::fleet_server::FleetServer;
 use tonic::Status;
@@ -87,6 +88,7 @@ impl Services {
                 named(NodesServer::from_arc(Arc::clone(admin))),
                 named(SessionsServer::from_arc(Arc::clone(admin))),
                 named(UpstreamsServer::from_arc(Arc::clone(admin))),
+                named(TapesServer::from_arc(Arc::clone(admin))),
                 named(FleetsServer::from_arc(Arc::clone(admin))),
             ],
             gate,

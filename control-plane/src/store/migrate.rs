@@ -11,10 +11,10 @@ use sqlx::{Acquire, SqlSafeStr};
 use super::StoreError;
 
 /// Number, name and text of a migration.
-pub(super) type Source = (i64, &'static str, &'static str);
+pub(crate) type Source = (i64, &'static str, &'static str);
 
 /// Brings a schema up to date. `refused` tells what a database means by an error.
-pub(super) async fn migrate<'a, A>(
+pub(crate) async fn migrate<'a, A>(
     connection: A,
     sources: &[Source],
     refused: fn(&sqlx::Error) -> StoreError,

@@ -6,11 +6,11 @@
 //!
 //! Both run the same statements, in `sql`; what differs is how they are opened, and how a replica hears of the others.
 
-mod migrate;
-mod postgres;
+pub(crate) mod migrate;
+pub(crate) mod postgres;
 mod pulse;
 mod rows;
-mod sqlite;
+pub(crate) mod sqlite;
 #[cfg(test)]
 pub(crate) mod testing;
 mod types;
@@ -139,6 +139,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The authority of this control plane: `offered` if there was none. Replicas that start at once agree on one.
     async fn authority(&self, offered: AuthorityRow) -> Result<AuthorityRow, StoreError>;
+
+    /// The key of a fleet for tags of what recordings blot out: `offered` if it had none. Replicas that ask at once agree on one.
+    async fn redaction_key(&self, fleet: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError>;
 
     /// Records what was denied, or done without changing anything else here.
     async fn record(&self, by: Actor, outcome: Outcome, reason: &str) -> Result<(), StoreError>;

@@ -49,7 +49,7 @@ const STATEMENT_TIMEOUT: &str = "1500ms";
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "5s";
 
 /// For a schema to be brought up to date, or for another replica to have done so.
-const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const MIGRATION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// SQLSTATE: the server is a standby, or was made read-only.
 const READ_ONLY: &str = "25006";
@@ -65,6 +65,7 @@ const MIGRATIONS: &[Source] = &[
         include_str!("../../migrations/postgres/0001_versions_nodes_tokens_audit.sql"),
     ),
     (2, "streams of nodes", include_str!("../../migrations/postgres/0002_streams_of_nodes.sql")),
+    (3, "redaction keys", include_str!("../../migrations/postgres/0003_redaction_keys.sql")),
 ];
 
 impl PostgresStore {
@@ -136,13 +137,13 @@ async fn listen_over(pool: &sqlx::PgPool, pulse: &Pulse) -> Result<(), sqlx::Err
 
 /// Whether an error is about what was to be written, and not about the database: data exceptions and violated constraints
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
-fn is_of_content(error: &sqlx::Error) -> bool {
+pub(crate) fn is_of_content(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
 /// What Postgres means by an error, and what to do.
-fn words(error: &sqlx::Error) -> String {
+pub(crate) fn words(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::PoolTimedOut => {
             format!("no connection within {OPERATION_TIMEOUT:?}: does it run, and does it take as many connections?")
@@ -156,6 +157,6 @@ fn words(error: &sqlx::Error) -> String {
     }
 }
 
-fn refused(error: &sqlx::Error) -> StoreError {
+pub(crate) fn refused(error: &sqlx::Error) -> StoreError {
     StoreError::Unavailable(words(error))
 }

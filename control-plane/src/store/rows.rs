@@ -124,6 +124,11 @@ fn digest(bytes: &[u8]) -> Result<Digest, Failure> {
     Digest::from_slice(bytes).ok_or_else(|| unreadable("a digest"))
 }
 
+/// A key that was kept.
+pub(super) fn redaction_key(bytes: &[u8]) -> Result<[u8; 32], Failure> {
+    <[u8; 32]>::try_from(bytes).map_err(|_| unreadable("a redaction key"))
+}
+
 /// Something else wrote this, or a disk lost it.
 fn unreadable(what: &str) -> Failure {
     Failure::Database(sqlx::Error::Decode(format!("{what} cannot be read").into()))

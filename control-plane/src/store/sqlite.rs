@@ -29,7 +29,7 @@ type Database = sqlx::Sqlite;
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// How long a lock of another process is waited for. Shorter than an operation, so that it ends with the reason.
-const BUSY_TIMEOUT: Duration = Duration::from_millis(1_500);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_millis(1_500);
 
 /// Connections that read. Each has a thread and a page cache; what is read is small, and mostly cached above.
 const READERS: u32 = 3;
@@ -40,7 +40,7 @@ const FILE_MODE: u32 = 0o600;
 /// Where the file was when it was opened. SQLite goes on with a file that was moved or deleted, and what it writes then is gone
 /// with the process.
 #[derive(Debug, Clone)]
-struct Place {
+pub(crate) struct Place {
     path: Arc<Path>,
     file: FileId,
 }
@@ -49,11 +49,11 @@ struct Place {
 type FileId = (u64, u64);
 
 impl Place {
-    fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         Ok(Self { path: path.into(), file: file_id(path)? })
     }
 
-    fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         if file_id(&self.path).is_ok_and(|file| file == self.file) {
             return Ok(());
         }
@@ -73,6 +73,7 @@ fn file_id(path: &Path) -> io::Result<FileId> {
 const MIGRATIONS: &[Source] = &[
     (1, "versions, nodes, tokens, audit", include_str!("../../migrations/sqlite/0001_versions_nodes_tokens_audit.sql")),
     (2, "streams of nodes", include_str!("../../migrations/sqlite/0002_streams_of_nodes.sql")),
+    (3, "redaction keys", include_str!("../../migrations/sqlite/0003_redaction_keys.sql")),
 ];
 
 impl SqliteStore {
@@ -113,7 +114,7 @@ impl SqliteStore {
 }
 
 /// Before SQLite makes the file: it gives its other files (`-wal`, `-shm`) the same mode.
-fn keep_private(path: &Path) -> io::Result<()> {
+pub(crate) fn keep_private(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
         file.set_permissions(Permissions::from_mode(FILE_MODE))?;
@@ -141,12 +142,12 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
 }
 
 /// Whether an error is about what was to be written, and not about the database.
-fn is_of_content(error: &sqlx::Error) -> bool {
+pub(crate) fn is_of_content(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::TOOBIG | code::CONSTRAINT | code::MISMATCH))
 }
 
 /// What SQLite means by an error, and what to do.
-fn words(error: &sqlx::Error) -> String {
+pub(crate) fn words(error: &sqlx::Error) -> String {
     let cure = match primary_code(error) {
         Some(code::BUSY | code::LOCKED) => {
             return format!(
@@ -165,7 +166,7 @@ fn words(error: &sqlx::Error) -> String {
 }
 
 /// What an error says of the database as it is opened.
-fn refused(error: &sqlx::Error) -> StoreError {
+pub(crate) fn refused(error: &sqlx::Error) -> StoreError {
     let told = words(error);
     match primary_code(error) {
         Some(code::BUSY | code::LOCKED | code::FULL | code::IOERR) => StoreError::Unavailable(told),

@@ -17,13 +17,17 @@ use crate::node::Node;
 use crate::nodes::shown;
 
 /// Everything that is not for every viewer, with the least role it takes.
-const NOT_FOR_VIEWERS: [(&str, Role); 7] = [
+const NOT_FOR_VIEWERS: [(&str, Role); 11] = [
     ("Configurations/Apply", Role::Editor),
     ("Configurations/Rollback", Role::Operator),
     ("Nodes/Drain", Role::Operator),
     ("Nodes/Remove", Role::Admin),
     ("Nodes/CreateJoinToken", Role::Admin),
     ("Sessions/End", Role::Operator),
+    ("Tapes/Read", Role::Operator),
+    ("Tapes/Tail", Role::Operator),
+    ("Tapes/Delete", Role::Admin),
+    ("Tapes/Hold", Role::Editor),
     ("Fleets/ListAudit", Role::Admin),
 ];
 

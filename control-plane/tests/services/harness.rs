@@ -17,6 +17,7 @@ use shadowcat_proto::admin::v1::configurations_client::ConfigurationsClient;
 use shadowcat_proto::admin::v1::fleets_client::FleetsClient;
 use shadowcat_proto::admin::v1::nodes_client::NodesClient;
 use shadowcat_proto::admin::v1::sessions_client::SessionsClient;
+use shadowcat_proto::admin::v1::tapes_client::TapesClient;
 use shadowcat_proto::admin::v1::upstreams_client::UpstreamsClient;
 use shadowcat_proto::admin::v1::{ApplyRequest, ApplyResponse, CreateJoinTokenRequest};
 use shadowcat_proto::config::v1 as raw;
@@ -86,23 +87,7 @@ impl Plane {
 
     /// A channel with TLS, and the certificate of a node if there is one.
     pub(crate) fn secured(&self, identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Channel {
-        Dialer { address: self.grpc, tls: Some(self.tls(identity)) }.channel()
-    }
-
-    fn tls(&self, identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>) -> Arc<ClientConfig> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.authority.clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let mut config = match identity {
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
-            None => builder.with_no_client_auth(),
-        };
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        Arc::new(config)
+        secured(self.grpc, &self.authority, identity)
     }
 
     /// A message with the admin's token.
@@ -143,9 +128,34 @@ impl Plane {
         UpstreamsClient::new(self.plain())
     }
 
+    pub(crate) fn tapes(&self) -> TapesClient<Channel> {
+        TapesClient::new(self.plain())
+    }
+
     pub(crate) fn fleets(&self) -> FleetsClient<Channel> {
         FleetsClient::new(self.plain())
     }
+}
+
+/// A channel with TLS to whoever has the certificate of this authority.
+pub(crate) fn secured(
+    address: SocketAddr,
+    authority: &CertificateDer<'static>,
+    identity: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
+) -> Channel {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Dialer { address, tls: Some(Arc::new(config)) }.channel()
 }
 
 pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {

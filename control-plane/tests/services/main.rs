@@ -10,4 +10,7 @@ mod listener;
 mod node;
 mod nodes;
 mod outage;
+mod shipping;
+mod spool;
+mod tapes;
 mod versions;

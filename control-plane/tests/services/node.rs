@@ -1,5 +1,7 @@
 //! A node as the test plays it: the real protocol, and answers as the test wants them.
 
+use std::net::SocketAddr;
+
 use rcgen::{CertificateParams, KeyPair, PublicKeyData as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use shadowcat_proto::fleet::v1::config_status::State;
@@ -14,7 +16,7 @@ use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Status, Streaming};
 
-use crate::harness::{Plane, SOON};
+use crate::harness::{Plane, SOON, secured};
 
 /// A node that has joined.
 pub(crate) struct Node {
@@ -41,8 +43,13 @@ impl Node {
     }
 
     fn client(&self, plane: &Plane) -> FleetClient<Channel> {
+        self.client_at(plane.grpc, &plane.authority)
+    }
+
+    /// Its way to a control plane of this authority.
+    pub(crate) fn client_at(&self, address: SocketAddr, authority: &CertificateDer<'static>) -> FleetClient<Channel> {
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(self.key.serialize_der()));
-        FleetClient::new(plane.secured(Some((self.chain.clone(), key))))
+        FleetClient::new(secured(address, authority, Some((self.chain.clone(), key))))
     }
 
     pub(crate) async fn renew(&mut self, plane: &Plane) -> Result<(), Status> {

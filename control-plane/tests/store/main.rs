@@ -67,6 +67,16 @@ every_store! {
         a_join_token_that_has_expired_is_told_from_one_that_never_was,
         an_admin_token_is_found_by_its_hash_until_it_expires,
         of_two_authorities_offered_at_once_both_get_the_same;
+    tapes:
+        a_segment_is_stored_once_and_its_frames_are_found_once,
+        a_search_goes_on_exactly_where_it_ended,
+        what_a_filter_says_is_what_is_found,
+        an_id_is_a_tape_or_a_frame_and_its_operation,
+        a_request_without_an_answer_is_a_call_until_the_answer_comes,
+        what_is_missing_is_proved_by_numbers,
+        an_instance_is_of_one_node,
+        tapes_are_listed_by_their_last_frame_and_may_be_held,
+        two_replicas_that_commit_the_same_at_once_store_it_once;
     life:
         a_database_that_is_opened_again_is_the_same,
         two_databases_have_two_epochs,

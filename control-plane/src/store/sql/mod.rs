@@ -155,6 +155,10 @@ impl Store for SqlStore {
         ask!(self.access, writers, secrets::authority, &offered)
     }
 
+    async fn redaction_key(&self, fleet: &str, offered: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        ask!(self.access, writers, secrets::redaction_key, fleet, offered)
+    }
+
     async fn record(&self, by: Actor, outcome: Outcome, reason: &str) -> Result<(), StoreError> {
         ask!(self.access, writers, record, &by, outcome, reason)
     }

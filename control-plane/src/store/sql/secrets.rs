@@ -1,4 +1,4 @@
-//! Tokens, of which only hashes are kept, and the authority.
+//! Tokens, of which only hashes are kept, the authority, and keys of fleets.
 
 use std::time::{Duration, SystemTime};
 
@@ -118,4 +118,19 @@ pub(super) async fn authority(connection: &mut Connection, offered: &AuthorityRo
     .await?;
     let (certificate, key) = query_as::<Database, (Vec<u8>, Vec<u8>)>(KEPT).fetch_one(connection).await?;
     Ok(AuthorityRow { certificate, key })
+}
+
+pub(super) async fn redaction_key(
+    connection: &mut Connection,
+    fleet: &str,
+    offered: [u8; 32],
+) -> Result<[u8; 32], Failure> {
+    query::<Database>("INSERT INTO redaction_keys (fleet, key) VALUES ($1, $2) ON CONFLICT (fleet) DO NOTHING")
+        .bind(fleet)
+        .bind(offered.as_slice())
+        .execute(&mut *connection)
+        .await?;
+    let kept = query_as::<Database, (Vec<u8>,)>("SELECT key FROM redaction_keys WHERE fleet = $1").bind(fleet);
+    let (key,) = kept.fetch_one(connection).await?;
+    rows::redaction_key(&key)
 }

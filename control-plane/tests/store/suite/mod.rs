@@ -4,4 +4,5 @@ pub(crate) mod audit;
 pub(crate) mod life;
 pub(crate) mod nodes;
 pub(crate) mod secrets;
+pub(crate) mod tapes;
 pub(crate) mod versions;

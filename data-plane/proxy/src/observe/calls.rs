@@ -10,6 +10,7 @@ use dashmap::DashMap;
 use metrics::{Counter, Gauge, GaugeFn, Histogram};
 
 use super::recorder::{Registry, label};
+use super::traffic::{Traffic, TrafficTotals};
 
 /// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
 const TOOLS_MAX: usize = 256;
@@ -112,6 +113,7 @@ impl Outcome {
 pub(crate) struct CallSeries {
     outcomes: [Counter; Outcome::ALL.len()],
     latency: Histogram,
+    traffic: Traffic,
 }
 
 impl CallSeries {
@@ -125,12 +127,14 @@ impl CallSeries {
         });
         let help = "From the request's head to the answer's last byte.";
         let latency = registry.latency("shadowcat_request_duration_seconds", help, labels());
-        Arc::new(Self { outcomes, latency })
+        Arc::new(Self { outcomes, latency, traffic: Traffic::default() })
     }
 
     fn record(&self, outcome: Outcome, began: Instant) {
+        let elapsed = began.elapsed();
         self.outcomes[outcome as usize].increment(1);
-        self.latency.record(began.elapsed().as_secs_f64());
+        self.latency.record(elapsed.as_secs_f64());
+        self.traffic.record(outcome, elapsed);
     }
 }
 
@@ -252,6 +256,15 @@ impl RouteCalls {
         if outcome == Outcome::Failed {
             self.failed.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// What calls of each kind came to since the start: method, tool or nothing, and how many. At most `most` of them.
+    pub(crate) fn traffic(&self, most: usize) -> Vec<(String, String, TrafficTotals)> {
+        let methods =
+            self.methods.iter().map(|entry| ((*entry.key()).to_owned(), String::new(), entry.traffic.totals()));
+        let tools =
+            self.tools.iter().map(|entry| ("tools/call".to_owned(), entry.key().to_string(), entry.traffic.totals()));
+        methods.chain(tools).filter(|(.., totals)| totals.calls > 0).take(most).collect()
     }
 
     /// What this route has seen since the start.

@@ -7,6 +7,7 @@ mod ids;
 mod log;
 mod recorder;
 mod running;
+mod traffic;
 mod words;
 
 pub(crate) use calls::{Names, Outcome, RouteCalls, Totals};

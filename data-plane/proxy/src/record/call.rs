@@ -1,6 +1,6 @@
 //! What all frames of one exchange share, and what is handed over of each.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -50,8 +50,33 @@ pub(super) struct CallContext {
     /// When the request's head had arrived.
     pub(super) began: Instant,
     pub(super) request: Asked,
+    /// The tape it belongs to, once somebody has asked.
+    pub(super) tape: OnceLock<Box<str>>,
     /// What the thread has made of it so far. Nobody else looks.
     pub(super) told: Mutex<Told>,
+}
+
+impl CallContext {
+    /// The tape that the exchange belongs to; `instance` tells connections of different boots apart.
+    pub(super) fn tape(&self, instance: &str) -> &str {
+        self.tape.get_or_init(|| match self.session() {
+            Some(session) => session.into(),
+            None => format!("c{}-{instance}", self.connection).into(),
+        })
+    }
+
+    /// The beginning of the session's id.
+    pub(super) fn session(&self) -> Option<&str> {
+        std::str::from_utf8(self.session.as_ref()?).ok()
+    }
+
+    /// The client's message, if there is one.
+    pub(super) fn asked(&self) -> Option<&Envelope> {
+        match &self.request {
+            Asked::Message(message) => Some(message),
+            Asked::Nothing | Asked::Raw(_) => None,
+        }
+    }
 }
 
 /// What the client sent.

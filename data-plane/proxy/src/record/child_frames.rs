@@ -20,7 +20,7 @@ use shadowcat_upstream::ExitReason;
 
 use super::child_tapes::Pipe;
 use super::children::{Did, Doing};
-use super::frame::{Framer, name, text};
+use super::frame::{Framer, name};
 use super::recorder::share;
 
 /// A record of a child, before it is complete.
@@ -126,7 +126,7 @@ impl Framer {
     fn keep_of_child(&mut self, doing: &Doing, draft: Draft<'_>) {
         let Draft { mut record, message } = draft;
         let session = self.children.session_of(doing.child);
-        let session = session.as_ref().and_then(text);
+        let session = session.as_ref().and_then(|begin| std::str::from_utf8(begin).ok());
         let tape = match session {
             Some(session) => session.to_owned(),
             None => format!("u-{}-{}-{}", doing.source.upstream, doing.child, self.instance),
@@ -149,7 +149,7 @@ impl Framer {
 impl Framer {
     /// A text that stands alone.
     fn cleaned(&mut self, doing: &Doing, text: &str) -> String {
-        let clean = |text: String, recording| self.secrets.of(recording).text(&text).into_owned();
+        let clean = |text: String, recording| self.secrets.of(recording).redactor().text(&text).into_owned();
         doing.terms.recordings.iter().fold(text.to_owned(), clean)
     }
 
@@ -157,14 +157,15 @@ impl Framer {
     fn line(&mut self, doing: &Doing, pipe: Pipe, line: &str) -> String {
         let streams = self.children.streams(doing.child, (pipe, doing.holes), doing.terms.recordings.len());
         let pairs = doing.terms.recordings.iter().zip(streams);
-        pairs.fold(line.to_owned(), |line, (recording, words)| words.line(&self.secrets.of(recording), &line))
+        pairs
+            .fold(line.to_owned(), |line, (recording, words)| words.line(&self.secrets.of(recording).redactor(), &line))
     }
 
     /// A message, or bytes that are no text, and what was removed.
     fn message<'a>(&mut self, doing: &Doing, bytes: &'a [u8]) -> (Cow<'a, [u8]>, Vec<Redacted<'static>>) {
         let (mut bytes, mut removed) = (Cow::Borrowed(bytes), Vec::new());
         for recording in &doing.terms.recordings {
-            let cleaned = self.secrets.of(recording).message(&bytes);
+            let cleaned = self.secrets.of(recording).redactor().message(&bytes);
             removed.extend(cleaned.removed);
             if let Cow::Owned(cleaned) = cleaned.bytes {
                 bytes = Cow::Owned(cleaned);

@@ -10,7 +10,6 @@ use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::{Envelope, Id, Kind, Limits};
 use shadowcat_tape::line::{Message, encode, encode_message};
 use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
-use shadowcat_tape::redact::Redactor;
 
 use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
 use super::child_tapes::Children;
@@ -19,7 +18,6 @@ use super::links::{Links, Name, Scope};
 use super::live::Followed;
 use super::secrets::Secrets;
 use super::sink::TapeSink;
-use crate::observe::SESSION_CHARS;
 
 /// Makes records, and gives them to a sink.
 pub(super) struct Framer {
@@ -55,7 +53,7 @@ impl Framer {
         record.http = Some(record::Http {
             method: Some(call.method.as_str().into()),
             path: Some((&*call.path).into()),
-            ..http(&call.headers)
+            ..self.http(call, &call.headers)
         });
         let seq = match &call.request {
             Asked::Nothing => {
@@ -97,13 +95,13 @@ impl Framer {
             Said::Refusal { json, kind } => {
                 let mut record = self.ending(call, &mut told, *at, facts::refused(*kind));
                 (record.stage, record.code) = (Some(Stage::Tx), Some(i64::from(kind.code())));
-                let id = asked(call).and_then(Envelope::id);
+                let id = call.asked().and_then(Envelope::id);
                 record.id = id.and_then(raw);
                 self.write(call, record, &Content { at: *at, bytes: Some(json), form: Form::Json });
             }
             Said::Receipt(head) => {
                 let record = self.ending(call, &mut told, *at, Outcome::HttpError);
-                let record = Record { k: record::Kind::Http, http: Some(of_answer(head)), ..record };
+                let record = Record { k: record::Kind::Http, http: Some(self.of_answer(call, head)), ..record };
                 self.write(call, record, &Content { at: *at, bytes: None, form: Form::Unknown });
             }
             Said::Ended if told.concluded => {}
@@ -123,7 +121,7 @@ impl Framer {
     /// A record that ends the call.
     fn ending(&mut self, call: &CallContext, told: &mut Told, at: Instant, outcome: Outcome) -> Record<'static> {
         told.concluded = true;
-        if let Some(request) = asked(call) {
+        if let Some(request) = call.asked() {
             self.forget_request(call, request);
         }
         let lat = u64::try_from(at.saturating_duration_since(call.began).as_micros()).unwrap_or(u64::MAX);
@@ -136,7 +134,7 @@ impl Framer {
         let mut record = self.ending(call, told, at, outcome);
         record.code = code;
         record.id = message.id().and_then(raw);
-        record.http = head.map(of_answer);
+        record.http = head.map(|head| self.of_answer(call, head));
         self.remember_answer(call, told, message);
         self.write(call, record, &Content { at, bytes: Some(message.body()), form: Form::Json });
     }
@@ -154,7 +152,7 @@ impl Framer {
             return;
         };
         let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
-        if is_answer && !told.concluded && asked(call).is_some_and(|asked| same(asked.id(), message.id())) {
+        if is_answer && !told.concluded && call.asked().is_some_and(|asked| same(asked.id(), message.id())) {
             return self.answer(call, told, message, (at, None));
         }
         let mut record = from_server();
@@ -166,7 +164,7 @@ impl Framer {
             && let Some(id) = message.id()
         {
             let operation = linked.operation.unwrap_or(seq);
-            self.links.remember(Scope::Tape(&tape(call, &self.instance)), Name::AskedByServer(id.as_json()), operation);
+            self.links.remember(Scope::Tape(call.tape(&self.instance)), Name::AskedByServer(id.as_json()), operation);
         }
     }
 
@@ -179,33 +177,33 @@ impl Framer {
             return self.answer(call, told, &message, (at, Some(head)));
         }
         let record = self.ending(call, told, at, Outcome::Unknown);
-        let record = Record { sz: Some(gathered.size), http: Some(of_answer(head)), ..record };
+        let record = Record { sz: Some(gathered.size), http: Some(self.of_answer(call, head)), ..record };
         self.write(call, record, &Content { at, bytes: None, form: Form::Unknown });
     }
 
     /// Completes a record and hands it to the sink; its place in the order.
     fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
         let recording: &Recording = &call.recording;
-        let redactor = self.secrets.of(&call.recording);
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
-        record.tape = Some(tape(call, &self.instance).into());
+        record.tape = Some(call.tape(&self.instance).to_owned().into());
         (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
         if record.dir != Some(Direction::C2s)
-            && let Some(asked) = asked(call).filter(|_| record.re.is_some())
+            && let Some(asked) = call.asked().filter(|_| record.re.is_some())
         {
             record.m = record.m.or_else(|| asked.method().map(Cow::Borrowed));
             record.name = record.name.or_else(|| subject(asked).map(Cow::Borrowed));
         }
-        record.name = record.name.map(|name| redactor.text(&name).into_owned().into());
+        let cleaner = self.secrets.of(&call.recording);
+        record.name = record.name.map(|name| cleaner.name(&name).into());
         record.route = Some((&*call.route).into());
         record.recording = Some(recording.name.as_str().into());
         record.upstream = Some((&*call.upstream).into());
         record.endpoint = Some((&*call.endpoint).into());
-        record.session = call.session.as_ref().and_then(text).map(Cow::Borrowed);
+        record.session = call.session().map(Cow::Borrowed);
         record.version = (call.version > 0).then_some(call.version);
         record.era = call.era.map(Cow::Borrowed);
         record.tp = call.trace.as_ref().and_then(|trace| std::str::from_utf8(trace).ok()).map(Cow::Borrowed);
-        record.http = record.http.map(|http| cleaned(&redactor, http));
+        let redactor = cleaner.redactor();
         let Some(bytes) = content.bytes else { return self.keep(record, None) };
         record.sz = Some(bytes.len() as u64);
         if recording.capture < Capture::Full || bytes.len() as u64 > recording.max_message {
@@ -222,6 +220,20 @@ impl Framer {
 }
 
 impl Framer {
+    /// Headers without their secrets.
+    fn http(&mut self, call: &CallContext, headers: &Headers) -> record::Http<'static> {
+        let cleaner = self.secrets.of(&call.recording);
+        let clean = headers.0.iter().filter_map(|(name, value)| {
+            let value = cleaner.header(name, value)?;
+            Some((name.as_str().to_owned().into(), value.into()))
+        });
+        record::Http { headers: clean.collect(), ..record::Http::default() }
+    }
+
+    fn of_answer(&mut self, call: &CallContext, head: &Response) -> record::Http<'static> {
+        record::Http { status: Some(head.status.as_u16()), ..self.http(call, &head.headers) }
+    }
+
     /// To the sink, and to whoever follows.
     pub(super) fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
         if !self.followed.is_wanted() {
@@ -244,27 +256,6 @@ fn from_server() -> Record<'static> {
     Record { dir: Some(Direction::S2c), stage: Some(Stage::Rx), ..Record::default() }
 }
 
-fn http(headers: &Headers) -> record::Http<'_> {
-    let readable =
-        headers.0.iter().filter_map(|(name, value)| Some((name.as_str().into(), value.to_str().ok()?.into())));
-    record::Http { headers: readable.collect(), ..record::Http::default() }
-}
-
-/// What HTTP said, without its secrets.
-fn cleaned<'a>(redactor: &Redactor, http: record::Http<'a>) -> record::Http<'a> {
-    let headers = http.headers.into_iter().filter_map(|(name, value)| {
-        let value = redactor.header(&name, &value)?.into_owned();
-        Some((name, value.into()))
-    });
-    record::Http { headers: headers.collect(), ..http }
-}
-
-fn of_answer(head: &Response) -> record::Http<'static> {
-    let headers = http(&head.headers).headers.into_iter();
-    let headers = headers.map(|(name, value)| (name.into_owned().into(), value.into_owned().into())).collect();
-    record::Http { status: Some(head.status.as_u16()), headers, ..record::Http::default() }
-}
-
 /// Names the record as its message does.
 pub(super) fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
     record.id = message.id().and_then(raw);
@@ -284,26 +275,6 @@ pub(super) fn same(one: Option<Id<'_>>, other: Option<Id<'_>>) -> bool {
 
 fn raw(id: Id<'_>) -> Option<&RawValue> {
     serde_json::from_str(id.as_json()).ok()
-}
-
-/// The client's message, if there is one.
-pub(super) fn asked(call: &CallContext) -> Option<&Envelope> {
-    match &call.request {
-        Asked::Message(message) => Some(message),
-        Asked::Nothing | Asked::Raw(_) => None,
-    }
-}
-
-pub(super) fn text(session: &[u8; SESSION_CHARS]) -> Option<&str> {
-    std::str::from_utf8(session).ok()
-}
-
-/// The tape that an exchange belongs to.
-pub(super) fn tape(call: &CallContext, instance: &str) -> String {
-    match call.session.as_ref().and_then(text) {
-        Some(session) => session.to_owned(),
-        None => format!("c{}-{instance}", call.connection),
-    }
 }
 
 fn joined(gathered: &Gathered) -> Bytes {

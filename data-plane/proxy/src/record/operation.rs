@@ -5,7 +5,7 @@ use shadowcat_tape::record;
 
 use super::call::{CallContext, Told};
 use super::facts::Ties;
-use super::frame::{Framer, asked, same, subject, tape};
+use super::frame::{Framer, same, subject};
 use super::links::{Name, Scope};
 
 /// Which operation a frame belongs to, if not one of its own.
@@ -18,8 +18,7 @@ pub(super) struct Linked {
 impl Framer {
     /// The operation that a message of the client goes on with, if it does.
     pub(super) fn operation_of(&self, call: &CallContext, message: &Envelope) -> Linked {
-        let tape = tape(call, &self.instance);
-        let (tape, route) = (Scope::Tape(&tape), Scope::Route(&call.route));
+        let (tape, route) = (Scope::Tape(call.tape(&self.instance)), Scope::Route(&call.route));
         match message.kind() {
             Kind::Response | Kind::ErrorResponse => {
                 message.id().map(|id| self.find(tape, Name::AskedByServer(id.as_json()))).unwrap_or_default()
@@ -54,12 +53,12 @@ impl Framer {
         let Some(token) = message.progress_token().filter(|_| message.kind() == Kind::Notification) else {
             return within;
         };
-        let of_the_call = asked(call).and_then(Envelope::progress_token);
+        let of_the_call = call.asked().and_then(Envelope::progress_token);
         if same(of_the_call, Some(token)) {
             return within;
         }
-        let tape = tape(call, &self.instance);
-        let named = self.find(Scope::Tape(&tape), Name::Progress(token.as_json()));
+        let tape = Scope::Tape(call.tape(&self.instance));
+        let named = self.find(tape, Name::Progress(token.as_json()));
         if named.operation.is_some() || named.link.is_some() { named } else { within }
     }
 
@@ -76,9 +75,9 @@ impl Framer {
         if call.session.is_none() || message.kind() != Kind::Request {
             return;
         }
-        let (tape, operation) = (tape(call, &self.instance), told.operation.unwrap_or(seq));
+        let (tape, operation) = (Scope::Tape(call.tape(&self.instance)), told.operation.unwrap_or(seq));
         for name in names(message) {
-            self.links.remember(Scope::Tape(&tape), name, operation);
+            self.links.remember(tape, name, operation);
         }
     }
 
@@ -86,9 +85,9 @@ impl Framer {
         if call.session.is_none() || message.kind() != Kind::Request {
             return;
         }
-        let tape = tape(call, &self.instance);
+        let tape = Scope::Tape(call.tape(&self.instance));
         for name in names(message) {
-            self.links.forget(Scope::Tape(&tape), name);
+            self.links.forget(tape, name);
         }
     }
 
@@ -101,10 +100,10 @@ impl Framer {
         }
         if let Some(state) = &ties.state {
             self.links.remember(route, Name::State(state), operation);
-        } else if let Some(request) = asked(call).filter(|_| !ties.questions.is_empty()) {
-            let (tape, method) = (tape(call, &self.instance), request.method().unwrap_or_default());
+        } else if let Some(request) = call.asked().filter(|_| !ties.questions.is_empty()) {
+            let method = request.method().unwrap_or_default();
             let name = Name::Questions(method, subject(request).unwrap_or_default(), &ties.questions);
-            self.links.remember(Scope::Tape(&tape), name, operation);
+            self.links.remember(Scope::Tape(call.tape(&self.instance)), name, operation);
         }
     }
 }

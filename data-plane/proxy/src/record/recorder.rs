@@ -12,7 +12,6 @@ use shadowcat_tape::redact::RedactionKey;
 
 use super::call::{CallContext, Item};
 use super::children::Room;
-use super::frame::tape;
 use super::live::{Followed, Live};
 use super::queue::{BYTES_MAX, Queue};
 use super::sink::TapeSink;
@@ -118,7 +117,7 @@ impl Recorder {
         match call.recording.sample_percent {
             100 => true,
             0 => false,
-            percent => share(&tape(call, &self.instance)) < u64::from(percent),
+            percent => share(call.tape(&self.instance)) < u64::from(percent),
         }
     }
 

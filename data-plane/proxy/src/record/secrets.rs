@@ -1,6 +1,9 @@
 //! What a recording blots out, compiled once for each.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
 
 use shadowcat_config::{Recording, Redact, SecretForm};
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
@@ -8,11 +11,15 @@ use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
 /// Recordings whose rules are kept compiled. Those that no configuration has any more go first; a fleet has a handful.
 const KEPT_MAX: usize = 64;
 
+/// Short texts that are remembered, of each kind; then all are forgotten. Clients have a few, and one that makes up new ones costs no
+/// more than it would without.
+const SEEN_MAX: usize = 1024;
+
 /// The rules of all recordings, under the fleet's key.
 #[derive(Debug)]
 pub(super) struct Secrets {
     key: RedactionKey,
-    kept: Vec<(Arc<Recording>, Arc<Redactor>)>,
+    kept: Vec<Cleaner>,
     /// For rules that cannot be compiled: everything that can be known as a secret goes.
     strictest: Arc<Redactor>,
 }
@@ -34,19 +41,23 @@ impl Secrets {
     }
 
     /// The rules of a recording.
-    pub(super) fn of(&mut self, recording: &Arc<Recording>) -> Arc<Redactor> {
-        if let Some((_, redactor)) = self.kept.iter().find(|(known, _)| Arc::ptr_eq(known, recording)) {
-            return Arc::clone(redactor);
-        }
+    pub(super) fn of(&mut self, recording: &Arc<Recording>) -> &mut Cleaner {
+        let known = self.kept.iter().position(|kept| Arc::ptr_eq(&kept.recording, recording));
+        let at = known.unwrap_or_else(|| self.add(recording));
+        &mut self.kept[at]
+    }
+
+    fn add(&mut self, recording: &Arc<Recording>) -> usize {
         // A new version of the configuration has the same rules in another place.
-        let same = self.kept.iter().find(|(known, _)| known.redact == recording.redact);
-        let redactor = same.map_or_else(|| self.compiled(&recording.redact), |(_, redactor)| Arc::clone(redactor));
-        self.kept.retain(|(known, _)| Arc::strong_count(known) > 1);
+        let same = self.kept.iter().find(|kept| kept.recording.redact == recording.redact);
+        let redactor = same.map_or_else(|| self.compiled(&recording.redact), |kept| Arc::clone(&kept.redactor));
+        self.kept.retain(|kept| Arc::strong_count(&kept.recording) > 1);
         if self.kept.len() >= KEPT_MAX {
             self.kept.remove(0);
         }
-        self.kept.push((Arc::clone(recording), Arc::clone(&redactor)));
-        redactor
+        let (headers, names, key) = (Seen::default(), Seen::default(), Vec::new());
+        self.kept.push(Cleaner { recording: Arc::clone(recording), redactor, headers, names, key });
+        self.kept.len() - 1
     }
 
     fn compiled(&self, redact: &Redact) -> Arc<Redactor> {
@@ -57,6 +68,58 @@ impl Secrets {
                 Arc::clone(&self.strictest)
             }
         }
+    }
+}
+
+/// The rules of one recording, and what they have made of the short texts that come again and again.
+#[derive(Debug)]
+pub(super) struct Cleaner {
+    recording: Arc<Recording>,
+    redactor: Arc<Redactor>,
+    headers: Seen,
+    names: Seen,
+    /// Where keys are put together.
+    key: Vec<u8>,
+}
+
+impl Cleaner {
+    pub(super) fn redactor(&self) -> Arc<Redactor> {
+        Arc::clone(&self.redactor)
+    }
+
+    /// A header's value without its secrets; `None` for one that is not recorded, or is no text.
+    pub(super) fn header(&mut self, name: &HeaderName, value: &HeaderValue) -> Option<String> {
+        self.key.clear();
+        self.key.extend_from_slice(name.as_str().as_bytes());
+        self.key.push(b':');
+        self.key.extend_from_slice(value.as_bytes());
+        let clean = || Some(self.redactor.header(name.as_str(), value.to_str().ok()?)?.into_owned());
+        self.headers.get(&self.key, clean)
+    }
+
+    /// The name of a tool, a resource's URI, without their secrets.
+    pub(super) fn name(&mut self, name: &str) -> String {
+        let clean = || Some(self.redactor.text(name).into_owned());
+        self.names.get(name.as_bytes(), clean).unwrap_or_default()
+    }
+}
+
+/// What was made of what was seen last, so that it is not made again. Keys are copies: a header's value would keep the whole buffer
+/// alive in which its head arrived.
+#[derive(Debug, Default)]
+struct Seen(HashMap<Box<[u8]>, Option<Box<str>>>);
+
+impl Seen {
+    fn get(&mut self, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<String> {
+        if let Some(seen) = self.0.get(key) {
+            return seen.as_deref().map(str::to_owned);
+        }
+        if self.0.len() >= SEEN_MAX {
+            self.0.clear();
+        }
+        let made = make();
+        self.0.insert(key.into(), made.clone().map(Into::into));
+        made
     }
 }
 

@@ -1,6 +1,6 @@
 //! What travels with a call and hands over what passes. Without a recording there is none, and a call pays for one comparison.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -66,6 +66,7 @@ impl Tap {
             headers: Headers::of(request.headers(), recording.capture),
             began,
             request: Asked::Nothing,
+            tape: OnceLock::new(),
             told: Mutex::new(Told::default()),
         };
         Self { recorder: Arc::clone(recorder), call: Arc::new(call), state: State::Waiting, concluded: true }

@@ -81,6 +81,8 @@ impl Writing {
                 framer.secrets.rekey(key);
                 framer.sink.rekeyed(&framer.secrets.key_id());
             }
+            // After a long sleep the sink hears the time before it gets what came since.
+            framer.sink.settle(began.elapsed());
             let written = drain(&queue, &mut framer);
             frames.increment(written as u64);
             for (dropped, why) in [(queue.take_dropped(), "queue_full"), (room.take_dropped(), "children_full")] {

@@ -16,7 +16,7 @@ use crate::line::LINE_BYTES_MAX;
 pub const FRAME_PLAIN_BYTES: usize = 256 * 1024;
 
 /// Where compression stops paying for a thread that shares two cores with traffic: 245 MB/s and more, measured on two.
-const ZSTD_LEVEL: i32 = 3;
+const ZSTD_LEVEL: i32 = 1;
 
 /// Appends these lines as a sealed segment, and says what it holds. Lines that are no records are sealed as they are.
 ///

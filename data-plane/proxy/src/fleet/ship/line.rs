@@ -26,6 +26,7 @@ use super::super::ending::LineError;
 use super::super::line::Violation;
 use super::super::talk::{Slot, done, reached};
 use super::desk::{Desk, Wanted};
+use crate::gateway::Control;
 use crate::record::{Live, Records};
 
 /// The control plane has this long for its welcome.
@@ -40,12 +41,18 @@ const PIECE_BYTES: usize = 256 * 1024;
 /// Segments looked at for one round of offers: reading them for their digests takes milliseconds.
 const OFFERED_AT_ONCE: usize = 16;
 
+/// What calls come to is told no more often, whatever the control plane wants.
+const TRAFFIC_EVERY_MIN: Duration = Duration::from_secs(1);
+
+/// Series of one message: with a name of 60 bytes each it is below half a MiB.
+const SERIES_MAX: usize = 2048;
+
 /// Records of one message to those who follow.
 const LIVE_AT_ONCE: usize = 256;
 
 /// A line that is about to be held.
 pub(super) struct ShipLine<'a> {
-    pub(super) instance: Arc<str>,
+    pub(super) control: &'a Control,
     pub(super) records: &'a Records,
     /// When the control plane said welcome.
     pub(super) welcomed: &'a mut Option<Instant>,
@@ -60,6 +67,8 @@ struct Talk {
     offering: Slot<'static, Vec<wire::SegmentOffer>>,
     sending: Slot<'static, Result<(), LineError>>,
     following: Option<Live>,
+    traffic_at: Option<Instant>,
+    traffic_every: Duration,
     leave_at: Option<Instant>,
 }
 
@@ -68,7 +77,7 @@ impl ShipLine<'_> {
     pub(super) async fn hold(self, mut client: FleetClient<Channel>) -> Result<(), LineError> {
         let (outbox, mut queue) = mpsc::channel(OUTBOX);
         let welcome_by = Instant::now() + WELCOME_WAIT;
-        let hello = wire::ShipHello { instance: self.instance.to_string() };
+        let hello = wire::ShipHello { instance: self.control.shared.instance.to_string() };
         outbox.try_send(message(Kind::Hello(hello))).map_err(|_| LineError::Stuck)?;
         let opened = timeout_at(welcome_by, client.ship(poll_fn(move |cx| queue.poll_recv(cx)))).await;
         let mut inbox = opened.map_err(|_| LineError::Silent)??.into_inner();
@@ -79,8 +88,19 @@ impl ShipLine<'_> {
         let key = <[u8; 32]>::try_from(&*welcome.redaction_key).map_err(|_| Violation::Key)?;
         self.records.rekey(key);
         *self.welcomed = Some(Instant::now());
+        let traffic_every = Duration::from_millis(welcome.traffic_every_ms.into()).max(TRAFFIC_EVERY_MIN);
         let (desk, sealed) = (Desk::default(), self.records.sealed.clone());
-        let mut talk = Talk { desk, outbox, sealed, offering: None, sending: None, following: None, leave_at: None };
+        let mut talk = Talk {
+            desk,
+            outbox,
+            sealed,
+            offering: None,
+            sending: None,
+            following: None,
+            traffic_at: Some(Instant::now()),
+            traffic_every,
+            leave_at: None,
+        };
         talk.desk.open(welcome.offers_max);
         self.talk(&mut inbox, &mut talk).await
     }
@@ -110,6 +130,11 @@ impl ShipLine<'_> {
                 sent = done(&mut talk.sending) => sent?,
                 live = next(&mut talk.following) => {
                     talk.outbox.send(message(Kind::Live(live))).await.map_err(|_| LineError::Stuck)?;
+                }
+                () = reached(talk.traffic_at) => {
+                    talk.traffic_at = Some(Instant::now() + talk.traffic_every);
+                    let traffic = message(Kind::Traffic(traffic(self.control)));
+                    talk.outbox.send(traffic).await.map_err(|_| LineError::Stuck)?;
                 }
                 () = reached(talk.leave_at) => return Ok(()),
             }
@@ -195,6 +220,25 @@ impl ShipLine<'_> {
         }
         Ok(())
     }
+}
+
+/// What the calls of the running configuration's routes came to.
+fn traffic(control: &Control) -> wire::Traffic {
+    let runtime = control.running();
+    let mut series = Vec::new();
+    for route in runtime.routes.iter() {
+        let counted = route.calls.traffic(SERIES_MAX.saturating_sub(series.len()));
+        series.extend(counted.into_iter().map(|(method, tool, totals)| wire::TrafficSeries {
+            route: route.name.to_string(),
+            upstream: route.target.name.to_string(),
+            method,
+            tool,
+            calls: totals.calls,
+            errors: totals.errors,
+            latency: totals.latency,
+        }));
+    }
+    wire::Traffic { series }
 }
 
 fn message(kind: Kind) -> wire::ShipMessage {

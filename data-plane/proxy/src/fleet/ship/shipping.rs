@@ -63,7 +63,7 @@ impl Shipping {
         let channel = dial(&self.control_plane, identity).await?;
         let client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
         records.connected();
-        let line = ShipLine { instance: Arc::clone(&self.control.shared.instance), records, welcomed };
+        let line = ShipLine { control: &self.control, records, welcomed };
         Box::pin(line.hold(client)).await
     }
 }

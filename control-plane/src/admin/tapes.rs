@@ -1,0 +1,178 @@
+//! Tapes, for operators.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use shadowcat_proto::admin::v1::search_tapes_request::What as AskedWhat;
+use shadowcat_proto::admin::v1::tapes_server::Tapes;
+use shadowcat_proto::admin::v1::{
+    DeleteTapesRequest, DeleteTapesResponse, HoldTapesRequest, HoldTapesResponse, ListTapesRequest, ListTapesResponse,
+    ReadTapesRequest, ReadTapesResponse, SearchTapesRequest, SearchTapesResponse, TailTapesRequest, TailTapesResponse,
+    Tape, TapeStatsRequest, TapeStatsResponse,
+};
+use tokio::sync::mpsc;
+use tonic::{Request, Response, Status};
+
+use super::authenticate::Caller;
+use super::{Admin, fleet_of, page, refused};
+use crate::fleet::service::{Answers, answers};
+use crate::store::Outcome;
+use crate::tapes::index::{FoundTape, Hold, Position, What};
+use crate::tapes::query::read::{Messages, RECORDS_DEFAULT};
+use crate::tapes::query::selection::Selected;
+use crate::tapes::query::{cursor, missing, position, read, search, tail, timestamp};
+
+/// Of a page unless asked otherwise.
+const PAGE_DEFAULT: u32 = 50;
+
+/// What was found and is not read yet. The search waits when it is full.
+const FOUND_QUEUE: usize = 32;
+
+/// Tapes of one hold, and a reason in bytes.
+const HELD_MAX: usize = 1000;
+const REASON_BYTES_MAX: usize = 1024;
+
+/// Tapes that the record of a hold names.
+const IDS_RECORDED: usize = 3;
+
+#[tonic::async_trait]
+impl Tapes for Admin {
+    async fn list(&self, request: Request<ListTapesRequest>) -> Result<Response<ListTapesResponse>, Status> {
+        let ListTapesRequest { fleet, selection, limit, cursor: from } = request.into_inner();
+        let refusal = "tapes are not listed by it: search for calls with it, each of which names its tape";
+        let selected = Selected::read(fleet_of(&fleet)?, selection)?
+            .without(&["text", "filter", "latency_us", "size", "name", "method"], refusal)?;
+        let limit = page(limit, PAGE_DEFAULT);
+        let before = position(&from)?.map(|at| (at.at, at.source));
+        let found = self.tapes.index().tapes(&selected.filter, before, limit).await.map_err(refused)?;
+        let last = found.last().filter(|_| found.len() >= limit as usize);
+        let next = last.map(|last| cursor(Position { at: last.last_at, source: last.number, seq: 0 }));
+        let tapes = found.into_iter().map(tape).collect();
+        Ok(Response::new(ListTapesResponse { tapes, next: next.unwrap_or_default() }))
+    }
+
+    type SearchStream = Answers<SearchTapesResponse>;
+
+    async fn search(&self, request: Request<SearchTapesRequest>) -> Result<Response<Self::SearchStream>, Status> {
+        let request = request.into_inner();
+        let what = what(request.what());
+        let selected = Selected::read(fleet_of(&request.fleet)?, request.selection)?;
+        let before = position(&request.cursor)?;
+        let (found, receiver) = mpsc::channel(FOUND_QUEUE);
+        let wanted = (what, page(request.limit, PAGE_DEFAULT));
+        self.answer(search::search(Arc::clone(&self.tapes), selected, wanted, before, found));
+        Ok(Response::new(answers(receiver)))
+    }
+
+    type ReadStream = Answers<ReadTapesResponse>;
+
+    async fn read(&self, request: Request<ReadTapesRequest>) -> Result<Response<Self::ReadStream>, Status> {
+        let ReadTapesRequest { fleet, selection, limit, blobs } = request.into_inner();
+        let selected = Selected::read(fleet_of(&fleet)?, selection)?;
+        let limit = if limit == 0 { RECORDS_DEFAULT } else { limit };
+        let messages = if blobs { Messages::Told } else { Messages::LeftOut };
+        let (records, receiver) = mpsc::channel(FOUND_QUEUE);
+        self.answer(read::read(Arc::clone(&self.tapes), selected, limit, messages, records));
+        Ok(Response::new(answers(receiver)))
+    }
+
+    type TailStream = Answers<TailTapesResponse>;
+
+    async fn tail(&self, request: Request<TailTapesRequest>) -> Result<Response<Self::TailStream>, Status> {
+        let request = request.into_inner();
+        let what = what(request.what());
+        let refusal = "what happens from now on has none: search instead";
+        let selected = Selected::read(fleet_of(&request.fleet)?, request.selection)?
+            .without(&["since", "until", "ids"], refusal)?;
+        let (records, receiver) = mpsc::channel(tail::QUEUE);
+        self.answer(tail::tail(Arc::clone(&self.tapes), Arc::clone(&self.store), selected, what, records));
+        Ok(Response::new(answers(receiver)))
+    }
+
+    async fn delete(&self, _: Request<DeleteTapesRequest>) -> Result<Response<DeleteTapesResponse>, Status> {
+        Err(Status::unimplemented("this control plane does not delete tapes yet"))
+    }
+
+    async fn hold(&self, request: Request<HoldTapesRequest>) -> Result<Response<HoldTapesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let HoldTapesRequest { fleet, tapes, release, reason } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        if !(1..=HELD_MAX).contains(&tapes.len()) {
+            return Err(Status::invalid_argument("tapes: name 1 to 1000"));
+        }
+        if reason.len() > REASON_BYTES_MAX || reason.contains('\0') {
+            return Err(Status::invalid_argument("reason: it has 1 024 bytes at most, and no NUL"));
+        }
+        if tapes.iter().any(|id| id.contains('\0')) {
+            return Err(Status::invalid_argument("tapes: an id has no NUL"));
+        }
+        let (held, done) = if release { (Hold::Released, "release") } else { (Hold::Held, "hold") };
+        // Before it is done: what is done is always recorded.
+        let by = caller.does(fleet, format!("{done} of tape {}", named(&tapes)));
+        self.store.record(by, Outcome::Done, &reason).await.map_err(refused)?;
+        let changed = self.tapes.index().hold(fleet, &tapes, held).await.map_err(refused)?;
+        Ok(Response::new(HoldTapesResponse { changed }))
+    }
+
+    async fn stats(&self, request: Request<TapeStatsRequest>) -> Result<Response<TapeStatsResponse>, Status> {
+        let request = request.into_inner();
+        let fleet = fleet_of(&request.fleet)?;
+        let live = self.hub.known(fleet);
+        let kept = self.store.nodes(fleet).await.unwrap_or_default();
+        let is_connected = |node: &str, instance: &str| {
+            let here = live.as_ref().and_then(|live| live.node(node));
+            let elsewhere = kept.iter().any(|kept| {
+                kept.name == node
+                    && crate::fleet::hub::is_elsewhere(live.as_deref(), kept)
+                    && kept.seen.instance == instance
+            });
+            here.is_some_and(|here| here.instance == instance) || elsewhere
+        };
+        let told = missing::stats(self.tapes.index(), fleet, is_connected).await.map_err(refused)?;
+        Ok(Response::new(told))
+    }
+}
+
+impl Admin {
+    /// Runs what answers a call until it has, or this replica stops.
+    fn answer(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}
+
+fn what(asked: AskedWhat) -> What {
+    match asked {
+        AskedWhat::Calls => What::Calls,
+        AskedWhat::Frames => What::Frames,
+    }
+}
+
+/// Tapes as they are recorded.
+fn named(ids: &[String]) -> String {
+    let first: Vec<&str> = ids.iter().take(IDS_RECORDED).map(String::as_str).collect();
+    let more = if ids.len() > IDS_RECORDED { format!(" and {} more", ids.len() - IDS_RECORDED) } else { String::new() };
+    format!("{}{more}", first.join(", "))
+}
+
+fn tape(found: FoundTape) -> Tape {
+    Tape {
+        id: found.id,
+        first: Some(timestamp(found.first_at)),
+        last: Some(timestamp(found.last_at)),
+        frames: found.frames,
+        calls: found.calls,
+        errors: found.errors,
+        bytes: found.bytes,
+        route: found.route,
+        session: found.session,
+        principal: found.principal,
+        nodes: found.nodes,
+        held: found.held,
+    }
+}

@@ -1,0 +1,237 @@
+//! Where the bytes of tapes are kept: a directory, or an object store that speaks S3.
+//!
+//! Objects are written whole and never changed: segments by instance and number, messages that are kept apart by their hash. What
+//! [`Blobs::put`] has answered is durable: in a directory, file and directories are synced before it returns.
+//!
+//! Not here: what the objects mean, and which of them are still needed. The index says both.
+
+use std::fmt;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use time::OffsetDateTime;
+use tokio::time::timeout;
+
+/// By when an operation has ended, its own repetitions included: the largest object takes a slow disk a second.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// One request to an object store. Two of them fit into an operation.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(7);
+
+/// A request that failed is repeated this often here; whoever asked tries again later anyway.
+const RETRIES_MAX: usize = 1;
+
+/// The largest object that is read: larger ones are not written.
+const OBJECT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
+/// Recorded traffic is its owner's alone.
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Microseconds in a second.
+const MICROS: i64 = 1_000_000;
+
+/// Objects, by key.
+#[derive(Clone)]
+pub struct Blobs {
+    store: Arc<dyn ObjectStore>,
+    place: Arc<str>,
+}
+
+/// Why an object is not there, or cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// The place cannot be used at all.
+    #[error(
+        "tapes cannot be kept in {0}: {1}: give --blobs a directory, or s3://BUCKET/PREFIX with AWS_* in the environment"
+    )]
+    Unusable(String, String),
+    /// There is no such object.
+    #[error("{0} is not there: it was deleted, or --blobs names another place than when it was stored")]
+    Missing(String),
+    /// The place does not answer, or refuses.
+    #[error("{0} is not available: {1}")]
+    Unavailable(String, String),
+}
+
+impl Blobs {
+    /// Opens the place that `url` names: `s3://bucket/prefix`, or a directory, which is made if there is none.
+    ///
+    /// # Errors
+    /// [`BlobError::Unusable`] if it is neither, or the directory cannot be made. Whether an object store answers is not asked.
+    pub fn open(url: &str) -> Result<Self, BlobError> {
+        let unusable = |why: String| BlobError::Unusable(url.to_owned(), why);
+        let store: Arc<dyn ObjectStore> = match url.split_once("://") {
+            Some(("s3", place)) => s3(place).map_err(unusable)?,
+            Some((scheme, _)) => return Err(unusable(format!("nothing opens {scheme}://…"))),
+            None => directory(url).map_err(unusable)?,
+        };
+        Ok(Self { store, place: url.into() })
+    }
+
+    /// Keeps an object for good. One that is there under this key is replaced, whole.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`]; the object may be there all the same.
+    pub async fn put(&self, key: &Path, bytes: Bytes) -> Result<(), BlobError> {
+        self.within(key, async { self.store.put(key, bytes.into()).await.map(drop) }).await
+    }
+
+    /// A whole object.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`] and [`BlobError::Unavailable`].
+    pub async fn get(&self, key: &Path) -> Result<Bytes, BlobError> {
+        let read = async {
+            let found = self.store.get(key).await?;
+            if found.meta.size > OBJECT_BYTES_MAX {
+                let source =
+                    io::Error::other(format!("it has {} bytes, and none of ours has so many", found.meta.size));
+                return Err(object_store::Error::Generic { store: "shadowcat", source: source.into() });
+            }
+            found.bytes().await
+        };
+        self.within(key, read).await
+    }
+
+    /// Deletes an object; one that is not there is deleted already.
+    ///
+    /// # Errors
+    /// [`BlobError::Unavailable`].
+    pub async fn delete(&self, key: &Path) -> Result<(), BlobError> {
+        match self.within(key, async { self.store.delete(key).await }).await {
+            Err(BlobError::Missing(_)) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn within<T>(
+        &self,
+        key: &Path,
+        operation: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<T, BlobError> {
+        match timeout(OPERATION_TIMEOUT, operation).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(object_store::Error::NotFound { .. })) => Err(BlobError::Missing(key.to_string())),
+            Ok(Err(error)) => Err(BlobError::Unavailable(self.place.to_string(), error.to_string())),
+            Err(_) => {
+                let why = format!("no answer within {OPERATION_TIMEOUT:?}");
+                Err(BlobError::Unavailable(self.place.to_string(), why))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Blobs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Blobs").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+/// Where a segment is kept. `at` is the time of its first record, in microseconds since 1970: whoever stores it again finds the
+/// same key on another day.
+#[must_use]
+pub fn segment_key(fleet: &str, at: i64, instance: &str, sequence: u64) -> Path {
+    let day = OffsetDateTime::from_unix_timestamp(at.div_euclid(MICROS)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
+    let day = format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day());
+    Path::from_iter(["segments", fleet, &day, &format!("{instance}-{sequence}.jsonl.zst")])
+}
+
+/// Where a message is kept that is apart from its segment.
+#[must_use]
+pub fn message_key(fleet: &str, hash: &blake3::Hash) -> Path {
+    Path::from_iter(["blobs", fleet, &format!("{}.zst", hash.to_hex())])
+}
+
+fn directory(path: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    if path.is_empty() {
+        return Err("its path is empty".to_owned());
+    }
+    DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path).map_err(|error| error.to_string())?;
+    let store = LocalFileSystem::new_with_prefix(path).map_err(|error| error.to_string())?;
+    // Without it a put returns before the bytes, and the directories above them, are on the disk.
+    Ok(Arc::new(store.with_fsync(true)))
+}
+
+fn s3(place: &str) -> Result<Arc<dyn ObjectStore>, String> {
+    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
+    if bucket.is_empty() {
+        return Err("it names no bucket".to_owned());
+    }
+    let retry = RetryConfig { max_retries: RETRIES_MAX, retry_timeout: OPERATION_TIMEOUT, ..RetryConfig::default() };
+    // What the environment says of the client goes first; only its time is ours.
+    let store = AmazonS3Builder::from_env()
+        .with_bucket_name(bucket)
+        .with_client_options(options_of_environment())
+        .with_retry(retry)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let prefix = Path::parse(prefix.trim_matches('/')).map_err(|error| error.to_string())?;
+    Ok(Arc::new(PrefixStore::new(store, prefix)))
+}
+
+/// Object stores on a private network often speak plain HTTP; `AWS_ALLOW_HTTP` says that this one may.
+fn options_of_environment() -> ClientOptions {
+    let allow = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|value| matches!(value.as_str(), "true" | "1" | "yes"));
+    ClientOptions::new().with_timeout(REQUEST_TIMEOUT).with_allow_http(allow)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_object_in_a_directory_is_found_again_and_deleted_twice() {
+        let place = tempfile::tempdir().unwrap();
+        let place = place.path().join("tapes");
+        let blobs = Blobs::open(place.to_str().unwrap()).unwrap();
+        assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, DIRECTORY_MODE);
+        let key = segment_key("default", 1_763_761_400_000_000, "5f", 7);
+        assert_eq!(key.as_ref(), "segments/default/2025-11-21/5f-7.jsonl.zst");
+        assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+        blobs.put(&key, Bytes::from_static(b"one")).await.unwrap();
+        blobs.put(&key, Bytes::from_static(b"two")).await.unwrap();
+        assert_eq!(blobs.get(&key).await.unwrap(), "two");
+        blobs.delete(&key).await.unwrap();
+        blobs.delete(&key).await.unwrap();
+        assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_went_away_is_told_with_its_name() {
+        let place = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(place.path().to_str().unwrap()).unwrap();
+        let path = place.path().to_owned();
+        drop(place);
+        std::fs::write(&path, b"no directory").unwrap();
+        let told = blobs.put(&Path::from("a/b"), Bytes::from_static(b"x")).await.unwrap_err();
+        std::fs::remove_file(&path).unwrap();
+        assert!(matches!(told, BlobError::Unavailable(..)));
+        assert!(told.to_string().starts_with(&format!("{} is not available", path.display())), "{told}");
+    }
+
+    #[test]
+    fn what_is_no_place_is_refused_with_the_reason() {
+        for (url, told) in
+            [("ftp://x", "nothing opens ftp://…"), ("", "its path is empty"), ("s3:///p", "it names no bucket")]
+        {
+            let refusal = Blobs::open(url).unwrap_err().to_string();
+            assert!(refusal.contains(told) && refusal.contains("--blobs"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_is_none_has_a_key_all_the_same() {
+        assert_eq!(segment_key("f", i64::MAX, "i", 1).as_ref(), "segments/f/1970-01-01/i-1.jsonl.zst");
+    }
+}

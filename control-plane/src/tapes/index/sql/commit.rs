@@ -1,0 +1,335 @@
+//! Segments become rows.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sqlx::{Connection as _, query, query_as};
+
+use super::super::super::{Committed, GapRow, SegmentRows, TapeRow};
+use super::super::{BEGIN, Database, insert_frames, prepare};
+use super::{Connection, Dictionary, Frame, signed};
+
+/// Numbers of words.
+type Numbers<'a> = HashMap<&'a str, i64>;
+
+/// A segment that is new, with its numbers.
+struct New<'a> {
+    rows: &'a SegmentRows,
+    fleet: i64,
+    source: i64,
+    number: i64,
+    /// The numbers of its words, by their place.
+    words: Vec<i64>,
+}
+
+impl New<'_> {
+    fn word(&self, place: Option<u32>) -> Option<i64> {
+        self.words.get(usize::try_from(place?).ok()?).copied()
+    }
+}
+
+pub(super) async fn commit(
+    connection: &mut Connection,
+    dictionary: &Dictionary,
+    segments: &[SegmentRows],
+) -> Result<Vec<Committed>, sqlx::Error> {
+    let days: Vec<i64> = segments.iter().flat_map(|rows| [rows.first_at, rows.last_at]).collect();
+    prepare(connection, &days).await?;
+    let mut transaction = connection.begin_with(BEGIN).await?;
+    let named = segments.iter().flat_map(|rows| [&rows.fleet, &rows.node].into_iter().chain(&rows.words));
+    let numbers = dictionary.numbers(&mut transaction, named.map(String::as_str).collect::<BTreeSet<_>>()).await?;
+    let (mut committed, mut new) = (vec![Committed::Again; segments.len()], Vec::new());
+    // In one order everywhere, as words are.
+    let mut order: Vec<usize> = (0..segments.len()).collect();
+    order.sort_by_key(|index| (&segments[*index].fleet, &segments[*index].instance, segments[*index].sequence));
+    for index in order {
+        match enter(&mut transaction, &segments[index], &numbers).await? {
+            Ok(entered) => {
+                committed[index] = Committed::New;
+                new.push(entered);
+            }
+            Err(other) => committed[index] = other,
+        }
+    }
+    let tapes = tapes(&mut transaction, &new).await?;
+    let frames: Vec<Frame<'_>> = new.iter().flat_map(|segment| frames(segment, &tapes)).collect();
+    insert_frames(&mut transaction, &frames).await?;
+    for segment in &new {
+        rest(&mut transaction, segment).await?;
+    }
+    transaction.commit().await?;
+    dictionary.remember(&numbers);
+    Ok(committed)
+}
+
+/// Notes a segment with its source; the reason if it is not new.
+async fn enter<'a>(
+    connection: &mut Connection,
+    rows: &'a SegmentRows,
+    numbers: &Numbers<'_>,
+) -> Result<Result<New<'a>, Committed>, sqlx::Error> {
+    let number = |word: &str| numbers.get(word).copied().ok_or(sqlx::Error::RowNotFound);
+    let (fleet, node) = (number(&rows.fleet)?, number(&rows.node)?);
+    // What changes nothing still takes the row, so that commits of one source wait for each other here.
+    let (source, owner) = query_as::<Database, (i64, i64)>(
+        "INSERT INTO sources (fleet, instance, node) VALUES ($1, $2, $3)
+         ON CONFLICT (fleet, instance) DO UPDATE SET instance = excluded.instance RETURNING number, node",
+    )
+    .bind(fleet)
+    .bind(&rows.instance)
+    .bind(node)
+    .fetch_one(&mut *connection)
+    .await?;
+    if owner != node {
+        let (owner,) = query_as::<Database, (String,)>("SELECT word FROM words WHERE id = $1")
+            .bind(owner)
+            .fetch_one(connection)
+            .await?;
+        return Ok(Err(Committed::Foreign(owner)));
+    }
+    let Some(segment) = insert_segment(connection, source, rows).await? else { return Ok(Err(Committed::Again)) };
+    add_to_source(connection, source, rows).await?;
+    let words = rows.words.iter().map(|word| number(word)).collect::<Result<_, _>>()?;
+    Ok(Ok(New { rows, fleet, source, number: segment, words }))
+}
+
+async fn insert_segment(
+    connection: &mut Connection,
+    source: i64,
+    rows: &SegmentRows,
+) -> Result<Option<i64>, sqlx::Error> {
+    let inserted = query_as::<Database, (i64,)>(
+        "INSERT INTO segments (source, sequence, first_record, last_record, frames, stored_bytes, plain_bytes, lost_bytes,
+             first_at, last_at, object)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (source, sequence) DO NOTHING RETURNING number",
+    )
+    .bind(source)
+    .bind(signed(rows.sequence))
+    .bind(signed(rows.first_record))
+    .bind(signed(rows.last_record))
+    .bind(signed(rows.frames.len() as u64))
+    .bind(signed(rows.stored_bytes))
+    .bind(signed(rows.plain_bytes))
+    .bind(signed(rows.lost_bytes))
+    .bind(rows.first_at)
+    .bind(rows.last_at)
+    .bind(&rows.object)
+    .fetch_optional(connection)
+    .await?;
+    Ok(inserted.map(|(number,)| number))
+}
+
+/// Both databases compare two values with another function, so the smaller and the larger are chosen by `CASE`.
+async fn add_to_source(connection: &mut Connection, source: i64, rows: &SegmentRows) -> Result<(), sqlx::Error> {
+    query::<Database>(
+        "UPDATE sources SET segments = segments + 1, frames = frames + $2, stored_bytes = stored_bytes + $3,
+             plain_bytes = plain_bytes + $4, first_at = CASE WHEN first_at <= $5 THEN first_at ELSE $5 END,
+             last_at = CASE WHEN last_at >= $6 THEN last_at ELSE $6 END, ended = coalesce($7, ended) WHERE number = $1",
+    )
+    .bind(source)
+    .bind(signed(rows.frames.len() as u64))
+    .bind(signed(rows.stored_bytes))
+    .bind(signed(rows.plain_bytes))
+    .bind(rows.first_at)
+    .bind(rows.last_at)
+    .bind(rows.ended.map(signed))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A tape of a batch: whose fleet, and its id.
+type TapeKey<'a> = (i64, &'a str);
+
+/// What a batch has of a tape: its sum, the sources it came from, and the words of the first segment that knew them.
+#[derive(Default)]
+struct Sum {
+    row: TapeRow,
+    sources: BTreeSet<i64>,
+    route: Option<i64>,
+    principal: Option<i64>,
+}
+
+/// Adds what the segments have of tapes: their numbers.
+async fn tapes<'a>(
+    connection: &mut Connection,
+    segments: &'a [New<'a>],
+) -> Result<HashMap<TapeKey<'a>, i64>, sqlx::Error> {
+    let mut sums: BTreeMap<TapeKey<'_>, Sum> = BTreeMap::new();
+    for segment in segments {
+        for tape in &segment.rows.tapes {
+            let sum = sums.entry((segment.fleet, &tape.id)).or_default();
+            add(sum, tape);
+            sum.sources.insert(segment.source);
+            sum.route = sum.route.or_else(|| segment.word(tape.route));
+            sum.principal = sum.principal.or_else(|| segment.word(tape.principal));
+        }
+    }
+    let mut numbers = HashMap::with_capacity(sums.len());
+    for (key, sum) in sums {
+        let number = upsert_tape(connection, key, &sum).await?;
+        for source in sum.sources {
+            query::<Database>("INSERT INTO tape_sources (tape, source) VALUES ($1, $2) ON CONFLICT DO NOTHING")
+                .bind(number)
+                .bind(source)
+                .execute(&mut *connection)
+                .await?;
+        }
+        numbers.insert(key, number);
+    }
+    Ok(numbers)
+}
+
+fn add(sum: &mut Sum, tape: &TapeRow) {
+    let row = &mut sum.row;
+    (row.first_at, row.last_at) = if row.frames == 0 {
+        (tape.first_at, tape.last_at)
+    } else {
+        (row.first_at.min(tape.first_at), row.last_at.max(tape.last_at))
+    };
+    row.frames += tape.frames;
+    row.calls += tape.calls;
+    row.errors += tape.errors;
+    row.bytes = row.bytes.saturating_add(tape.bytes);
+    if row.session.is_none() {
+        row.session.clone_from(&tape.session);
+    }
+}
+
+async fn upsert_tape(connection: &mut Connection, key: TapeKey<'_>, sum: &Sum) -> Result<i64, sqlx::Error> {
+    let (row, (fleet, id)) = (&sum.row, key);
+    let (number,) = query_as::<Database, (i64,)>(
+        "INSERT INTO tapes (fleet, id, first_at, last_at, frames, calls, errors, bytes, route, session, principal)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+         ON CONFLICT (fleet, id) DO UPDATE SET
+             first_at = CASE WHEN tapes.first_at <= excluded.first_at THEN tapes.first_at ELSE excluded.first_at END,
+             last_at = CASE WHEN tapes.last_at >= excluded.last_at THEN tapes.last_at ELSE excluded.last_at END,
+             frames = tapes.frames + excluded.frames, calls = tapes.calls + excluded.calls,
+             errors = tapes.errors + excluded.errors, bytes = tapes.bytes + excluded.bytes,
+             route = coalesce(tapes.route, excluded.route), session = coalesce(tapes.session, excluded.session),
+             principal = coalesce(tapes.principal, excluded.principal)
+         RETURNING number",
+    )
+    .bind(fleet)
+    .bind(id)
+    .bind(row.first_at)
+    .bind(row.last_at)
+    .bind(signed(row.frames))
+    .bind(signed(row.calls))
+    .bind(signed(row.errors))
+    .bind(signed(row.bytes))
+    .bind(sum.route)
+    .bind(row.session.as_deref())
+    .bind(sum.principal)
+    .fetch_one(connection)
+    .await?;
+    Ok(number)
+}
+
+fn frames<'a>(segment: &'a New<'a>, tapes: &HashMap<TapeKey<'_>, i64>) -> Vec<Frame<'a>> {
+    let numbers: Vec<Option<i64>> =
+        segment.rows.tapes.iter().map(|tape| tapes.get(&(segment.fleet, tape.id.as_str())).copied()).collect();
+    let tape = |place: Option<u32>| *numbers.get(usize::try_from(place?).ok()?)?;
+    let frame = |row| Frame {
+        row,
+        fleet: segment.fleet,
+        source: segment.source,
+        segment: segment.number,
+        tape: tape(row.tape),
+        method: segment.word(row.method),
+        name: segment.word(row.name),
+        route: segment.word(row.route),
+        upstream: segment.word(row.upstream),
+        endpoint: segment.word(row.endpoint),
+        principal: segment.word(row.principal),
+        era: segment.word(row.era),
+        recording: segment.word(row.recording),
+    };
+    segment.rows.frames.iter().map(frame).collect()
+}
+
+/// What a segment has beside frames, and is little.
+async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx::Error> {
+    for (request, at) in &segment.rows.unanswered {
+        meet(connection, segment, *request, Half::Request(*at)).await?;
+    }
+    for request in &segment.rows.answered {
+        meet(connection, segment, *request, Half::Answer).await?;
+    }
+    for gap in &segment.rows.gaps {
+        insert_gap(connection, segment, gap).await?;
+    }
+    for (hash, stored_bytes) in &segment.rows.messages {
+        query::<Database>(
+            "INSERT INTO messages (fleet, hash, stored_bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+        )
+        .bind(segment.fleet)
+        .bind(hash.as_slice())
+        .bind(signed(*stored_bytes))
+        .execute(&mut *connection)
+        .await?;
+        query::<Database>("INSERT INTO message_uses (fleet, hash, segment) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+            .bind(segment.fleet)
+            .bind(hash.as_slice())
+            .bind(segment.number)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Which half of a call has come.
+#[derive(Clone, Copy)]
+enum Half {
+    /// The request, at this time.
+    Request(i64),
+    Answer,
+}
+
+/// Request and answer come in any order, because segments do: the one that comes first waits, the other takes it away.
+async fn meet(connection: &mut Connection, segment: &New<'_>, request: u64, half: Half) -> Result<(), sqlx::Error> {
+    let (answered, at) = match half {
+        Half::Request(at) => (0_i64, at),
+        Half::Answer => (1, 0),
+    };
+    let met = query::<Database>("DELETE FROM open_calls WHERE source = $1 AND seq = $2 AND answered = $3")
+        .bind(segment.source)
+        .bind(signed(request))
+        .bind(1 - answered)
+        .execute(&mut *connection)
+        .await?;
+    if met.rows_affected() > 0 {
+        return Ok(());
+    }
+    let wait = query::<Database>(
+        "INSERT INTO open_calls (source, seq, fleet, at, answered) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    );
+    wait.bind(segment.source)
+        .bind(signed(request))
+        .bind(segment.fleet)
+        .bind(at)
+        .bind(answered)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn insert_gap(connection: &mut Connection, segment: &New<'_>, gap: &GapRow) -> Result<(), sqlx::Error> {
+    let (from, to) = gap.segments.unzip();
+    query::<Database>(
+        "INSERT INTO gaps (source, after, before, frames, why, detail, instance, from_segment, to_segment, said_by)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(segment.source)
+    .bind(signed(gap.after))
+    .bind(signed(gap.before))
+    .bind(gap.frames.map(signed))
+    .bind(&gap.why)
+    .bind(&gap.detail)
+    .bind(gap.instance.as_deref())
+    .bind(from.map(signed))
+    .bind(to.map(signed))
+    .bind(segment.number)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Tapes that have a frame which a filter fits.
+
+use sqlx::{QueryBuilder, query_as};
+
+use super::super::super::codes::FAILURES_FROM;
+use super::super::super::{Filter, FoundTape};
+use super::super::{Database, way};
+use super::resolve::{Id, Resolved};
+use super::search::{OF_TAPES, push_conditions};
+use super::{Connection, unsigned};
+
+/// As it is selected.
+type Row = (i64, String, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>, Option<String>, i64);
+
+pub(super) async fn tapes(
+    connection: &mut Connection,
+    filter: &Filter,
+    before: Option<(i64, i64)>,
+    limit: u32,
+) -> Result<Vec<FoundTape>, sqlx::Error> {
+    let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(Vec::new()) };
+    let mut select = QueryBuilder::<Database>::new(
+        "SELECT t.number, t.id, t.first_at, t.last_at, t.frames, t.calls, t.errors, t.bytes, r.word, t.session, p.word, t.held
+         FROM tapes t LEFT JOIN words r ON r.id = t.route LEFT JOIN words p ON p.id = t.principal WHERE t.fleet = ",
+    );
+    select.push_bind(resolved.fleet);
+    if let Some(since) = filter.since {
+        select.push(" AND t.last_at >= ").push_bind(since);
+    }
+    if let Some(until) = filter.until {
+        select.push(" AND t.first_at < ").push_bind(until);
+    }
+    if let Some((at, number)) = before {
+        select.push(" AND t.last_at <= ").push_bind(at).push(" AND (t.last_at, t.number) < (").push_bind(at);
+        select.push(", ").push_bind(number).push(")");
+    }
+    if !filter.ids.is_empty() {
+        let mut listed = select.push(" AND t.number IN (").separated(", ");
+        for id in &resolved.ids {
+            // A tape that nobody has stands for a frame that is of none.
+            listed.push_bind(match id {
+                Id::Tape(tape) | Id::Operation { tape, .. } => *tape,
+                Id::Frame { .. } => 0,
+            });
+        }
+        select.push(")");
+    }
+    if is_about_frames(filter) {
+        // The row of a tape tells at least whether any of its calls failed.
+        if !filter.outcomes.is_empty() && filter.outcomes.iter().all(|outcome| *outcome >= FAILURES_FROM) {
+            select.push(" AND t.errors > 0");
+        }
+        select.push(" AND EXISTS (SELECT 1 FROM frames f").push(way(Some(OF_TAPES))).push(" WHERE f.tape = t.number");
+        push_conditions(&mut select, filter, &resolved);
+        select.push(")");
+    }
+    select.push(" ORDER BY t.last_at DESC, t.number DESC LIMIT ").push_bind(i64::from(limit));
+    let rows: Vec<Row> = select.build_query_as().persistent(false).fetch_all(&mut *connection).await?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        let nodes = nodes(connection, row.0).await?;
+        found.push(tape(row, nodes));
+    }
+    Ok(found)
+}
+
+/// Whether the row of a tape does not tell. (One that has frames before and after a time need not have one at it.)
+fn is_about_frames(filter: &Filter) -> bool {
+    let words = [&filter.route, &filter.upstream, &filter.node, &filter.principal, &filter.session];
+    let between = filter.since.is_some() && filter.until.is_some();
+    between || !filter.outcomes.is_empty() || filter.trace.is_some() || words.iter().any(|word| !word.is_empty())
+}
+
+/// The nodes that recorded a tape.
+async fn nodes(connection: &mut Connection, tape: i64) -> Result<Vec<String>, sqlx::Error> {
+    let nodes: Vec<(String,)> = query_as::<Database, _>(
+        "SELECT DISTINCT w.word FROM tape_sources u JOIN sources s ON s.number = u.source JOIN words w ON w.id = s.node
+         WHERE u.tape = $1 ORDER BY w.word",
+    )
+    .bind(tape)
+    .fetch_all(connection)
+    .await?;
+    Ok(nodes.into_iter().map(|(node,)| node).collect())
+}
+
+fn tape(row: Row, nodes: Vec<String>) -> FoundTape {
+    let (number, id, first_at, last_at, frames, calls, errors, bytes, route, session, principal, held) = row;
+    FoundTape {
+        number,
+        id,
+        first_at,
+        last_at,
+        frames: unsigned(frames),
+        calls: unsigned(calls),
+        errors: unsigned(errors),
+        bytes: unsigned(bytes),
+        route: route.unwrap_or_default(),
+        session: session.unwrap_or_default(),
+        principal: principal.unwrap_or_default(),
+        nodes,
+        held: held != 0,
+    }
+}

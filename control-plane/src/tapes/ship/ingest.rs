@@ -1,0 +1,187 @@
+//! Makes a segment durable: its messages, its bytes, its rows, in this order. What of it fails is tried again for a while, and does no
+//! harm twice: bytes have keys of their own, and rows are there once.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use object_store::path::Path;
+use shadowcat_tape::segment::SegmentId;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use super::line::foreign;
+use super::offer::Offer;
+use super::writer::Writer;
+use crate::observe::Metrics;
+use crate::store::StoreError;
+use crate::tapes::blobs::{Blobs, message_key};
+use crate::tapes::decode::{Shipped, decode};
+use crate::tapes::index::{Committed, Index, Known, SegmentRows};
+
+/// How long what is away is waited for before a stream ends. Its node comes again, perhaps to a replica that is better off.
+const TRIED_FOR: Duration = Duration::from_secs(60);
+
+/// Between two tries.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+
+/// Segments that are unpacked at once: each takes a core, and up to 64 MiB.
+const DECODED_AT_ONCE: usize = 2;
+
+/// A message that is kept apart, unpacked. Four times the longest that is sent.
+const MESSAGE_PLAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Why something is not durable.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// It never will be.
+    Never(String),
+    /// What it needs is away.
+    Away(String),
+}
+
+/// Where segments go. Clones share everything.
+#[derive(Clone)]
+pub(crate) struct Ingest {
+    pub(crate) blobs: Blobs,
+    pub(crate) index: Arc<dyn Index>,
+    writer: Writer,
+    decoding: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Ingest {
+    pub(crate) fn new(blobs: Blobs, index: Arc<dyn Index>, writer: Writer, metrics: Metrics) -> Self {
+        Self { blobs, index, writer, decoding: Arc::new(Semaphore::new(DECODED_AT_ONCE)), metrics }
+    }
+
+    /// What is known of a segment that `of`, a fleet and a node, offers.
+    pub(super) async fn look(&self, of: (&str, &str), id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, Failure> {
+        let patience = Patience::new();
+        let known = loop {
+            match self.index.known(of.0, of.1, id, messages).await {
+                Ok(known) => break known,
+                Err(error) => patience.wait(of_store(error)).await?,
+            }
+        };
+        if known == Known::Stored {
+            self.metrics.segment_repeated(of.0);
+        }
+        Ok(known)
+    }
+
+    /// Keeps a message that is what its hash says.
+    pub(super) async fn keep(&self, fleet: &str, hash: [u8; 32], packed: Bytes) -> Result<(), Failure> {
+        let content = packed.clone();
+        self.aside(move || match zstd::bulk::decompress(&content, MESSAGE_PLAIN_BYTES_MAX) {
+            Ok(plain) if *blake3::hash(&plain).as_bytes() == hash => Ok(()),
+            Ok(_) => Err(Failure::Never("a message of it is not what its hash says".to_owned())),
+            Err(error) => Err(Failure::Never(format!("a message of it cannot be unpacked: {error}"))),
+        })
+        .await?;
+        self.put(&message_key(fleet, &blake3::Hash::from_bytes(hash)), &packed).await
+    }
+
+    /// Stores a segment of `of`, a fleet and a node.
+    pub(super) async fn store(&self, of: (String, String), offer: Box<Offer>, bytes: Bytes) -> Result<(), Failure> {
+        let began = Instant::now();
+        let (fleet, id) = (of.0.clone(), offer.id.clone());
+        let (shipped, sealed) = (shipped(of, *offer), bytes.clone());
+        let rows =
+            self.aside(move || decode(&sealed, &shipped).map_err(|error| Failure::Never(error.to_string()))).await?;
+        if rows.lost_bytes > 0 {
+            tracing::warn!(%fleet, node = %rows.node, segment = %id, bytes = rows.lost_bytes,
+                "a segment is damaged: what can be read of it is indexed, and the rest is a gap");
+        }
+        self.put(&Path::from(rows.object.as_str()), &bytes).await?;
+        let (frames, plain) = (rows.frames.len() as u64, bytes.len() as u64);
+        match self.commit(&rows).await? {
+            Committed::New => self.metrics.segment_stored(&fleet, frames, plain, began.elapsed()),
+            Committed::Again => self.metrics.segment_repeated(&fleet),
+            Committed::Foreign(owner) => return Err(Failure::Never(foreign(&owner))),
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, rows: &SegmentRows) -> Result<Committed, Failure> {
+        let patience = Patience::new();
+        loop {
+            match self.writer.commit(rows.clone()).await {
+                Ok(committed) => return Ok(committed),
+                Err(error) => patience.wait(of_store(error)).await?,
+            }
+        }
+    }
+
+    async fn put(&self, key: &Path, bytes: &Bytes) -> Result<(), Failure> {
+        let patience = Patience::new();
+        loop {
+            match self.blobs.put(key, bytes.clone()).await {
+                Ok(()) => return Ok(()),
+                Err(error) => patience.wait(Failure::Away(error.to_string())).await?,
+            }
+        }
+    }
+
+    /// Does work that takes a core, away from the threads of the runtime.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let turn =
+            Arc::clone(&self.decoding).acquire_owned().await.map_err(|closed| Failure::Away(closed.to_string()))?;
+        let done = tokio::task::spawn_blocking(move || {
+            // Until the work has ended, whether somebody still waits for it or not.
+            let _turn = turn;
+            work()
+        });
+        done.await.map_err(|stopped| Failure::Away(stopped.to_string()))?
+    }
+}
+
+fn shipped(of: (String, String), offer: Offer) -> Shipped {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Shipped {
+        fleet: of.0,
+        node: of.1,
+        instance: offer.id.instance,
+        sequence: offer.id.sequence,
+        first_record: offer.first_record,
+        last_record: offer.last_record,
+        messages: offer.messages.into_iter().map(|(hash, bytes)| (hash, u64::from(bytes))).collect(),
+        at: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
+    }
+}
+
+fn of_store(error: StoreError) -> Failure {
+    match error {
+        StoreError::Unkept(why) => Failure::Never(why),
+        other => Failure::Away(other.to_string()),
+    }
+}
+
+/// How long somebody goes on trying.
+struct Patience {
+    until: Instant,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { until: Instant::now() + TRIED_FOR }
+    }
+
+    /// Waits before the next try.
+    ///
+    /// # Errors
+    /// The failure, if another try is of no use, or there were enough.
+    async fn wait(&self, failure: Failure) -> Result<(), Failure> {
+        match failure {
+            Failure::Away(why) if Instant::now() + TRY_EVERY < self.until => {
+                tracing::debug!(why, "recorded traffic waits");
+                sleep(TRY_EVERY).await;
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+}

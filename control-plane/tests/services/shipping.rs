@@ -1,0 +1,294 @@
+//! Tapes on their way from nodes.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use shadowcat_control_plane::tapes::index::{self, Filter, Index, What};
+use shadowcat_proto::admin::v1::RemoveNodeRequest;
+use shadowcat_proto::fleet::v1::ship_reply::Kind;
+use shadowcat_proto::fleet::v1::{LiveRecords, Traffic, ship_message};
+use tonic::Code;
+
+use crate::harness::{Plane, database, directory, eventually};
+use crate::node::Node;
+use crate::spool::{CALLS, RECORDS, Segment, Shipping};
+
+/// How often the control plane is killed.
+const KILLS: u64 = 100;
+
+/// With this seed every run kills at the same moments, as far as a machine lets it.
+const SEED: u64 = 7;
+
+/// Segments that a node records between two kills.
+const RECORDED: u64 = 2;
+
+async fn shipping(plane: &Plane, node: &Node) -> Shipping {
+    Shipping::begin(node, plane.grpc, &plane.authority).await.unwrap()
+}
+
+fn segments(numbers: impl IntoIterator<Item = u64>) -> BTreeMap<u64, Segment> {
+    numbers.into_iter().map(|number| (number, Segment::new(number))).collect()
+}
+
+async fn index_in(directory: &Path) -> Arc<dyn Index> {
+    index::open(&format!("sqlite:{}", directory.join("control-plane.db").display())).await.unwrap()
+}
+
+fn all() -> Filter {
+    Filter { fleet: "default".to_owned(), ..Filter::default() }
+}
+
+/// The objects that are kept in a directory.
+fn objects(directory: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).into_iter().flatten().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(objects(&entry.path()));
+        } else {
+            found.push(entry.file_name().into_string().unwrap());
+        }
+    }
+    found.sort();
+    found
+}
+
+#[tokio::test]
+async fn a_segment_that_is_stored_is_there_with_its_messages_and_is_not_sent_again() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let apart = vec![b"\"large\"".repeat(20_000), b"\"larger\"".repeat(30_000)];
+    let mut stream = shipping(&plane, &node).await;
+    let segment = Segment::with(1, apart);
+    stream.ship(&mut BTreeMap::from([(1, segment.clone())])).await.unwrap();
+
+    let index = index_in(dir.path()).await;
+    let found = index.search(&all(), What::Calls, None, 100).await.unwrap();
+    assert_eq!((found.len() as u64, &*found[0].node, found[0].latency), (CALLS, "edge-1", Some(1_000)));
+    assert_eq!(objects(&dir.path().join("tapes/segments")).len(), 1);
+    assert_eq!(objects(&dir.path().join("tapes/blobs")).len(), 2);
+    assert_eq!(index.totals("default").await.unwrap().messages, 2);
+
+    stream.offer(&segment).await;
+    assert!(matches!(stream.next().await.unwrap(), Kind::Stored(_)), "it is known");
+    // What another segment has too is not wanted again.
+    let next = Segment::with(2, segment.messages.clone());
+    stream.offer(&next).await;
+    let Kind::Wanted(wanted) = stream.next().await.unwrap() else { panic!("it is wanted") };
+    assert!(wanted.blobs.is_empty());
+    assert_eq!(index.sources("default").await.unwrap()[0].repeated, 1);
+    let key = stream.key.clone();
+    assert_eq!(shipping(&plane, &node).await.key, key, "a fleet has one key");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_kept_and_what_is_not_what_was_offered_is_refused() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let mut damaged = Segment::new(1);
+    let middle = damaged.sealed.len() / 2;
+    damaged.sealed[middle] ^= 0x10;
+    stream.ship(&mut BTreeMap::from([(1, damaged)])).await.unwrap();
+    let index = index_in(dir.path()).await;
+    let source = &index.sources("default").await.unwrap()[0];
+    assert!(!source.gaps.is_empty() && source.gaps.iter().all(|gap| gap.why == "corrupt"), "{:?}", source.gaps);
+    assert_eq!(objects(&dir.path().join("tapes/segments")).len(), 1, "the bytes are kept as they came");
+
+    let other = Segment { sequence: 2, ..Segment::new(3) };
+    stream.offer(&other).await;
+    let Kind::Wanted(wanted) = stream.next().await.unwrap() else { panic!("it is wanted") };
+    stream.send(&other, &wanted).await;
+    let Kind::Refused(refused) = stream.next().await.unwrap() else { panic!("it is refused") };
+    assert!(refused.why.contains("its head says that it is segment 3"), "{}", refused.why);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_was_removed_ships_nothing() {
+    let plane = Plane::start().await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let _sync = node.connected(&plane).await;
+    stream.say(ship_message::Kind::Traffic(Traffic::default())).await;
+    stream.say(ship_message::Kind::Live(LiveRecords::default())).await;
+    let request = RemoveNodeRequest { node: "edge-1".to_owned(), ..RemoveNodeRequest::default() };
+    plane.nodes().remove(plane.ask(request)).await.unwrap();
+    let ended = loop {
+        if let Err(ended) = stream.next().await {
+            break ended;
+        }
+    };
+    assert_eq!(ended.code(), Code::PermissionDenied);
+    let Err(refused) = Shipping::begin(&node, plane.grpc, &plane.authority).await else { panic!("it is refused") };
+    assert_eq!(refused.code(), Code::PermissionDenied);
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_place_for_bytes_is_away_nothing_is_acknowledged_and_nothing_is_lost() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let (place, aside) = (dir.path().join("tapes"), dir.path().join("aside"));
+    std::fs::rename(&place, &aside).unwrap();
+    std::fs::write(&place, b"no directory").unwrap();
+    let mut waiting = segments(1..=8);
+    let shipped = async {
+        stream.ship(&mut waiting).await.unwrap();
+        waiting.len()
+    };
+    let mended = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        let index = index_in(dir.path()).await;
+        assert!(index.search(&all(), What::Frames, None, 1).await.unwrap().is_empty());
+        std::fs::remove_file(&place).unwrap();
+        std::fs::rename(&aside, &place).unwrap();
+    };
+    assert_eq!(tokio::join!(shipped, mended).0, 0);
+    stored_once(dir.path(), 8).await;
+    plane.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_index_is_away_nothing_is_acknowledged_and_nothing_is_lost() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let mut waiting = segments(1..=4);
+    stream.ship(&mut waiting).await.unwrap();
+    let (place, aside) = (dir.path().join("tapes.db"), dir.path().join("aside.db"));
+    std::fs::rename(&place, &aside).unwrap();
+    let config = plane.apply(crate::harness::config("a")).await;
+    assert!(config.is_ok(), "configurations do not wait for tapes");
+    waiting.extend(segments(5..=8));
+    let gone = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        std::fs::rename(&aside, &place).unwrap();
+    };
+    let (shipped, ()) = tokio::join!(stream.ship(&mut waiting), gone);
+    shipped.unwrap();
+    stored_once(dir.path(), 8).await;
+    plane.stop().await;
+}
+
+/// Every segment up to this one is stored once, and every frame is found once.
+async fn stored_once(directory: &Path, last: u64) {
+    let index = index_in(directory).await;
+    let found = index.search(&all(), What::Frames, None, 100_000).await.unwrap();
+    let mut places: Vec<u64> = found.iter().map(|frame| frame.seq).collect();
+    places.reverse();
+    // All records but the head of each segment.
+    let recorded: Vec<u64> = (1..=last * RECORDS).filter(|seq| seq % RECORDS != 1).collect();
+    assert!(places == recorded, "{} frames are found, and {} were recorded", places.len(), recorded.len());
+    let source = &index.sources("default").await.unwrap()[0];
+    assert_eq!((source.segments, source.frames), (last, last * 2 * CALLS));
+    assert!(source.gaps.is_empty(), "{:?}", source.gaps);
+    let tape = &index.tapes(&all(), None, 10).await.unwrap()[0];
+    assert_eq!((tape.frames, tape.calls), (last * 2 * CALLS, last * CALLS));
+    let whole = objects(&directory.join("tapes/segments")).into_iter().filter(|name| name.ends_with(".zst"));
+    assert_eq!(whole.count() as u64, last);
+    index.close().await;
+}
+
+/// A control plane in a process of its own, which is killed when this is dropped.
+struct Process {
+    child: Child,
+    grpc: SocketAddr,
+}
+
+impl Process {
+    fn start(directory: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcat-control-plane"))
+            .env_clear()
+            .args(["--bind", "127.0.0.1:0", "--console-bind", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
+            .arg(directory)
+            .arg("--database")
+            .arg(format!("sqlite:{}", directory.join("test.db").display()))
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let grpc = lines.find_map(|line| {
+            let line = line.unwrap();
+            let (_, address) = line.split_once("nodes and operators on https://")?;
+            address.split('"').next()?.parse().ok()
+        });
+        // Whatever it says after that is of no interest, and must not fill the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, grpc: grpc.expect("it says where it listens") }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tape_acknowledgement_means_durable() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let authority = plane.authority.clone();
+    plane.stop().await;
+
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let (mut waiting, mut last, mut acknowledged) = (BTreeMap::new(), 0, 0);
+    for _ in 0..KILLS {
+        waiting.extend(segments(last + 1..=last + RECORDED));
+        last += RECORDED;
+        let before = waiting.len();
+        let process = Process::start(dir.path());
+        // From the first word to long after the last: most of a segment's way takes a few milliseconds.
+        let alive = Duration::from_micros(random.u64(0..20_000));
+        let shipped = async {
+            let mut stream = Shipping::begin(&node, process.grpc, &authority).await?;
+            tokio::select! {
+                ended = stream.ship(&mut waiting) => ended,
+                () = tokio::time::sleep(alive) => Ok(()),
+            }
+        };
+        shipped.await.unwrap();
+        drop(process);
+        acknowledged += before - waiting.len();
+    }
+    eprintln!("{acknowledged} of {last} segments were acknowledged between {KILLS} kills; seed {SEED}");
+    assert!(acknowledged > 0 && acknowledged as u64 > last / 10, "some get through: {acknowledged}");
+    let process = Process::start(dir.path());
+    Shipping::begin(&node, process.grpc, &authority).await.unwrap().ship(&mut waiting).await.unwrap();
+    drop(process);
+    stored_once(dir.path(), last).await;
+}
+
+#[tokio::test]
+async fn what_is_not_acknowledged_when_the_control_plane_stops_is_taken_again() {
+    let dir = directory();
+    let store = database(&dir).await;
+    let plane = Plane::on(Arc::clone(&store), Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    stream.offer(&Segment::new(1)).await;
+    assert!(matches!(stream.next().await.unwrap(), Kind::Wanted(_)));
+    plane.stop().await;
+    assert_eq!(stream.next().await.unwrap_err().code(), Code::Unavailable);
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    shipping(&plane, &node).await.ship(&mut segments(1..=3)).await.unwrap();
+    eventually("its frames are found", || async {
+        let index = index_in(dir.path()).await;
+        index.search(&all(), What::Frames, None, 100).await.unwrap().len() as u64 == 3 * 2 * CALLS
+    })
+    .await;
+    plane.stop().await;
+}

@@ -1,0 +1,240 @@
+//! What a node has recorded, as the test plays it, and the way it ships that.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use rustls::pki_types::CertificateDer;
+use serde_json::value::RawValue;
+use shadowcat_proto::fleet::v1::ship_reply::Kind;
+use shadowcat_proto::fleet::v1::{
+    Blob, SegmentChunk, SegmentOffer, SegmentWanted, ShipHello, ShipMessage, ShipReply, ship_message,
+};
+use shadowcat_tape::line::{Message, encode, encode_message};
+use shadowcat_tape::record::{BlobRef, Direction, Head, Kind as RecordKind, Outcome, Record};
+use shadowcat_tape::segment::seal;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tonic::{Status, Streaming};
+
+use crate::harness::SOON;
+use crate::node::Node;
+
+pub(crate) const INSTANCE: &str = "3f9a21c0123456789abcdef012345678";
+
+/// A day in 2025, in nanoseconds since 1970.
+const CLOCK: u64 = 1_763_700_000_000_000_000;
+
+/// Calls of one segment.
+pub(crate) const CALLS: u64 = 10;
+
+/// A head, and two records a call.
+pub(crate) const RECORDS: u64 = 1 + 2 * CALLS;
+
+/// Pieces, smaller than they might be, so that a segment has some.
+const PIECE: usize = 700;
+
+/// A segment that waits to be stored.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    pub(crate) sequence: u64,
+    pub(crate) instance: String,
+    pub(crate) sealed: Vec<u8>,
+    /// Messages that are kept apart: their content.
+    pub(crate) messages: Vec<Vec<u8>>,
+}
+
+impl Segment {
+    /// The segment of this number: calls of `search` and, each tenth, of `fetch`, of which every fifth fails.
+    pub(crate) fn new(sequence: u64) -> Self {
+        Self::with(sequence, Vec::new())
+    }
+
+    /// The same, with messages that are kept apart from its first calls.
+    pub(crate) fn with(sequence: u64, messages: Vec<Vec<u8>>) -> Self {
+        let mut plain = Vec::new();
+        let first = (sequence - 1) * RECORDS + 1;
+        encode(&head(sequence, first), &mut plain);
+        for call in 0..CALLS {
+            let message = messages.get(usize::try_from(call).unwrap());
+            write_call(first + 1 + 2 * call, message.map(Vec::as_slice), &mut plain);
+        }
+        let mut sealed = Vec::new();
+        seal(&plain, &mut sealed).unwrap();
+        Self { sequence, instance: INSTANCE.to_owned(), sealed, messages }
+    }
+
+    pub(crate) fn offer(&self) -> SegmentOffer {
+        let blob = |message: &Vec<u8>| Blob {
+            hash: Bytes::copy_from_slice(blake3::hash(message).as_bytes()),
+            bytes: u32::try_from(packed(message).len()).unwrap(),
+        };
+        SegmentOffer {
+            instance: self.instance.clone(),
+            sequence: self.sequence,
+            bytes: u32::try_from(self.sealed.len()).unwrap(),
+            digest: Bytes::copy_from_slice(blake3::hash(&self.sealed).as_bytes()),
+            first_record: (self.sequence - 1) * RECORDS + 1,
+            last_record: self.sequence * RECORDS,
+            blobs: self.messages.iter().map(blob).collect(),
+        }
+    }
+
+    /// What is wanted of it, piece by piece.
+    pub(crate) fn pieces(&self, wanted: &SegmentWanted) -> Vec<SegmentChunk> {
+        let mut pieces = Vec::new();
+        for hash in &wanted.blobs {
+            let message = self.messages.iter().find(|message| hash[..] == blake3::hash(message).as_bytes()[..]);
+            self.cut(&packed(message.expect("it was offered")), hash, &mut pieces);
+        }
+        self.cut(&self.sealed, &Bytes::new(), &mut pieces);
+        pieces
+    }
+
+    fn cut(&self, whole: &[u8], blob: &Bytes, pieces: &mut Vec<SegmentChunk>) {
+        let count = whole.len().div_ceil(PIECE);
+        pieces.extend(whole.chunks(PIECE).enumerate().map(|(index, piece)| SegmentChunk {
+            instance: self.instance.clone(),
+            sequence: self.sequence,
+            blob: blob.clone(),
+            last: index + 1 == count,
+            bytes: Bytes::copy_from_slice(piece),
+        }));
+    }
+}
+
+fn packed(message: &[u8]) -> Vec<u8> {
+    zstd::encode_all(message, 3).unwrap()
+}
+
+fn head(sequence: u64, seq: u64) -> Record<'static> {
+    let head = Head {
+        format: (1, 0),
+        instance: INSTANCE.into(),
+        segment: sequence,
+        node: "edge-1".into(),
+        created_by: "shadowcat test".into(),
+        clock: CLOCK,
+        ..Head::default()
+    };
+    Record { k: RecordKind::Head, seq, t: seq * 1_000, head: Some(head), ..Record::default() }
+}
+
+/// A request and its answer, whose message may be kept apart.
+fn write_call(seq: u64, apart: Option<&[u8]>, plain: &mut Vec<u8>) {
+    let number = seq / 2;
+    let id = RawValue::from_string(number.to_string()).unwrap();
+    let request = Record {
+        seq,
+        t: seq * 1_000,
+        dir: Some(Direction::C2s),
+        tape: Some("3f9a21c0".into()),
+        op: Some(seq),
+        id: Some(&id),
+        m: Some("tools/call".into()),
+        name: Some(if number.is_multiple_of(10) { "fetch" } else { "search" }.into()),
+        session: Some("3f9a21c0".into()),
+        route: Some("workbench".into()),
+        upstream: Some("everything".into()),
+        sz: Some(64),
+        ..Record::default()
+    };
+    let asked =
+        format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"q":"Needle {number}"}}}}"#);
+    encode_message(&request, Message::of(asked.as_bytes()), plain);
+    let out = if number.is_multiple_of(5) { Outcome::ToolError } else { Outcome::Ok };
+    let answer = Record {
+        seq: seq + 1,
+        t: (seq + 1) * 1_000,
+        dir: Some(Direction::S2c),
+        re: Some(seq),
+        lat: Some(1_000),
+        out: Some(out),
+        tp: Some(format!("{number:032x}").into()),
+        blob: apart.map(|message| BlobRef {
+            hash: blake3::hash(message).to_hex().to_string().into(),
+            bytes: message.len() as u64,
+        }),
+        ..request
+    };
+    if apart.is_some() {
+        encode(&answer, plain);
+    } else {
+        let told = format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"found":"hay {number}"}}}}"#);
+        encode_message(&answer, Message::of(told.as_bytes()), plain);
+    }
+}
+
+/// A node's `Ship` stream.
+pub(crate) struct Shipping {
+    sender: mpsc::Sender<ShipMessage>,
+    incoming: Streaming<ShipReply>,
+    pub(crate) key: Bytes,
+}
+
+impl Shipping {
+    /// Opens a stream, says hello and takes the welcome.
+    pub(crate) async fn begin(
+        node: &Node,
+        address: SocketAddr,
+        authority: &CertificateDer<'static>,
+    ) -> Result<Self, Status> {
+        let (sender, mut receiver) = mpsc::channel(64);
+        let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
+        let incoming = node.client_at(address, authority).ship(stream).await?.into_inner();
+        let mut shipping = Self { sender, incoming, key: Bytes::new() };
+        shipping.say(ship_message::Kind::Hello(ShipHello { instance: INSTANCE.to_owned() })).await;
+        match shipping.next().await? {
+            Kind::Welcome(welcome) => {
+                assert_eq!((welcome.redaction_key.len(), welcome.offers_max), (32, 16));
+                shipping.key = welcome.redaction_key;
+                Ok(shipping)
+            }
+            other => panic!("first comes the welcome: {other:?}"),
+        }
+    }
+
+    /// A stream that has ended takes nothing, which its next word tells.
+    pub(crate) async fn say(&self, kind: ship_message::Kind) {
+        let _ = self.sender.send(ShipMessage { kind: Some(kind) }).await;
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Kind, Status> {
+        let message = timeout(SOON, self.incoming.message()).await.expect("something comes soon")?;
+        message.ok_or_else(|| Status::ok("the stream ended"))?.kind.ok_or_else(|| Status::internal("empty"))
+    }
+
+    pub(crate) async fn offer(&self, segment: &Segment) {
+        self.say(ship_message::Kind::Offer(segment.offer())).await;
+    }
+
+    pub(crate) async fn send(&self, segment: &Segment, wanted: &SegmentWanted) {
+        for piece in segment.pieces(wanted) {
+            self.say(ship_message::Kind::Chunk(piece)).await;
+        }
+    }
+
+    /// Ships all of these, and forgets each that is stored.
+    pub(crate) async fn ship(&mut self, waiting: &mut BTreeMap<u64, Segment>) -> Result<(), Status> {
+        let mut offered: Vec<u64> = waiting.keys().copied().take(16).collect();
+        for sequence in &offered {
+            self.offer(&waiting[sequence]).await;
+        }
+        while !waiting.is_empty() {
+            match self.next().await? {
+                Kind::Wanted(wanted) => self.send(&waiting[&wanted.sequence], &wanted).await,
+                Kind::Stored(stored) => {
+                    waiting.remove(&stored.sequence).expect("it was offered, and is stored once");
+                    let next = waiting.keys().copied().find(|sequence| !offered.contains(sequence));
+                    if let Some(next) = next {
+                        offered.push(next);
+                        self.offer(&waiting[&next]).await;
+                    }
+                }
+                Kind::Refused(refused) => panic!("{refused:?}"),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,304 @@
+//! The index of tapes.
+
+use std::sync::Arc;
+
+use shadowcat_control_plane::tapes::index::{
+    self, Committed, Filter, FoundFrame, FrameRow, GapRow, Hold, Index, Known, Position, SegmentRows, TapeRow, What,
+};
+use shadowcat_tape::segment::SegmentId;
+
+use crate::subject::Subject;
+use crate::support::FLEET;
+
+const INSTANCE: &str = "3f9a21c0000000000000000000000000";
+
+/// A day in 2025, in microseconds since 1970.
+const THEN: i64 = 1_763_700_000_000_000;
+
+const OK: i16 = 0;
+const TOOL_ERROR: i16 = 5;
+
+async fn index_of(subject: &Subject) -> Arc<dyn Index> {
+    index::open(&subject.url).await.unwrap()
+}
+
+/// A segment with so many frames from a place on: of every two, a request and the answer that ends its call.
+fn segment(instance: &str, sequence: u64, first_record: u64, frames: u64) -> SegmentRows {
+    let word = |place: u32| Some(place);
+    let words = ["tools/call", "search", "fetch", "workbench", "everything", "alice"].map(str::to_owned).to_vec();
+    let frame = |offset: u64| {
+        let (seq, ends) = (first_record + offset, offset % 2 == 1);
+        let number = seq / 2;
+        FrameRow {
+            at: THEN + i64::try_from(seq).unwrap() * 1_000,
+            seq,
+            place: offset * 100,
+            tape: Some(0),
+            kind: 1,
+            direction: Some(if ends { 2 } else { 1 }),
+            method: word(0),
+            name: word(if number.is_multiple_of(10) { 2 } else { 1 }),
+            outcome: ends.then_some(if number.is_multiple_of(5) { TOOL_ERROR } else { OK }),
+            latency: ends.then_some(number),
+            size: 100,
+            route: word(3),
+            upstream: word(4),
+            session: Some("3f9a21c0".to_owned()),
+            principal: word(5),
+            trace: Some([u8::try_from(number % 250).unwrap(); 16]),
+            operation: Some(if ends { seq - 1 } else { seq }),
+            ..FrameRow::default()
+        }
+    };
+    let all: Vec<FrameRow> = (0..frames).map(frame).collect();
+    let (first_at, last_at) = (all[0].at, all[all.len() - 1].at);
+    let tape = TapeRow {
+        id: "tape-1".to_owned(),
+        first_at,
+        last_at,
+        frames,
+        calls: frames / 2,
+        errors: 1,
+        bytes: frames * 100,
+        route: word(3),
+        session: Some("3f9a21c0".to_owned()),
+        principal: word(5),
+    };
+    SegmentRows {
+        fleet: FLEET.to_owned(),
+        node: "edge-1".to_owned(),
+        instance: instance.to_owned(),
+        sequence,
+        first_record,
+        last_record: first_record + frames - 1,
+        stored_bytes: 1_000,
+        plain_bytes: 10_000,
+        first_at,
+        last_at,
+        object: format!("segments/{sequence}"),
+        words,
+        tapes: vec![tape],
+        frames: all,
+        ..SegmentRows::default()
+    }
+}
+
+fn all() -> Filter {
+    Filter { fleet: FLEET.to_owned(), ..Filter::default() }
+}
+
+fn places(found: &[FoundFrame]) -> Vec<u64> {
+    found.iter().map(|frame| frame.seq).collect()
+}
+
+async fn calls(index: &Arc<dyn Index>, filter: Filter) -> Vec<u64> {
+    places(&index.search(&filter, What::Calls, None, 100).await.unwrap())
+}
+
+pub(crate) async fn a_segment_is_stored_once_and_its_frames_are_found_once(subject: Subject) {
+    let index = index_of(&subject).await;
+    let id = SegmentId::new(INSTANCE, 1).unwrap();
+    assert_eq!(index.known(FLEET, "edge-1", &id, &[[1; 32]]).await.unwrap(), Known::Missing(vec![[1; 32]]));
+    let one = SegmentRows { messages: vec![([1; 32], 70_000)], ..segment(INSTANCE, 1, 1, 10) };
+    assert_eq!(index.commit(std::slice::from_ref(&one)).await.unwrap(), [Committed::New]);
+    let both = [segment(INSTANCE, 2, 11, 10), one];
+    assert_eq!(index.commit(&both).await.unwrap(), [Committed::New, Committed::Again]);
+    assert_eq!(index.known(FLEET, "edge-1", &id, &[]).await.unwrap(), Known::Stored);
+    let next = SegmentId::new(INSTANCE, 3).unwrap();
+    assert_eq!(index.known(FLEET, "edge-1", &next, &[[1; 32], [2; 32]]).await.unwrap(), Known::Missing(vec![[2; 32]]));
+
+    let found = index.search(&all(), What::Frames, None, 100).await.unwrap();
+    assert_eq!(places(&found), (1..=20).rev().collect::<Vec<_>>());
+    let last = &found[0];
+    assert_eq!((&*last.node, &*last.instance, &*last.tape, &*last.session), ("edge-1", INSTANCE, "tape-1", "3f9a21c0"));
+    assert_eq!(
+        (&*last.method, &*last.name, &*last.route, &*last.upstream),
+        ("tools/call", "fetch", "workbench", "everything")
+    );
+    assert_eq!((last.outcome, last.operation, &*last.principal), (Some(TOOL_ERROR), Some(19), "alice"));
+    let kept = index.segments(&[last.segment, 4_711]).await.unwrap();
+    assert_eq!((kept.len(), &*kept[0].object), (1, "segments/2"));
+
+    let totals = index.totals(FLEET).await.unwrap();
+    assert_eq!((totals.tapes, totals.messages, totals.message_bytes), (1, 1, 70_000));
+    let sources = index.sources(FLEET).await.unwrap();
+    assert_eq!((sources[0].segments, sources[0].frames, sources[0].repeated), (2, 20, 1));
+    assert!(sources[0].gaps.is_empty(), "{:?}", sources[0].gaps);
+}
+
+pub(crate) async fn a_search_goes_on_exactly_where_it_ended(subject: Subject) {
+    let index = index_of(&subject).await;
+    let mut segments = [segment(INSTANCE, 1, 1, 50), segment(&INSTANCE.replace("3f", "4f"), 1, 1, 50)];
+    // Many at one moment: the order goes on by source and place.
+    for frame in segments.iter_mut().flat_map(|segment| &mut segment.frames) {
+        frame.at = THEN + i64::try_from(frame.seq / 20).unwrap();
+    }
+    index.commit(&segments).await.unwrap();
+    let whole = index.search(&all(), What::Frames, None, 1_000).await.unwrap();
+    assert_eq!(whole.len(), 100);
+    let (mut paged, mut before): (Vec<FoundFrame>, Option<Position>) = (Vec::new(), None);
+    loop {
+        let page = index.search(&all(), What::Frames, before, 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.position());
+        paged.extend(page);
+    }
+    assert_eq!(paged, whole);
+    let pages = index.search(&Filter { name: "search".to_owned(), ..all() }, What::Calls, before, 7).await.unwrap();
+    assert!(pages.is_empty(), "nothing is before the first");
+}
+
+pub(crate) async fn what_a_filter_says_is_what_is_found(subject: Subject) {
+    let index = index_of(&subject).await;
+    index.commit(&[segment(INSTANCE, 1, 2, 40)]).await.unwrap();
+    let everything: Vec<u64> = (3..=41).rev().step_by(2).collect();
+    let some = |name: &str| Filter { name: name.to_owned(), ..all() };
+    assert_eq!(calls(&index, all()).await, everything);
+    assert_eq!(calls(&index, some("fetch")).await, [41, 21]);
+    assert_eq!(calls(&index, some("f*ch")).await, [41, 21]);
+    assert_eq!(calls(&index, some("*")).await, everything);
+    assert_eq!(calls(&index, Filter { outcomes: vec![TOOL_ERROR], ..all() }).await, [41, 31, 21, 11]);
+    assert_eq!(calls(&index, Filter { outcomes: vec![TOOL_ERROR], ..some("search") }).await, [31, 11]);
+    assert_eq!(calls(&index, Filter { outcomes: vec![OK, TOOL_ERROR], ..some("fetch") }).await, [41, 21]);
+    assert_eq!(calls(&index, Filter { latency: 19, ..all() }).await, [41, 39]);
+    assert_eq!(calls(&index, Filter { since: Some(THEN + 39_000), ..all() }).await, [41, 39]);
+    assert_eq!(calls(&index, Filter { until: Some(THEN + 5_000), ..all() }).await, [3]);
+    assert_eq!(calls(&index, Filter { trace: Some([3; 16]), ..all() }).await, [7]);
+    assert_eq!(calls(&index, Filter { session: "3f9a21c0".to_owned(), ..some("fetch") }).await, [41, 21]);
+    let nodes = ["edge-1", "edge-2"].map(|node| Filter { node: node.to_owned(), ..some("fetch") });
+    assert_eq!((calls(&index, nodes[0].clone()).await, calls(&index, nodes[1].clone()).await), (vec![41, 21], vec![]));
+    for filter in [some("unheard of"), Filter { fleet: "other".to_owned(), ..all() }, Filter { size: 101, ..all() }] {
+        assert!(calls(&index, filter).await.is_empty());
+    }
+}
+
+pub(crate) async fn an_id_is_a_tape_or_a_frame_and_its_operation(subject: Subject) {
+    let index = index_of(&subject).await;
+    let mut other = segment(&INSTANCE.replace("3f", "4f"), 1, 1, 4);
+    other.tapes[0].id = "tape-2".to_owned();
+    index.commit(&[segment(INSTANCE, 1, 2, 6), other]).await.unwrap();
+    let named = |ids: &[&str]| Filter { ids: ids.iter().map(|id| (*id).to_owned()).collect(), ..all() };
+    let frames = async |ids: &[&str]| places(&index.search(&named(ids), What::Frames, None, 100).await.unwrap());
+    assert_eq!(frames(&["tape-2"]).await, [4, 3, 2, 1]);
+    assert_eq!(frames(&["3f9a21c0-5"]).await, [5, 4]);
+    assert_eq!(frames(&["3f9a21c0-5", "tape-1"]).await, [7, 6, 5, 4, 3, 2], "each is found once");
+    assert!(frames(&["3f9a21c0-99", "tape-9"]).await.is_empty());
+    let tape = index.tapes(&named(&["3f9a21c0-5"]), None, 10).await.unwrap();
+    assert_eq!((tape.len(), &*tape[0].id), (1, "tape-1"));
+    let read = index.frames_of_tape(&named(&["3f9a21c0-5"]), tape[0].number, (0, 0), 100).await.unwrap();
+    assert_eq!(places(&read), [4, 5]);
+}
+
+pub(crate) async fn a_request_without_an_answer_is_a_call_until_the_answer_comes(subject: Subject) {
+    let index = index_of(&subject).await;
+    let asked = SegmentRows { unanswered: vec![(1, THEN + 1_000)], ..segment(INSTANCE, 1, 1, 1) };
+    index.commit(&[asked]).await.unwrap();
+    assert_eq!(calls(&index, all()).await, [1]);
+    assert_eq!(calls(&index, Filter { session: "3f9a21c0".to_owned(), ..all() }).await, [1]);
+    assert_eq!(calls(&index, Filter { name: "fetch".to_owned(), ..all() }).await, [1]);
+    assert!(calls(&index, Filter { outcomes: vec![OK], ..all() }).await.is_empty(), "it has not ended");
+    let answered = SegmentRows { answered: vec![1], ..segment(INSTANCE, 2, 3, 1) };
+    index.commit(&[answered]).await.unwrap();
+    assert!(calls(&index, all()).await.is_empty());
+    // Segments may come in any order.
+    let late = SegmentRows { unanswered: vec![(11, THEN + 11_000)], ..segment(INSTANCE, 3, 11, 1) };
+    index.commit(&[SegmentRows { answered: vec![11], ..segment(INSTANCE, 4, 12, 1) }]).await.unwrap();
+    index.commit(&[late]).await.unwrap();
+    assert!(calls(&index, all()).await.is_empty());
+}
+
+pub(crate) async fn what_is_missing_is_proved_by_numbers(subject: Subject) {
+    let index = index_of(&subject).await;
+    let told = GapRow { after: 9, before: 11, frames: Some(3), why: "queue_full".to_owned(), ..GapRow::default() };
+    let next = &INSTANCE.replace("3f", "4f");
+    let dropped = GapRow {
+        after: 1,
+        before: 3,
+        why: "spool_full".to_owned(),
+        instance: Some(INSTANCE.to_owned()),
+        segments: Some((4, 5)),
+        ..GapRow::default()
+    };
+    index
+        .commit(&[
+            segment(INSTANCE, 2, 5, 3),
+            SegmentRows { gaps: vec![told], ..segment(INSTANCE, 3, 8, 4) },
+            segment(INSTANCE, 6, 30, 2),
+            SegmentRows { ended: Some(35), ..segment(INSTANCE, 7, 34, 2) },
+            SegmentRows { gaps: vec![dropped], ..segment(next, 1, 1, 4) },
+        ])
+        .await
+        .unwrap();
+    let sources = index.sources(FLEET).await.unwrap();
+    let first = sources.iter().find(|source| source.instance == INSTANCE).unwrap();
+    let gaps: Vec<_> = first.gaps.iter().map(|gap| (gap.after, gap.before, gap.frames, &*gap.why)).collect();
+    let proved = [
+        (0, 5, None, "not_shipped"),
+        (9, 11, Some(3), "queue_full"),
+        (11, 30, Some(18), "spool_full"),
+        (31, 34, Some(2), "lost"),
+    ];
+    assert_eq!(gaps, proved);
+    assert_eq!((first.ended, first.last_record), (Some(35), 35));
+    assert!(sources.iter().all(|source| source.instance == INSTANCE || source.gaps.is_empty()));
+}
+
+pub(crate) async fn an_instance_is_of_one_node(subject: Subject) {
+    let index = index_of(&subject).await;
+    index.commit(&[segment(INSTANCE, 1, 1, 2)]).await.unwrap();
+    let id = SegmentId::new(INSTANCE, 2).unwrap();
+    assert_eq!(index.known(FLEET, "edge-2", &id, &[]).await.unwrap(), Known::Foreign("edge-1".to_owned()));
+    let claimed = SegmentRows { node: "edge-2".to_owned(), ..segment(INSTANCE, 2, 3, 2) };
+    assert_eq!(index.commit(&[claimed]).await.unwrap(), [Committed::Foreign("edge-1".to_owned())]);
+    assert_eq!(index.search(&all(), What::Frames, None, 9).await.unwrap().len(), 2);
+    let elsewhere = SegmentRows { fleet: "other".to_owned(), ..segment(INSTANCE, 2, 3, 2) };
+    assert_eq!(index.commit(&[elsewhere]).await.unwrap(), [Committed::New], "fleets have nothing in common");
+}
+
+pub(crate) async fn tapes_are_listed_by_their_last_frame_and_may_be_held(subject: Subject) {
+    let index = index_of(&subject).await;
+    let named = |id: &str, sequence: u64, first: u64| {
+        let mut segment = segment(INSTANCE, sequence, first, 4);
+        segment.tapes[0].id = id.to_owned();
+        segment
+    };
+    index.commit(&[named("a", 1, 1), named("b", 2, 5), named("c", 3, 9), named("a", 4, 13)]).await.unwrap();
+    let list = async |filter: &Filter, before| {
+        let found = index.tapes(filter, before, 2).await.unwrap();
+        (
+            found.iter().map(|tape| tape.id.clone()).collect::<Vec<_>>(),
+            found.last().map(|tape| (tape.last_at, tape.number)),
+        )
+    };
+    let (page, before) = list(&all(), None).await;
+    assert_eq!(page, ["a", "c"]);
+    assert_eq!(list(&all(), before).await.0, ["b"]);
+    let first = &index.tapes(&all(), None, 1).await.unwrap()[0];
+    assert_eq!((first.frames, first.calls, first.bytes, &*first.route), (8, 4, 800, "workbench"));
+    assert_eq!((&first.nodes[..], first.held), (&["edge-1".to_owned()][..], false));
+    // The tape has frames before and after, and none between.
+    let between = Filter { since: Some(THEN + 9_000), until: Some(THEN + 12_000), ..all() };
+    assert_eq!(list(&between, None).await.0, ["c"]);
+    assert_eq!(list(&Filter { outcomes: vec![TOOL_ERROR], ..all() }, None).await.0, ["c"]);
+
+    let ids = ["a".to_owned(), "nobody's".to_owned()];
+    assert_eq!(index.hold(FLEET, &ids, Hold::Held).await.unwrap(), ["a"]);
+    assert!(index.hold(FLEET, &ids, Hold::Held).await.unwrap().is_empty());
+    assert!(index.tapes(&all(), None, 1).await.unwrap()[0].held);
+    assert_eq!(index.hold(FLEET, &ids, Hold::Released).await.unwrap(), ["a"]);
+}
+
+pub(crate) async fn two_replicas_that_commit_the_same_at_once_store_it_once(subject: Subject) {
+    let (one, other) = (index_of(&subject).await, index_of(&subject).await);
+    let segments: Vec<SegmentRows> = (0..20).map(|number| segment(INSTANCE, number + 1, number * 10 + 1, 10)).collect();
+    let backwards: Vec<SegmentRows> = segments.iter().rev().cloned().collect();
+    for (mine, theirs) in segments.chunks(5).zip(backwards.chunks(5)) {
+        let (mine, theirs) = tokio::join!(one.commit(mine), other.commit(theirs));
+        mine.unwrap();
+        theirs.unwrap();
+    }
+    let found = one.search(&all(), What::Frames, None, 1_000).await.unwrap();
+    assert_eq!(places(&found), (1..=200).rev().collect::<Vec<_>>());
+    let tape = &one.tapes(&all(), None, 1).await.unwrap()[0];
+    assert_eq!((tape.frames, one.sources(FLEET).await.unwrap()[0].segments), (200, 20));
+}
