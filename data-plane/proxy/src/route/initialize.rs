@@ -57,7 +57,7 @@ pub(super) async fn open(
     if initialized.answer.kind() != Kind::Response {
         account.settle(Outcome::ServerError);
         if let Some(tap) = account.tap() {
-            tap.answer(initialized.answer, status, reply.headers());
+            tap.answer(&initialized.answer, status, reply.headers());
         }
         return Ok(reply);
     }
@@ -80,7 +80,7 @@ pub(super) async fn open(
         }
     }
     if let Some(tap) = account.tap() {
-        tap.answer(initialized.answer, status, reply.headers());
+        tap.answer(&initialized.answer, status, reply.headers());
     }
     account.settle(Outcome::Ok);
     Ok(reply)
