@@ -223,7 +223,7 @@ impl Framer {
     /// Headers without their secrets.
     fn http(&mut self, call: &CallContext, headers: &Headers) -> record::Http<'static> {
         let cleaner = self.secrets.of(&call.recording);
-        let clean = headers.0.iter().filter_map(|(name, value)| {
+        let clean = headers.iter().filter_map(|(name, value)| {
             let value = cleaner.header(name, value)?;
             Some((name.as_str().to_owned().into(), value.into()))
         });

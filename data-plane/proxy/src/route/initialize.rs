@@ -58,7 +58,7 @@ pub(super) async fn open(
     if initialized.answer.kind() != Kind::Response {
         account.settle(Outcome::ServerError);
         if let Some(tap) = account.tap() {
-            tap.answer(initialized.answer, status, reply.headers());
+            tap.answer(&initialized.answer, status, reply.headers());
         }
         return Ok(reply);
     }
@@ -81,7 +81,7 @@ pub(super) async fn open(
         }
     }
     if let Some(tap) = account.tap() {
-        tap.answer(initialized.answer, status, reply.headers());
+        tap.answer(&initialized.answer, status, reply.headers());
     }
     account.settle(Outcome::Ok);
     Ok(reply)

@@ -56,6 +56,10 @@ impl Account {
         let (Some(recording), Some(recorder)) = (&exchange.route.config.recording, &exchange.shared.recorder) else {
             return;
         };
+        // What a browser asks before it sends a message is none.
+        if request.method() == http::Method::OPTIONS {
+            return;
+        }
         let opening = Opening {
             recording,
             route: &exchange.route,

@@ -236,7 +236,7 @@ impl Pump {
                 if self.outcome.is_some() {
                     tap.conclude();
                 }
-                tap.event(data, read);
+                tap.event(data, read.as_ref());
             }
         }
         let upstream_id = event.id();

@@ -62,7 +62,6 @@ impl Shipping {
     ) -> Result<(), LineError> {
         let channel = dial(&self.control_plane, identity).await?;
         let client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        records.connected();
         let line = ShipLine { control: &self.control, records, welcomed };
         Box::pin(line.hold(client)).await
     }
