@@ -267,13 +267,18 @@ async fn serve(builder: GatewayBuilder, recorded: Recorded, calls: Arc<Mutex<u64
         .await
         .unwrap();
     let url = format!("http://{}/mcp", gateway.local_addr().unwrap());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = one_connection();
     let control = gateway.control();
     let testing = async {
         test(Bench { url, recorded, client, calls, control }).await;
         Stop::PROMPT
     };
     gateway.serve(testing).await;
+}
+
+/// A client that keeps to one connection, and so to one tape: over HTTP/1 it may open a second before the first is free.
+fn one_connection() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().http2_prior_knowledge().build().unwrap()
 }
 
 /// A result for whatever was asked.

@@ -10,7 +10,7 @@ use crate::line;
 use crate::record::{FORMAT_MAJOR, Head, Kind};
 
 /// Every member of a record that this build knows.
-const MEMBERS: [&str; 37] = [
+const MEMBERS: [&str; 38] = [
     "k",
     "seq",
     "t",
@@ -38,6 +38,7 @@ const MEMBERS: [&str; 37] = [
     "era",
     "tp",
     "http",
+    "recording",
     "red",
     "sz",
     "head",
