@@ -49,7 +49,7 @@ pub struct Record<'a> {
     /// The HTTP exchange, numbered within the instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xchg: Option<u64>,
-    /// The logical operation: `seq` of the record that opened it.
+    /// The logical operation: `seq` of the record that opened it. Absent in that record, and in one that stands alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub op: Option<u64>,
     /// How `op` was inferred; absent where the exchange tells it.

@@ -59,7 +59,8 @@ impl Rows {
             trace: record.tp.as_deref().and_then(trace),
             era: self.word(record.era.as_deref()),
             version: record.version,
-            operation: record.op,
+            // What opens an operation, or stands alone, is one by itself.
+            operation: record.op.or(record.re).or(Some(record.seq)),
             recording: self.word(record.recording.as_deref()),
             ..FrameRow::default()
         };
