@@ -1,0 +1,6 @@
+//! What is recorded of the traffic, seen from outside: on a node's disk, in the control plane's tapes, and nowhere else.
+
+mod damage;
+mod deaths;
+mod node;
+mod spool;
