@@ -2,5 +2,7 @@
 
 mod damage;
 mod deaths;
+mod full_disk;
 mod node;
 mod spool;
+
