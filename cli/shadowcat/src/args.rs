@@ -1,6 +1,9 @@
 //! The command line: what a person may write, and what it means.
 //!
-//! Every option is also `SHADOWCAT_<OPTION>` in the environment; the command line wins. Nothing here opens a file or a socket.
+//! Every option of what serves is also `SHADOWCAT_<OPTION>` in the environment; the command line wins. Nothing here opens a file or a
+//! socket.
+
+mod tape;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +13,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use shadowcat_proxy::{DEFAULT_BIND, LogFormat};
 
+pub use self::tape::{TapeCommand, TapeListArgs, TapeShowArgs, TapeValidateArgs};
 use crate::upstream_arg::UpstreamArg;
 
 /// Beside the gateway's default port, so that both run on one machine as they come.
@@ -55,6 +59,9 @@ pub enum Command {
     Up(UpArgs),
     /// Serve a gateway in front of one MCP server, or as a configuration file says
     Reverse(ReverseArgs),
+    /// Recorded traffic on this machine
+    #[command(subcommand)]
+    Tape(TapeCommand),
     /// Be the demo MCP server, over stdin and stdout unless told otherwise
     DemoServer(DemoServerArgs),
 }

@@ -1,7 +1,8 @@
 //! The program `shadowcat`.
 //!
 //! The story: become the reaper if that is what this process was started for; read the command line; set up logs; run the command until
-//! it is told to stop and has drained; exit with 0 if nothing was cut, 1 if something was, 2 if it could not run.
+//! it is told to stop and has drained; exit with 0 if nothing was cut, 1 if something was, 2 if it could not run, and of recorded traffic
+//! with 6 if it is damaged and 7 if a newer build wrote it.
 
 use std::process::ExitCode;
 
@@ -17,6 +18,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// What could not run, whether the command line or the world was against it.
 const EXIT_NOT_RUN: u8 = 2;
 
+/// Recorded traffic is damaged, or not all there.
+const EXIT_DAMAGED: u8 = 6;
+
+/// Recorded traffic is of a newer format.
+const EXIT_NEWER_FORMAT: u8 = 7;
+
 fn main() -> ExitCode {
     if reaper::run_if_asked() {
         return ExitCode::SUCCESS;
@@ -28,6 +35,8 @@ fn main() -> ExitCode {
             tracing::warn!("calls were cut when the grace period ended");
             ExitCode::FAILURE
         }
+        Ok(Ended::Damaged) => ExitCode::from(EXIT_DAMAGED),
+        Ok(Ended::NewerFormat) => ExitCode::from(EXIT_NEWER_FORMAT),
         Err(error) => {
             eprintln!("shadowcat: {error:#}");
             ExitCode::from(EXIT_NOT_RUN)

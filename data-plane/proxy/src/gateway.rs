@@ -342,6 +342,7 @@ impl Control {
     /// Puts to use what was prepared; returns how long that took.
     pub(crate) fn activate(&self, prepared: Prepared) -> Duration {
         let new = prepared.runtime;
+        new.watch_children();
         let began = Instant::now();
         let old = self.runtime.swap(Arc::clone(&new));
         let took = began.elapsed();

@@ -30,13 +30,15 @@ pub struct Call {
     pub headers: HeaderMap,
     /// The id the upstream minted for its session, absent before `initialize` and where it mints none.
     pub session: Option<HeaderValue>,
+    /// An opaque number of the caller's own for the exchange: observers of children are told it, and nobody else.
+    pub exchange: Option<u64>,
 }
 
 impl Call {
     /// Ends an upstream session in the gateway's own name.
     #[must_use]
     pub fn delete(session: HeaderValue) -> Self {
-        Self { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) }
+        Self { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session), exchange: None }
     }
 }
 
@@ -85,7 +87,7 @@ impl Call {
 /// use shadowcat_mcp::{Envelope, Limits};
 ///
 /// let message = Envelope::read(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#.into(), Limits::default())?;
-/// let call = Call { verb: Verb::Post(message), headers: http::HeaderMap::new(), session: None };
+/// let call = Call { verb: Verb::Post(message), headers: http::HeaderMap::new(), session: None, exchange: None };
 /// let answer = Ping.call(call).await?.into_body().collect().await?.to_bytes();
 /// assert_eq!(answer, r#"{"jsonrpc":"2.0","id":7,"result":{}}"#);
 /// # Ok(())

@@ -29,4 +29,6 @@ pub use self::call::{Call, Upstream, UpstreamStatus, Verb};
 pub use self::error::{Stage, UpstreamError, Why};
 pub use self::http::{HttpSettings, HttpUpstream, InvalidUrl};
 pub use self::metrics::UpstreamMetrics;
-pub use self::stdio::{Sharing, StdioSettings, StdioUpstream};
+pub use self::stdio::{
+    ChildEvent, ChildObserver, CleanLines, Cleaner, ExitReason, Passed, Sharing, StdioSettings, StdioUpstream, Watch,
+};

@@ -120,7 +120,7 @@ async fn hold() {
 async fn initialize(upstream: &StdioUpstream) -> Bytes {
     let message = Bytes::from_static(br#"{"jsonrpc":"2.0","id":0,"method":"initialize"}"#);
     let message = Envelope::read(message, Limits::default()).expect("a message");
-    let call = Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: None };
+    let call = Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: None, exchange: None };
     let answer = upstream.call(call).await.expect("an answer");
     answer.into_body().collect().await.expect("a body").to_bytes()
 }

@@ -5,6 +5,7 @@ mod demo_server;
 mod fleet_of_one;
 mod gateway;
 mod reverse;
+mod tape;
 mod up;
 
 use crate::args::Command;
@@ -16,6 +17,10 @@ pub enum Ended {
     Whole,
     /// The grace period was over first.
     CallsCut,
+    /// What was to be judged is damaged, or something of it is missing.
+    Damaged,
+    /// What was to be read was written by a newer build.
+    NewerFormat,
 }
 
 /// Runs `command` until it ends by itself or a signal tells it to stop.
@@ -27,6 +32,7 @@ pub async fn run(command: Command) -> anyhow::Result<Ended> {
     match command {
         Command::Up(args) => Box::pin(up::run(args)).await,
         Command::Reverse(args) => reverse::run(args).await,
+        Command::Tape(command) => tape::run(command),
         Command::DemoServer(args) => demo_server::run(&args).await,
     }
 }

@@ -7,4 +7,9 @@ mod golden;
 #[path = "../../../../tests/golden/help.rs"]
 mod help;
 mod readme;
+mod recorded;
+mod spool_validate;
 mod support;
+mod tape_list;
+mod tape_show;
+mod tape_validate;

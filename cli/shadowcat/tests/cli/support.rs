@@ -150,3 +150,29 @@ pub(crate) fn modern(id: u32, method: &str, mut params: Value, capabilities: &Va
 pub(crate) fn text(answer: &Value) -> &str {
     answer["result"]["content"][0]["text"].as_str().unwrap_or_else(|| panic!("no text in {answer}"))
 }
+
+/// What a run that has ended told.
+#[derive(Debug)]
+pub(crate) struct Told {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// `shadowcat tape` with `arguments`, on a machine without tapes of its own.
+pub(crate) async fn tape(arguments: &[&str]) -> Told {
+    let empty = TempDir::new().expect("a directory");
+    tape_in(empty.path(), empty.path(), arguments).await
+}
+
+/// The same from a directory, with another that keeps what is recorded.
+pub(crate) async fn tape_in(here: &Path, data: &Path, arguments: &[&str]) -> Told {
+    let mut command = command(&["tape"]);
+    command.args(arguments).current_dir(here).env("SHADOWCAT_DATA_DIR", data);
+    let output = soon("the end of shadowcat tape", command.output()).await.expect("shadowcat runs");
+    Told {
+        code: output.status.code().expect("an exit code"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}

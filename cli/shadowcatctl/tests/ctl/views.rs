@@ -95,7 +95,8 @@ fn every_answer_is_shown_as_it_was() {
 
 fn conversation(records: Vec<admin::TapeRecord>, layout: Layout) -> Conversation {
     let recorded = |record: admin::TapeRecord| Recorded { frame: record.frame.unwrap_or_default(), line: record.line };
-    Conversation { records: records.into_iter().map(recorded).collect(), blobs: Blobs::new(), layout }
+    let records = records.into_iter().map(recorded).collect();
+    Conversation { records, blobs: Blobs::new(), cure: "`tapes export`", layout }
 }
 
 fn contexts() -> Contexts {

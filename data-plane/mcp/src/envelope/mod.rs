@@ -166,6 +166,12 @@ impl Envelope {
         &self.body
     }
 
+    /// The same message in memory of its own: a body that is kept would keep the whole buffer alive that it arrived in.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self { body: Bytes::copy_from_slice(&self.body), kind: self.kind, members: self.members.clone() }
+    }
+
     /// The message as it came.
     #[must_use]
     pub fn into_body(self) -> Bytes {

@@ -107,7 +107,7 @@ async fn end(control: &Control, which: wire::EndSessions) -> Result<Reply, Strin
 }
 
 async fn end_at(upstream: &UpstreamRuntime, session: HeaderValue) {
-    let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session) };
+    let call = Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session), exchange: None };
     if let Err(error) = upstream.upstream.call(call).await {
         tracing::debug!(upstream = %upstream.name, %error, "upstream session not ended");
     }

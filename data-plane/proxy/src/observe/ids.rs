@@ -33,6 +33,15 @@ pub(crate) struct CallIds {
     session: Option<[u8; SESSION_CHARS]>,
 }
 
+/// A session as logs show it: the beginning of its id.
+pub(crate) struct Short<T>(pub(crate) T);
+
+impl<T: fmt::Display> fmt::Display for Short<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_string().get(..SESSION_CHARS).unwrap_or_default())
+    }
+}
+
 /// A request's name: the one it came with, or a number within this process.
 #[derive(Debug)]
 pub(crate) enum Request {
@@ -115,6 +124,12 @@ mod tests {
     fn trace(traceparent: &'static str) -> Option<String> {
         let headers = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_static(traceparent))]);
         CallIds::of(&headers).trace().map(str::to_owned)
+    }
+
+    #[test]
+    fn a_log_shows_the_beginning_of_a_session() {
+        assert_eq!(Short("0123456789abcdef").to_string(), "01234567");
+        assert_eq!(Short("short").to_string(), "");
     }
 
     #[test]

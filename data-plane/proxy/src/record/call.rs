@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::header::{LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_VERSION};
 use shadowcat_mcp::{Envelope, ErrorKind};
 
+use super::children::Doing;
 use crate::observe::SESSION_CHARS;
 
 /// Headers that are recorded, and all that begin with [`PARAM_PREFIX`]. What is not here, `Authorization` and `Cookie` above all, is
@@ -80,6 +81,10 @@ impl CallContext {
 
 /// What the client sent.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it lies in the one allocation of its call, and nearly every call has a message"
+)]
 pub(super) enum Asked {
     /// No message: a GET, a DELETE.
     Nothing,
@@ -110,20 +115,52 @@ pub(super) struct Told {
     pub(super) concluded: bool,
 }
 
-/// Headers worth keeping.
+/// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived.
 #[derive(Debug, Default)]
-pub(super) struct Headers(pub(super) Vec<(HeaderName, HeaderValue)>);
+pub(super) struct Headers {
+    /// Each with the end of its value.
+    names: Vec<(HeaderName, usize)>,
+    values: Vec<u8>,
+}
 
 impl Headers {
     /// Those of `headers` that are recorded, where the recording wants any.
     pub(super) fn of(headers: &HeaderMap, capture: Capture) -> Self {
+        let mut kept = Self::default();
         if capture < Capture::Headers {
-            return Self::default();
+            return kept;
         }
         let recorded = |name: &HeaderName| RECORDED.contains(name) || name.as_str().starts_with(PARAM_PREFIX);
-        let kept = headers.iter().filter(|(name, _)| recorded(name));
-        Self(kept.map(|(name, value)| (name.clone(), value.clone())).collect())
+        for (name, value) in headers.iter().filter(|(name, _)| recorded(name)) {
+            kept.values.extend_from_slice(value.as_bytes());
+            kept.names.push((name.clone(), kept.values.len()));
+        }
+        kept
     }
+
+    /// Names and values.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
+        let mut begin = 0;
+        self.names.iter().map(move |(name, end)| {
+            let value = &self.values[begin..*end];
+            begin = *end;
+            (name, value)
+        })
+    }
+}
+
+/// Messages up to this size are copied when they are handed over, so that the buffers they arrived in are free again at once. It is the
+/// size of such a buffer: a larger message has one of its own.
+const COPIED_BYTES_MAX: usize = 8 * 1024;
+
+/// A message for the thread.
+pub(super) fn detached(message: &Envelope) -> Envelope {
+    if message.body().len() <= COPIED_BYTES_MAX { message.detached() } else { message.clone() }
+}
+
+/// Bytes for the thread.
+pub(super) fn detached_bytes(bytes: Bytes) -> Bytes {
+    if bytes.len() <= COPIED_BYTES_MAX { Bytes::copy_from_slice(&bytes) } else { bytes }
 }
 
 /// What waits for the thread.
@@ -133,6 +170,8 @@ pub(super) enum Item {
     Opened(Arc<CallContext>),
     /// Something of the server's side, or its end.
     Said(Box<Saying>),
+    /// What a child did.
+    Child(Box<Doing>),
 }
 
 #[derive(Debug)]

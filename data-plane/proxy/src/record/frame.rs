@@ -12,6 +12,7 @@ use shadowcat_tape::line::{Message, encode, encode_message};
 use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
 
 use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
+use super::child_tapes::Children;
 use super::facts;
 use super::links::{Links, Name, Scope};
 use super::live::Followed;
@@ -26,6 +27,7 @@ pub(super) struct Framer {
     /// Ends the names of tapes that are connections: the beginning of the instance.
     pub(super) instance: Box<str>,
     pub(super) links: Links,
+    pub(super) children: Children,
     pub(super) followed: Arc<Followed>,
 }
 
@@ -74,6 +76,8 @@ impl Framer {
             }
         };
         told.request = Some(seq);
+        self.children.remember(call.exchange, seq, told.operation);
+        self.children.opened(call);
     }
 
     /// Something of the server's side.
@@ -219,7 +223,7 @@ impl Framer {
     /// Headers without their secrets.
     fn http(&mut self, call: &CallContext, headers: &Headers) -> record::Http<'static> {
         let cleaner = self.secrets.of(&call.recording);
-        let clean = headers.0.iter().filter_map(|(name, value)| {
+        let clean = headers.iter().filter_map(|(name, value)| {
             let value = cleaner.header(name, value)?;
             Some((name.as_str().to_owned().into(), value.into()))
         });
@@ -231,7 +235,7 @@ impl Framer {
     }
 
     /// To the sink, and to whoever follows.
-    fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+    pub(super) fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
         if !self.followed.is_wanted() {
             return self.sink.append(record, message);
         }
@@ -253,7 +257,7 @@ fn from_server() -> Record<'static> {
 }
 
 /// Names the record as its message does.
-fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
+pub(super) fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
     record.id = message.id().and_then(raw);
     record.m = message.method().map(Cow::Borrowed);
     record.name = subject(message).map(Cow::Borrowed);

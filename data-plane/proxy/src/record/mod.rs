@@ -9,12 +9,17 @@
 //! | [`queue`] | the way to the thread: bounded, lock-free, rarely a wake-up |
 //! | [`thread`] | drains the queue, keeps the spool's times |
 //! | [`frame`], [`facts`], [`links`], [`secrets`] | from what was handed over to a record: what a message says, which operation it belongs to, what must go |
+//! | [`children`] | what servers that are child processes do and say, beside all calls |
+//! | [`child_frames`], [`child_tapes`] | the same for them |
 //! | [`recorder`] | the whole, as the gateway holds it |
 //!
 //! **Invariants.** Traffic never waits for the recorder. What does not fit the queue is counted, and the record says that it is
 //! missing. Nothing is written before secrets have been blotted out. Only routes whose configuration asks for it are recorded.
 
 mod call;
+mod child_frames;
+mod child_tapes;
+mod children;
 mod facts;
 mod frame;
 mod key;
@@ -30,6 +35,7 @@ mod start;
 mod tap;
 mod thread;
 
+pub(crate) use children::{ChildWatch, Terms};
 pub(crate) use live::Live;
 pub(crate) use recorder::Recorder;
 pub use sink::TapeSink;

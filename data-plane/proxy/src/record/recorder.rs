@@ -11,6 +11,7 @@ use metrics::Counter;
 use shadowcat_tape::redact::RedactionKey;
 
 use super::call::{CallContext, Item};
+use super::children::Room;
 use super::live::{Followed, Live};
 use super::queue::{BYTES_MAX, Queue};
 use super::sink::TapeSink;
@@ -36,6 +37,8 @@ pub(crate) struct Recorder {
     /// Bytes that are gathered and not handed over yet.
     held: AtomicUsize,
     dropped: Counter,
+    /// What may wait of children.
+    room: Arc<Room>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -51,9 +54,10 @@ impl Recorder {
         let instance: Box<str> = instance.chars().take(INSTANCE_CHARS).collect::<String>().into();
         let help = "Frames that found no room in the recorder's queue; the record says where they are missing.";
         let dropped = registry.counter("shadowcat_recorder_dropped_total", help, vec![]);
-        let followed = Arc::new(Followed::default());
+        let (followed, room) = (Arc::new(Followed::default()), Arc::new(Room::default()));
         let writing = thread::Writing {
             followed: Arc::clone(&followed),
+            room: Arc::clone(&room),
             queue: Arc::clone(&queue),
             orders: Arc::clone(&orders),
             sink,
@@ -65,17 +69,29 @@ impl Recorder {
         let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writing.run())?;
         let (exchanges, held) = (AtomicU64::new(1), AtomicUsize::new(0));
         let thread = Mutex::new(Some(thread));
-        Ok(Arc::new(Self { queue, orders, followed, instance, exchanges, held, dropped, thread }))
+        Ok(Arc::new(Self { queue, orders, followed, instance, exchanges, held, dropped, room, thread }))
     }
 
     pub(super) fn next_exchange(&self) -> u64 {
         self.exchanges.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn push(&self, item: Item, size: usize) {
-        if !self.queue.push(item, size) {
-            self.dropped.increment(1);
+    /// Hands over an item that holds so many bytes; false if there was no room, which is counted.
+    pub(super) fn push(&self, item: Item, size: usize) -> bool {
+        let pushed = self.queue.push(item, size);
+        if !pushed {
+            self.note_dropped();
         }
+        pushed
+    }
+
+    /// A frame found no room.
+    pub(super) fn note_dropped(&self) {
+        self.dropped.increment(1);
+    }
+
+    pub(super) fn room(&self) -> &Arc<Room> {
+        &self.room
     }
 
     /// Room for bytes that are handed over later; false if there is none.
@@ -151,6 +167,6 @@ impl fmt::Debug for Recorder {
 }
 
 /// A number below 100 that is the same wherever the tape is seen.
-fn share(tape: &str) -> u64 {
+pub(super) fn share(tape: &str) -> u64 {
     u64::from(crc32c::crc32c(tape.as_bytes())) % 100
 }

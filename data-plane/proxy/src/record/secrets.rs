@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use shadowcat_config::{Recording, Redact, SecretForm};
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
@@ -88,12 +88,12 @@ impl Cleaner {
     }
 
     /// A header's value without its secrets; `None` for one that is not recorded, or is no text.
-    pub(super) fn header(&mut self, name: &HeaderName, value: &HeaderValue) -> Option<String> {
+    pub(super) fn header(&mut self, name: &HeaderName, value: &[u8]) -> Option<String> {
         self.key.clear();
         self.key.extend_from_slice(name.as_str().as_bytes());
         self.key.push(b':');
-        self.key.extend_from_slice(value.as_bytes());
-        let clean = || Some(self.redactor.header(name.as_str(), value.to_str().ok()?)?.into_owned());
+        self.key.extend_from_slice(value);
+        let clean = || Some(self.redactor.header(name.as_str(), str::from_utf8(value).ok()?)?.into_owned());
         self.headers.get(&self.key, clean)
     }
 
@@ -124,7 +124,7 @@ impl Seen {
 }
 
 fn rules(redact: &Redact) -> Rules {
-    let texts = |texts: &[Box<str>]| texts.iter().map(|text| text.to_string()).collect();
+    let texts = |texts: &[Box<str>]| texts.iter().map(ToString::to_string).collect();
     let values = match &*redact.values {
         [] => Rules::default().values,
         some => some.iter().map(|form| pattern(*form)).collect(),

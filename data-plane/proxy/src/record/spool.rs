@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
+use metrics::{Counter, Gauge};
 use shadowcat_tape::line::Message;
 use shadowcat_tape::record::Record;
 use shadowcat_tape::redact::RedactionKey;
@@ -16,6 +17,7 @@ use super::Recorder;
 use super::key::{KeyFile, id_of};
 use super::sink::TapeSink;
 use super::start::RecordError;
+use crate::observe::Registry;
 
 /// An open segment is looked at this often: it is sealed within so much of its time, and what was recorded before is in its file.
 const LOOK_OPEN: Duration = Duration::from_millis(100);
@@ -63,9 +65,15 @@ impl Records {
         self.recorder.rekey(key.into());
     }
 
-    /// Whether somebody takes what is recorded.
-    pub(crate) fn connected(&self, connected: bool) {
-        self.connected.store(connected, Ordering::Relaxed);
+    /// Somebody takes what is recorded.
+    pub(crate) fn connected(&self) {
+        self.connected.store(true, Ordering::Relaxed);
+        self.settled();
+    }
+
+    /// Nobody does any more.
+    pub(crate) fn disconnected(&self) {
+        self.connected.store(false, Ordering::Relaxed);
         self.settled();
     }
 
@@ -92,7 +100,7 @@ pub(super) struct Opened {
 }
 
 /// Opens the spool and recovers what earlier boots left in it. Blocks on the disk.
-pub(super) fn open(settings: &SpoolSettings, instance: &str) -> Result<Opened, RecordError> {
+pub(super) fn open(settings: &SpoolSettings, instance: &str, metrics: SpoolMetrics) -> Result<Opened, RecordError> {
     let (changed, sealed) = watch::channel(0);
     let key_file = KeyFile::in_dir(&settings.dir);
     let key = key_file.load_or_make(&settings.dir).map_err(RecordError::Random)?;
@@ -103,7 +111,8 @@ pub(super) fn open(settings: &SpoolSettings, instance: &str) -> Result<Opened, R
     opening.on_sealed = Some(Arc::new(move || changed.send_modify(|count| *count += 1)));
     let (writer, shelf, recovery) = Spool::open(opening, now(Duration::ZERO))?;
     tell(&recovery, &settings.dir);
-    Ok(Opened { sink: Box::new(SpoolSink { writer: Some(writer) }), shelf, sealed, key, key_file })
+    let sink = Box::new(SpoolSink { writer: Some(writer), shelf: Arc::clone(&shelf), metrics });
+    Ok(Opened { sink, shelf, sealed, key, key_file })
 }
 
 fn tell(recovery: &spool::Recovery, dir: &Path) {
@@ -123,10 +132,50 @@ fn now(at: Duration) -> Now {
     Now { at, wall: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX) }
 }
 
+/// What the spool is seen by.
+#[derive(Debug)]
+pub(super) struct SpoolMetrics {
+    bytes: Gauge,
+    sealed: Counter,
+    dropped: Counter,
+    lost: Counter,
+}
+
+impl SpoolMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counter = |name, help| registry.counter(name, help, vec![]);
+        Self {
+            bytes: registry.gauge(
+                "shadowcat_spool_bytes",
+                "Recorded traffic on disk that nobody has taken yet.",
+                vec![],
+            ),
+            sealed: counter("shadowcat_spool_segments_sealed_total", "Segments of recorded traffic that were sealed."),
+            dropped: counter(
+                "shadowcat_spool_segments_dropped_total",
+                "Segments dropped for want of room, or for their age; the record says which.",
+            ),
+            lost: counter(
+                "shadowcat_spool_frames_lost_total",
+                "Frames that could not be written; the record says where they are missing.",
+            ),
+        }
+    }
+
+    fn tell(&self, counts: spool::Counts, bytes: u64) {
+        self.bytes.set(bytes as f64);
+        self.sealed.absolute(counts.segments_sealed);
+        self.dropped.absolute(counts.segments_dropped);
+        self.lost.absolute(counts.frames_lost + counts.frames_dropped);
+    }
+}
+
 /// Writes to the spool.
 struct SpoolSink {
     /// Absent once it has ended.
     writer: Option<Writer>,
+    shelf: Arc<Shelf>,
+    metrics: SpoolMetrics,
 }
 
 impl TapeSink for SpoolSink {
@@ -150,6 +199,7 @@ impl TapeSink for SpoolSink {
         let Some(writer) = &mut self.writer else { return LOOK_IDLE };
         writer.flush();
         writer.tick(now(at));
+        self.metrics.tell(writer.counts(), self.shelf.bytes());
         if writer.is_open() || !writer.is_keeping() { LOOK_OPEN } else { LOOK_IDLE }
     }
 

@@ -7,7 +7,7 @@ use shadowcat_tape::redact::RedactionKey;
 use shadowcat_tape::spool::SpoolError;
 use tokio::task::spawn_blocking;
 
-use super::spool::{self, Opened, Records, SpoolSettings};
+use super::spool::{self, Opened, Records, SpoolMetrics, SpoolSettings};
 use super::{Recorder, TapeSink};
 use crate::observe::Registry;
 
@@ -49,8 +49,8 @@ pub(crate) async fn start(to: To, instance: &str, registry: &Registry) -> Result
             Ok((Some(run(sink, RedactionKey::from(key))?), None))
         }
         To::Spool(settings) => {
-            let name = instance.to_owned();
-            let opened = spawn_blocking(move || spool::open(&settings, &name)).await;
+            let (name, metrics) = (instance.to_owned(), SpoolMetrics::new(registry));
+            let opened = spawn_blocking(move || spool::open(&settings, &name, metrics)).await;
             let Opened { sink, shelf, sealed, key, key_file } =
                 opened.map_err(|lost| RecordError::Thread(lost.into()))??;
             let recorder = run(sink, key)?;

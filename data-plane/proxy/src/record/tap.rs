@@ -10,7 +10,9 @@ use shadowcat_mcp::header::PROTOCOL_VERSION;
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, ProtocolVersion};
 
 use super::Recorder;
-use super::call::{Asked, CallContext, Gathered, Headers, Item, Response, Said, Saying, Told};
+use super::call::{
+    Asked, CallContext, Gathered, Headers, Item, Response, Said, Saying, Told, detached, detached_bytes,
+};
 use crate::observe::{CallIds, SESSION_CHARS};
 use crate::route::RouteRuntime;
 
@@ -72,13 +74,18 @@ impl Tap {
         Self { recorder: Arc::clone(recorder), call: Arc::new(call), state: State::Waiting, concluded: true }
     }
 
+    /// The number of the exchange, for whoever may tell more of it.
+    pub(crate) fn exchange(&self) -> u64 {
+        self.call.exchange
+    }
+
     /// Notes the client's message.
     pub(crate) fn message(&mut self, message: &Envelope) {
         self.concluded = message.kind() != Kind::Request;
         let spoken = message.meta_protocol_version().and_then(|text| text.parse::<ProtocolVersion>().ok());
         self.waiting(|call| {
             call.era = spoken.map(ProtocolVersion::as_str).or(call.era);
-            call.request = Asked::Message(message.clone());
+            call.request = Asked::Message(detached(message));
         });
     }
 
@@ -134,14 +141,19 @@ impl Tap {
     }
 
     /// A whole JSON answer.
-    pub(crate) fn answer(&mut self, message: Envelope, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn answer(&mut self, message: &Envelope, status: StatusCode, headers: &HeaderMap) {
         self.concluded = true;
         let head = self.head(status, headers);
-        self.say(Said::Answer(message, head));
+        self.say(Said::Answer(detached(message), head));
     }
 
     /// The data of an event of the answer's stream, as somebody has read it if somebody had to.
-    pub(crate) fn event(&mut self, data: Bytes, read: Option<Envelope>) {
+    pub(crate) fn event(&mut self, data: Bytes, read: Option<&Envelope>) {
+        if self.state == State::Off {
+            return;
+        }
+        let read = read.map(detached);
+        let data = read.as_ref().map_or_else(|| detached_bytes(data), |message| message.body().clone());
         self.say(Said::Event(data, read));
     }
 

@@ -13,6 +13,8 @@ use metrics::Counter;
 use shadowcat_tape::redact::RedactionKey;
 
 use super::call::Item;
+use super::child_tapes::Children;
+use super::children::Room;
 use super::frame::Framer;
 use super::links::Links;
 use super::live::Followed;
@@ -58,17 +60,19 @@ pub(super) struct Writing {
     pub(super) began: Instant,
     pub(super) frames: Counter,
     pub(super) followed: Arc<Followed>,
+    pub(super) room: Arc<Room>,
 }
 
 impl Writing {
     /// Until it is told to stop.
     pub(super) fn run(self) {
-        let Self { queue, orders, sink, key, instance, began, frames, followed } = self;
+        let Self { queue, orders, sink, key, instance, began, frames, followed, room } = self;
         if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
             tracing::debug!(%error, "the recorder has the priority of calls");
         }
         queue.read_here();
-        let mut framer = Framer { sink, secrets: Secrets::new(key), began, instance, links: Links::new(), followed };
+        let (secrets, links, children) = (Secrets::new(key), Links::new(), Children::new());
+        let mut framer = Framer { sink, secrets, began, instance, links, children, followed };
         loop {
             let stopping = orders.stop.load(Ordering::Acquire);
             if orders.changed.swap(false, Ordering::AcqRel)
@@ -81,9 +85,10 @@ impl Writing {
             framer.sink.settle(began.elapsed());
             let written = drain(&queue, &mut framer);
             frames.increment(written as u64);
-            match queue.take_dropped() {
-                0 => {}
-                dropped => framer.sink.lost(dropped, "queue_full"),
+            for (dropped, why) in [(queue.take_dropped(), "queue_full"), (room.take_dropped(), "children_full")] {
+                if dropped > 0 {
+                    framer.sink.lost(dropped, why);
+                }
             }
             let again = framer.sink.settle(began.elapsed());
             orders.can_promise.store(framer.sink.can_promise(), Ordering::Relaxed);
@@ -108,6 +113,7 @@ fn drain(queue: &Queue<Item>, framer: &mut Framer) -> usize {
         let writing = AssertUnwindSafe(|| match &item {
             Item::Opened(call) => framer.opened(call),
             Item::Said(saying) => framer.said(saying),
+            Item::Child(doing) => framer.did(doing),
         });
         if catch_unwind(writing).is_err() {
             tracing::error!("a frame could not be recorded: this is a bug of the recorder");

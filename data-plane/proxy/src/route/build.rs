@@ -11,10 +11,10 @@ use shadowcat_upstream as upstream;
 use shadowcat_upstream::Upstream;
 use shadowcat_upstream::reaper::Reaper;
 
-use super::runtime::{SessionsLive, UpstreamRuntime};
+use super::runtime::{SessionsLive, UpstreamRuntime, endpoint};
 use crate::drain::Drain;
-use crate::observe::{ConfigMetrics, LiveVersion, Names, Registry, RouteCalls, Totals, upstream_metrics};
-use crate::record::Recorder;
+use crate::observe::{ConfigMetrics, LiveVersion, Names, Registry, RouteCalls, Totals, cleaner, upstream_metrics};
+use crate::record::{ChildWatch, Recorder};
 
 /// Why a valid configuration cannot be put to use on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -201,12 +201,17 @@ impl Factory {
 
     pub(crate) fn upstream(&self, config: &Arc<shadowcat_config::Upstream>) -> Result<UpstreamRuntime, BuildError> {
         let name = config.name.as_str();
-        let (upstream, sessions): (Arc<dyn Upstream>, _) = match (self.injected.get(name), &config.transport) {
+        let mut children = None;
+        let serving: (Arc<dyn Upstream>, _) = match (self.injected.get(name), &config.transport) {
             (Some(injected), _) => (Arc::clone(injected), SessionsLive::Anywhere),
             (None, Transport::Http(settings)) => (Arc::new(self.http(name, settings)?), SessionsLive::Anywhere),
-            (None, Transport::Stdio(settings)) => (Arc::new(self.stdio(name, settings)?), SessionsLive::Here),
+            (None, Transport::Stdio(settings)) => {
+                let watch = |recorder| ChildWatch::new(recorder, name.into(), endpoint(&config.transport));
+                children = self.recorder.as_ref().map(watch);
+                (Arc::new(self.stdio(name, settings, children.clone())?), SessionsLive::Here)
+            }
         };
-        Ok(UpstreamRuntime::new(config, upstream, sessions, &self.drain))
+        Ok(UpstreamRuntime::new(config, serving, children, &self.drain))
     }
 
     fn http(&self, name: &str, config: &HttpUpstream) -> Result<upstream::HttpUpstream, BuildError> {
@@ -224,7 +229,13 @@ impl Factory {
             .map_err(|reason| BuildError::Url { upstream: name.to_owned(), reason })
     }
 
-    fn stdio(&self, name: &str, config: &StdioUpstream) -> Result<upstream::StdioUpstream, BuildError> {
+    fn stdio(
+        &self,
+        name: &str,
+        config: &StdioUpstream,
+        children: Option<Arc<ChildWatch>>,
+    ) -> Result<upstream::StdioUpstream, BuildError> {
+        let observer = children.map(|watch| -> Arc<dyn upstream::ChildObserver> { watch });
         let settings = upstream::StdioSettings {
             env: config.env.iter().map(|variable| resolve(name, variable)).collect::<Result<_, _>>()?,
             sharing: match config.sharing {
@@ -232,6 +243,7 @@ impl Factory {
                 Sharing::Shared => upstream::Sharing::Shared,
             },
             stop_when_idle_for: config.stop_when_idle_for,
+            watch: upstream::Watch { observer, cleaner: Some(Arc::new(cleaner)) },
             ..upstream::StdioSettings::new(name, config.command.clone())
         };
         Ok(upstream::StdioUpstream::new(settings, self.reaper.clone(), self.upstream_metrics(name)))

@@ -67,17 +67,18 @@ impl HeldSessions {
         Self { permits: Arc::new(Semaphore::new(HELD_MAX)), idle: Arc::default(), sessionless: RwLock::default() }
     }
 
-    /// Sends `message` in a held session; the lease belongs to the answer's end.
+    /// Sends `message`, of the exchange with this number if it is recorded, in a held session; the lease belongs to the answer's end.
     pub(crate) async fn call(
         &self,
         exchange: &Exchange,
         headers: HeaderMap,
         message: Envelope,
+        recorded: Option<u64>,
     ) -> Result<(Response<UpstreamBody>, Option<HeldLease>), GatewayError> {
         let route = &*exchange.route;
         if let Some(version) = self.without_sessions() {
             let held = Held { id: None, version };
-            let response = send(route, &held, headers, message).await?;
+            let response = send(route, &held, headers, (message, recorded)).await?;
             if response.status() == StatusCode::BAD_REQUEST {
                 // It may want a session by now: the next call finds out.
                 *self.sessionless.write().unwrap_or_else(PoisonError::into_inner) = None;
@@ -95,7 +96,7 @@ impl HeldSessions {
         };
         self.note(&held);
         let (again, its_headers) = (message.clone(), headers.clone());
-        let response = send(route, &held, headers, message).await?;
+        let response = send(route, &held, headers, (message, recorded)).await?;
         if response.status() != StatusCode::NOT_FOUND || held.id.is_none() {
             // Many servers say 400 where they mean that the session is gone: the next call opens another.
             let keep = !response.status().is_client_error();
@@ -103,7 +104,7 @@ impl HeldSessions {
         }
         // The upstream has forgotten the session and so did nothing: the one retry runs the call for the first time.
         let held = lease.open().await?;
-        let response = send(route, &held, its_headers, again).await?;
+        let response = send(route, &held, its_headers, (again, recorded)).await?;
         Ok((response, Some(lease)))
     }
 
@@ -173,10 +174,10 @@ async fn send(
     route: &RouteRuntime,
     held: &Held,
     mut headers: HeaderMap,
-    message: Envelope,
+    (message, exchange): (Envelope, Option<u64>),
 ) -> Result<Response<UpstreamBody>, GatewayError> {
     headers.entry(PROTOCOL_VERSION).or_insert(HeaderValue::from_static(held.version.as_str()));
-    let call = Call { verb: Verb::Post(message), headers, session: held.id.clone() };
+    let call = Call { verb: Verb::Post(message), headers, session: held.id.clone(), exchange };
     route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))
 }
 
@@ -221,6 +222,6 @@ async fn post(
         headers.insert(PROTOCOL_VERSION, HeaderValue::from_static(held.version.as_str()));
     }
     let session = held.and_then(|held| held.id.clone());
-    let call = Call { verb: Verb::Post(message), headers, session };
+    let call = Call { verb: Verb::Post(message), headers, session, exchange: None };
     route.call(call).await.map_err(|error| refuse::upstream_failed(&route.name, &error))
 }

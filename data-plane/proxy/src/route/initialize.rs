@@ -45,7 +45,8 @@ pub(super) async fn open(
         // Before the server opens a session that we could not keep.
         return Err(answer.refusal(refuse::store_failed(&route.name, &StoreError::Unavailable(away))));
     }
-    let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None };
+    let recorded = account.exchange();
+    let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None, exchange: recorded };
     let response = route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if !response.status().is_success() {
         return answer.relay(response, None, account).await;
@@ -57,7 +58,7 @@ pub(super) async fn open(
     if initialized.answer.kind() != Kind::Response {
         account.settle(Outcome::ServerError);
         if let Some(tap) = account.tap() {
-            tap.answer(initialized.answer, status, reply.headers());
+            tap.answer(&initialized.answer, status, reply.headers());
         }
         return Ok(reply);
     }
@@ -80,7 +81,7 @@ pub(super) async fn open(
         }
     }
     if let Some(tap) = account.tap() {
-        tap.answer(initialized.answer, status, reply.headers());
+        tap.answer(&initialized.answer, status, reply.headers());
     }
     account.settle(Outcome::Ok);
     Ok(reply)

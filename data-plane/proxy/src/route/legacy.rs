@@ -12,6 +12,7 @@ use shadowcat_upstream::{Call, UpstreamBody, UpstreamError, Verb};
 
 use super::headers::{for_upstream, supply_version};
 use super::{Exchange, Refusal, header_version, initialize};
+use crate::observe::Short;
 use crate::refuse;
 use crate::stream::{Account, Answer, EventLog, GatewayBody, resume};
 
@@ -51,7 +52,8 @@ async fn post_in(
         answer.request_json().map(|id| StreamHead { request_id: Some(id), writer: exchange.shared.instance.clone() });
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
-    let call = Call { verb: Verb::Post(message), headers, session: upstream_id(&session) };
+    let recorded = account.exchange();
+    let call = Call { verb: Verb::Post(message), headers, session: upstream_id(&session), exchange: recorded };
     if let Some(tap) = account.tap() {
         tap.speaks(session.protocol_version);
     }
@@ -77,7 +79,7 @@ async fn post_without(
     }
     let answer = Answer::to(&exchange, &message);
     account.go().map_err(|error| answer.refusal(error))?;
-    let response = exchange.route.target.held.call(&exchange, for_upstream(headers), message).await;
+    let response = exchange.route.target.held.call(&exchange, for_upstream(headers), message, account.exchange()).await;
     let (response, lease) = response.map_err(|error| answer.refusal(error))?;
     if let Some(lease) = lease {
         account.keep(lease);
@@ -101,7 +103,7 @@ pub(crate) async fn listen(
             return Err(GatewayError::from(ErrorKind::SessionRequired).into());
         }
         let answer = Answer::to_nothing(&exchange);
-        let call = Call { verb: Verb::Get, headers: for_upstream(headers), session: None };
+        let call = Call { verb: Verb::Get, headers: for_upstream(headers), session: None, exchange: None };
         account.go()?;
         let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
         return answer.relay(response, None, account).await;
@@ -132,7 +134,7 @@ pub(crate) async fn call_get(
     session: &Session,
     headers: HeaderMap,
 ) -> Result<Response<UpstreamBody>, UpstreamError> {
-    exchange.route.call(Call { verb: Verb::Get, headers, session: upstream_id(session) }).await
+    exchange.route.call(Call { verb: Verb::Get, headers, session: upstream_id(session), exchange: None }).await
 }
 
 /// A DELETE: the client is done with its session.
@@ -145,10 +147,10 @@ pub(crate) async fn end_session(exchange: Exchange, headers: HeaderMap) -> Resul
     let mut headers = for_upstream(headers);
     supply_version(&mut headers, &session);
     if session.upstream.id.is_some() {
-        let call = Call { verb: Verb::Delete, headers, session: upstream_id(&session) };
+        let call = Call { verb: Verb::Delete, headers, session: upstream_id(&session), exchange: None };
         // Ours is over whatever the upstream says: it may refuse with 405, and it expires sessions by itself.
         if let Err(error) = exchange.route.call(call).await {
-            tracing::debug!(session = %session.id, %error, "upstream session not ended");
+            tracing::debug!(session = %Short(&session.id), %error, "upstream session not ended");
         }
     }
     let mut response = Response::new(GatewayBody::empty());
@@ -192,7 +194,7 @@ fn lost<B>(session: &Session, response: &Response<B>) -> bool {
 
 async fn forget(exchange: &Exchange, session: &Session) {
     if let Err(error) = exchange.shared.store.delete(&session.id).await {
-        tracing::warn!(session = %session.id, %error, "session not deleted; it expires when idle");
+        tracing::warn!(session = %Short(&session.id), %error, "session not deleted; it expires when idle");
     }
 }
 

@@ -17,7 +17,8 @@ pub(crate) async fn post(
     account: &mut Account,
 ) -> Result<Response<GatewayBody>, Refusal> {
     let answer = Answer::to(&exchange, &message);
-    let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None };
+    let call =
+        Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None, exchange: account.exchange() };
     account.go().map_err(|error| answer.refusal(error))?;
     let response = exchange.route.call(call).await.map_err(|error| answer.refuse(&error))?;
     answer.relay(response, None, account).await

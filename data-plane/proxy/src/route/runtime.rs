@@ -19,7 +19,7 @@ use super::held::HeldSessions;
 use crate::drain::Drain;
 use crate::fleet::{Preparer, Provenance};
 use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls};
-use crate::record::{Recorder, Records};
+use crate::record::{ChildWatch, Recorder, Records, Terms};
 use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
@@ -70,6 +70,8 @@ pub(crate) struct UpstreamRuntime {
     /// Its URL, or the name of its program, as records have it.
     pub(crate) endpoint: Arc<str>,
     pub(crate) upstream: Arc<dyn Upstream>,
+    /// Records its children; absent where it has none, or nothing is recorded in this process.
+    children: Option<Arc<ChildWatch>>,
     pub(crate) sessions: SessionsLive,
     pub(crate) held: HeldSessions,
     /// Cancelled when streams that belong to no call are to be opened anew: the gateway drains, or the upstream retires.
@@ -139,6 +141,23 @@ impl Runtime {
         self.upstreams.get(name)
     }
 
+    /// From now on children are recorded as the routes of this configuration say: it is put to use. Upstreams that it took over may
+    /// have been under other terms.
+    pub(crate) fn watch_children(&self) {
+        let Some(config) = &self.config else { return };
+        let mut routes: HashMap<&str, Vec<&Route>> = HashMap::new();
+        for route in config.routes() {
+            routes.entry(route.target.name.as_str()).or_default().push(route);
+        }
+        let version = self.provenance.number().unwrap_or_default();
+        for upstream in self.upstreams() {
+            if let Some(children) = &upstream.children {
+                let asking = routes.get(&*upstream.name).map(Vec::as_slice).unwrap_or_default();
+                children.agree(Terms::of(asking, version));
+            }
+        }
+    }
+
     /// Ends a configuration that `next` has replaced, or that was never put to use. Once nobody reads it any more it goes back to
     /// the thread that built it, which frees it: with a thousand upstreams that takes longer than a call may wait. What `next`
     /// does not take over is stopped when its last call has ended, or a drain's time is up. Whoever swaps waits for none of it.
@@ -179,14 +198,14 @@ struct Leaving {
 impl UpstreamRuntime {
     pub(crate) fn new(
         config: &Arc<shadowcat_config::Upstream>,
-        upstream: Arc<dyn Upstream>,
-        sessions: SessionsLive,
+        (upstream, sessions): (Arc<dyn Upstream>, SessionsLive),
+        children: Option<Arc<ChildWatch>>,
         drain: &Drain,
     ) -> Self {
         let name = config.name.as_str().into();
         let (held, leaving) = (HeldSessions::new(), drain.announcement());
         let endpoint = endpoint(&config.transport);
-        Self { config: Arc::clone(config), name, endpoint, upstream, sessions, held, leaving }
+        Self { config: Arc::clone(config), name, endpoint, upstream, children, sessions, held, leaving }
     }
 
     /// Ends what the gateway keeps there in its own name, and then the upstream.
@@ -254,7 +273,8 @@ impl RouteRuntime {
     }
 }
 
-fn endpoint(transport: &Transport) -> Arc<str> {
+/// What records call an upstream: its URL, or the name of its program.
+pub(super) fn endpoint(transport: &Transport) -> Arc<str> {
     match transport {
         Transport::Http(http) => http.url.to_string().into(),
         Transport::Stdio(stdio) => {

@@ -9,7 +9,7 @@ use shadowcat_mcp::{Envelope, Fault, GatewayError, Severity};
 
 use crate::drain::DrainGuard;
 use crate::listen::CallOnConnection;
-use crate::observe::{CallIds, Outcome, RouteCalls};
+use crate::observe::{CallIds, Clean, Outcome, RouteCalls};
 use crate::record::{Opening, Tap};
 use crate::route::{Exchange, HeldLease};
 
@@ -56,6 +56,10 @@ impl Account {
         let (Some(recording), Some(recorder)) = (&exchange.route.config.recording, &exchange.shared.recorder) else {
             return;
         };
+        // What a browser asks before it sends a message is none.
+        if request.method() == http::Method::OPTIONS {
+            return;
+        }
         let opening = Opening {
             recording,
             route: &exchange.route,
@@ -70,6 +74,11 @@ impl Account {
     /// What records the call, if anything does.
     pub(crate) fn tap(&mut self) -> Option<&mut Tap> {
         self.tap.as_mut()
+    }
+
+    /// The number of the recorded exchange, for observers of the upstream.
+    pub(crate) fn exchange(&self) -> Option<u64> {
+        self.tap.as_ref().map(Tap::exchange)
     }
 
     /// The same, for whoever outlives the account.
@@ -123,12 +132,16 @@ impl Account {
             tap.refusal(&error, id);
         }
         let Self { calls, method, ids, .. } = &*self;
-        let (route, request, session, trace) = (&calls.route, ids.request(), ids.session(), ids.trace());
+        let (route, session, trace) = (&calls.route, ids.session(), ids.trace());
+        // What the client or the server has written may hold a secret.
+        let (method, request, told) = (Clean(method), Clean(ids.request()), Clean(&error));
         match error.kind().severity() {
-            Severity::Debug => tracing::debug!(%route, %method, %request, session, trace, %error, "call refused"),
-            Severity::Info => tracing::info!(%route, %method, %request, session, trace, %error, "call refused"),
-            Severity::Warn => tracing::warn!(%route, %method, %request, session, trace, %error, "call failed"),
-            Severity::Error => tracing::error!(%route, %method, %request, session, trace, %error, "call failed"),
+            Severity::Debug => {
+                tracing::debug!(%route, %method, %request, session, trace, error = %told, "call refused");
+            }
+            Severity::Info => tracing::info!(%route, %method, %request, session, trace, error = %told, "call refused"),
+            Severity::Warn => tracing::warn!(%route, %method, %request, session, trace, error = %told, "call failed"),
+            Severity::Error => tracing::error!(%route, %method, %request, session, trace, error = %told, "call failed"),
         }
         error
     }
@@ -158,10 +171,10 @@ impl Drop for Account {
         }
         tracing::debug!(
             route = %self.calls.route,
-            method = %self.method,
-            tool = self.tool.as_deref(),
+            method = %Clean(&self.method),
+            tool = self.tool.as_deref().map(|tool| tracing::field::display(Clean(tool))),
             outcome = self.outcome.label(),
-            request = %self.ids.request(),
+            request = %Clean(self.ids.request()),
             session = self.ids.session(),
             trace = self.ids.trace(),
             elapsed = ?self.began.elapsed(),

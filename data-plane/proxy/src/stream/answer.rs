@@ -181,7 +181,7 @@ impl Answer {
             Ok((outcome, message)) => {
                 account.settle(outcome);
                 if let Some(tap) = account.tap() {
-                    tap.answer(message, status, headers);
+                    tap.answer(&message, status, headers);
                 }
                 Ok(GatewayBody::full(begin))
             }

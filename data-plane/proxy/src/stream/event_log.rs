@@ -12,6 +12,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use shadowcat_session::{Event, EventId, SessionId, SessionStore, StoreError, StreamHead, StreamId, StreamState};
 
+use crate::observe::Short;
+
 /// Events not yet in the log may hold this many bytes; beyond it the upstream is not read until the store has caught up, which
 /// shows as its backpressure.
 const UNWRITTEN_BYTES_MAX: usize = 256 * 1024;
@@ -94,7 +96,7 @@ impl EventLog {
     fn written(&mut self, result: Result<(), StoreError>) {
         self.writing = None;
         if let Err(error) = result {
-            tracing::warn!(session = ?self.session, stream = ?self.stream, %error, "stream can no longer be resumed");
+            tracing::warn!(session = %Short(&self.session), stream = ?self.stream, %error, "stream can no longer be resumed");
             self.broken = true;
             self.unwritten.clear();
             self.unwritten_bytes = 0;
@@ -135,7 +137,9 @@ impl EventLog {
         for wait in END_AGAIN {
             match self.store.end_stream(&self.session, &stream, state).await {
                 Ok(()) => return,
-                Err(error) => tracing::debug!(session = ?self.session, %stream, %error, "end of stream not noted"),
+                Err(error) => {
+                    tracing::debug!(session = %Short(&self.session), %stream, %error, "end of stream not noted");
+                }
             }
             tokio::time::sleep(wait).await;
         }

@@ -24,7 +24,7 @@ use tokio_util::task::TaskTracker;
 use super::detached::Detached;
 use super::event_log::EventLog;
 use crate::drain::Drain;
-use crate::observe::Outcome;
+use crate::observe::{Clean, Outcome};
 use crate::record::Tap;
 use crate::refuse;
 
@@ -236,7 +236,7 @@ impl Pump {
                 if self.outcome.is_some() {
                     tap.conclude();
                 }
-                tap.event(data, read);
+                tap.event(data, read.as_ref());
             }
         }
         let upstream_id = event.id();
@@ -302,7 +302,7 @@ impl Pump {
             Some(trace) => failure.with_trace_id(trace),
             None => failure,
         };
-        tracing::warn!(route = %self.route, upstream = %self.name, error = %failure, "call failed in its stream");
+        tracing::warn!(route = %self.route, upstream = %self.name, error = %Clean(&failure), "call failed in its stream");
         if let Some(tap) = &mut self.tap {
             tap.refusal(&failure, Some(&request.to_json()));
         }

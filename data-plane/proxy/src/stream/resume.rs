@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::answer::X_ACCEL_BUFFERING;
 use super::{Account, Answer, EventLog, GatewayBody};
-use crate::observe::Outcome;
+use crate::observe::{Outcome, Short};
 use crate::refuse;
 use crate::route::{Exchange, Refusal, call_get};
 
@@ -119,7 +119,7 @@ impl Replay {
             page = match read(&self.exchange, &self.session, &self.last).await {
                 Ok(page) => page,
                 Err(error) => {
-                    tracing::debug!(session = %self.session.id, stream = %self.last.stream, %error, "replay ended");
+                    tracing::debug!(session = %Short(&self.session.id), stream = %self.last.stream, %error, "replay ended");
                     return;
                 }
             };

@@ -10,7 +10,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 use shadowcat_config::{Config, parse_local_in};
 use shadowcat_proxy::record::TapeSink;
-use shadowcat_proxy::{Gateway, Stop};
+use shadowcat_proxy::{Control, Gateway, GatewayBuilder, Stop};
 use shadowcat_tape::line::{Message, encode, encode_message};
 use shadowcat_tape::record::Record;
 use shadowcat_upstream::{Call, Upstream, UpstreamBody, UpstreamError, UpstreamStatus, Verb};
@@ -24,12 +24,44 @@ pub(crate) struct Recorded {
     lines: Arc<Mutex<Vec<String>>>,
     lost: Arc<Mutex<Vec<(u64, String)>>>,
     fails: Arc<AtomicBool>,
+    held: Arc<AtomicBool>,
 }
 
 impl Recorded {
     /// From now on the sink keeps nothing.
     pub(crate) fn fail(&self) {
         self.fails.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the sink takes nothing, as a disk that hangs.
+    pub(crate) fn hold(&self) {
+        self.held.store(true, Ordering::Relaxed);
+    }
+
+    /// It goes on.
+    pub(crate) fn release(&self) {
+        self.held.store(false, Ordering::Relaxed);
+    }
+
+    /// The record that `wanted` is true for, once there is one.
+    pub(crate) async fn find(&self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let found = async {
+            loop {
+                let lines = self.lines.lock().unwrap().clone();
+                let mut records = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+                if let Some(found) = records.find(|record| wanted(record)) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let found = tokio::time::timeout(SOON, found).await;
+        found.unwrap_or_else(|_| panic!("{what} is due, and there are:\n{}", self.text()))
+    }
+
+    /// How many frames were lost, and why.
+    pub(crate) fn lost(&self) -> Vec<(u64, String)> {
+        self.lost.lock().unwrap().clone()
     }
 
     /// Every line, as it would be written.
@@ -59,6 +91,9 @@ struct Sink(Recorded, u64);
 
 impl TapeSink for Sink {
     fn append(&mut self, mut record: Record<'_>, message: Option<Message<'_>>) -> u64 {
+        while self.0.held.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(1));
+        }
         self.1 += 1;
         record.seq = self.1;
         let mut line = Vec::new();
@@ -148,6 +183,7 @@ pub(crate) struct Bench {
     pub(crate) recorded: Recorded,
     pub(crate) client: reqwest::Client,
     pub(crate) calls: Arc<Mutex<u64>>,
+    pub(crate) control: Control,
 }
 
 impl Bench {
@@ -170,8 +206,9 @@ impl Bench {
 
     /// The same bench, for another client.
     pub(crate) fn again(&self) -> Self {
-        let Self { url, recorded, client, calls } = self;
-        Self { url: url.clone(), recorded: recorded.clone(), client: client.clone(), calls: Arc::clone(calls) }
+        let Self { url, recorded, client, calls, control } = self;
+        let (recorded, client, control) = (recorded.clone(), client.clone(), control.clone());
+        Self { url: url.clone(), recorded, client, calls: Arc::clone(calls), control }
     }
 
     /// How many calls came to the server.
@@ -198,17 +235,42 @@ pub(crate) async fn bench(
 ) {
     let (recorded, calls) = (Recorded::default(), Arc::new(Mutex::new(0)));
     let scripted = Scripted { answer: Box::new(answer), calls: Arc::clone(&calls) };
-    let gateway = Gateway::builder(config(recording))
+    let builder = Gateway::builder(config(recording)).upstream("u", Arc::new(scripted));
+    serve(builder, recorded, calls, test).await;
+}
+
+/// The same for a server that is a child process, as `stdio` says: a shell script behind further settings.
+pub(crate) async fn child_bench(recording: &str, stdio: (&str, &str), test: impl AsyncFnOnce(Bench)) {
+    let config = child_config(Some(recording), stdio);
+    serve(Gateway::builder(config), Recorded::default(), Arc::default(), test).await;
+}
+
+/// A route to a child process, recorded as `recording` says if it says anything.
+pub(crate) fn child_config(recording: Option<&str>, (more, script): (&str, &str)) -> Config {
+    let route = recording.map_or("", |_| ", recording: all");
+    let recordings = recording.map(|more| format!("recordings: [{{ name: all{more} }}]")).unwrap_or_default();
+    let text = format!(
+        "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}]{route}, \
+         sessions: {{ mode: OPTIONAL }} }}]\n\
+         upstreams: [{{ name: u, stdio: {{ command: {}{more} }} }}]\n\
+         {recordings}",
+        serde_json::json!(["sh", "-c", script, "server", "--token", "argv-secret-0123456789"])
+    );
+    parse_local_in(&text, "", &|_| None).expect("valid").config
+}
+
+async fn serve(builder: GatewayBuilder, recorded: Recorded, calls: Arc<Mutex<u64>>, test: impl AsyncFnOnce(Bench)) {
+    let gateway = builder
         .bind("127.0.0.1:0".parse().unwrap())
-        .upstream("u", Arc::new(scripted))
         .tape_sink(Box::new(Sink(recorded.clone(), 0)))
         .build()
         .await
         .unwrap();
     let url = format!("http://{}/mcp", gateway.local_addr().unwrap());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let control = gateway.control();
     let testing = async {
-        test(Bench { url, recorded, client, calls }).await;
+        test(Bench { url, recorded, client, calls, control }).await;
         Stop::PROMPT
     };
     gateway.serve(testing).await;

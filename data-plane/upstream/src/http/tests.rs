@@ -151,7 +151,7 @@ async fn length(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes
 }
 
 fn call() -> Call {
-    Call { verb: Verb::Get, headers: HeaderMap::new(), session: None }
+    Call { verb: Verb::Get, headers: HeaderMap::new(), session: None, exchange: None }
 }
 
 #[tokio::test]

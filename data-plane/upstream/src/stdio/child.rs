@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
-use shadowcat_mcp::{Envelope, Id, Limits, Malformed};
+use shadowcat_mcp::{Envelope, Id, Malformed};
 use tokio::process::{ChildStderr, ChildStdout};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -21,14 +21,13 @@ use super::command::command;
 use super::context::Context;
 use super::death::{Cause, Death};
 use super::group::ProcessGroup;
-use super::lines::{LineError, Lines, Overlong};
+use super::hearing::{read_messages, read_stderr};
+use super::lines::LineError;
+use super::observer::{ChildEvent, ExitReason, next_child};
 use super::stdin::{Stdin, WriteError};
-use super::tail::{self, Tail};
+use super::tail::Tail;
 use crate::slots::Slot;
 use crate::{Stage, UpstreamError, Why};
-
-/// Longest message of a child: what the official SDKs accept of a peer.
-const MAX_LINE: usize = shadowcat_mcp::DEFAULT_SIZE;
 
 /// What a child gets between the end of its stdin and TERM, and between TERM and KILL (2025-11-25, "Lifecycle",
 /// shutdown, names the steps and no times). Two seconds let a runtime flush; both together stay below what
@@ -68,16 +67,18 @@ impl Child {
         };
         let mut command =
             command(&context.settings, &context.reaper).ok_or_else(|| refuse("has an empty command".to_owned()))?;
-        let mut process = command.spawn().map_err(|error| refuse(cannot_start(&context.settings.command, &error)))?;
+        let mut process = command.spawn().map_err(|error| refuse(cannot_start(context, &error)))?;
         let leader = process.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
         let leader = leader.ok_or_else(|| refuse("has a server process that ended at once".to_owned()))?;
         let group = ProcessGroup::of(leader, context.reaper.clone());
         context.metrics.spawns.increment(1);
-        tracing::debug!(upstream = %context.name, pid = leader.as_raw_nonzero(), "server process started");
+        let (number, pid) = (next_child(), leader.as_raw_nonzero().get());
+        context.tell(number, ChildEvent::Spawned { pid, command: &context.settings.command });
+        tracing::debug!(upstream = %context.name, child = number, pid, "server process started");
 
         let stop = context.stop.child_token();
         let leaving = stop.child_token();
-        let stdin = Arc::new(Stdin::new(process.stdin.take(), leaving.clone()));
+        let stdin = Arc::new(Stdin::new(number, process.stdin.take(), leaving.clone()));
         let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
         let life = Life {
             context: Arc::clone(context),
@@ -100,6 +101,11 @@ impl Child {
         self.stdin.send(message).await
     }
 
+    /// Its number, as observers know it.
+    pub(super) fn number(&self) -> u64 {
+        self.stdin.number
+    }
+
     /// Begins to stop the process; whoever waits for an answer of it gets its [`Death`].
     pub(super) fn stop(&self) {
         self.stop.cancel();
@@ -112,8 +118,8 @@ impl Drop for Child {
     }
 }
 
-fn cannot_start(command: &[String], error: &io::Error) -> String {
-    let program = command.first().map_or("", String::as_str);
+fn cannot_start(context: &Context, error: &io::Error) -> String {
+    let program = context.settings.watch.clean(context.settings.command.first().map_or("", String::as_str));
     match error.kind() {
         io::ErrorKind::NotFound => format!("cannot start `{program}`: there is no such program on the gateway's PATH"),
         io::ErrorKind::PermissionDenied => format!("cannot start `{program}`: the gateway may not execute it"),
@@ -139,8 +145,8 @@ impl<I: Inbox> Life<I> {
         let Self { context, mut process, group, stdin, inbox, stop, leaving } = self;
         let tail = Mutex::new(Tail::default());
         let mut reading = pin!(read_messages(stdout, &*inbox, &stdin, &context));
-        let mut hearing = pin!(read_stderr(stderr, &tail, &context));
-        let mut ending = pin!(end(&mut process, &group, &stdin, &leaving));
+        let mut hearing = pin!(read_stderr(stdin.number, stderr, &tail, &context));
+        let mut ending = pin!(end(&mut process, &group, &stdin, &context, &leaving));
 
         let (mut read, mut heard) = (None, false);
         let status = loop {
@@ -166,12 +172,14 @@ impl<I: Inbox> Life<I> {
         // An answer written just before the end still counts.
         let (_, ()) = tokio::join!(timeout(LAST_WORDS, last_words), group.end(GRACE));
 
-        let cause = match (read, status) {
-            (Some(Err(LineError::TooLong(cap))), _) => Cause::LineTooLong(cap),
-            _ if asked => Cause::Stopped,
-            (_, Ok(status)) => Cause::Exited(status),
-            (_, Err(error)) => Cause::Lost(error.to_string()),
+        let known = status.as_ref().ok().copied();
+        let (cause, why) = match (read, status) {
+            (Some(Err(LineError::TooLong(cap))), _) => (Cause::LineTooLong(cap), ExitReason::LineTooLong),
+            _ if asked => (Cause::Stopped, ExitReason::Stopped),
+            (_, Ok(status)) => (Cause::Exited(status), ExitReason::Itself),
+            (_, Err(error)) => (Cause::Lost(error.to_string()), ExitReason::Itself),
         };
+        context.tell(stdin.number, ChildEvent::Exited { status: known, why });
         let last_words = tail.lock().unwrap_or_else(PoisonError::into_inner).text();
         announce(&context, &Death { cause, last_words }, &*inbox);
     }
@@ -195,6 +203,7 @@ async fn end(
     process: &mut tokio::process::Child,
     group: &ProcessGroup,
     stdin: &Stdin,
+    context: &Context,
     leaving: &CancellationToken,
 ) -> io::Result<ExitStatus> {
     tokio::select! {
@@ -202,59 +211,12 @@ async fn end(
         () = leaving.cancelled() => {}
     }
     stdin.close().await;
-    for signal in [Signal::TERM, Signal::KILL] {
+    for (signal, name) in [(Signal::TERM, "TERM"), (Signal::KILL, "KILL")] {
         if let Ok(status) = timeout(GRACE, process.wait()).await {
             return status;
         }
+        context.tell(stdin.number, ChildEvent::Signalled(name));
         group.signal(signal);
     }
     process.wait().await
-}
-
-/// Delivers what the child writes until it stops writing.
-async fn read_messages<I: Inbox>(
-    stdout: Option<ChildStdout>,
-    inbox: &I,
-    stdin: &Stdin,
-    context: &Context,
-) -> Result<(), LineError> {
-    let Some(stdout) = stdout else { return Ok(()) };
-    let mut lines = Lines::new(stdout, MAX_LINE, Overlong::Refuse);
-    while let Some(line) = lines.next().await? {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match Envelope::read(line, Limits::default()) {
-            Ok(message) => inbox.deliver(message, stdin).await,
-            Err(malformed) => {
-                context.metrics.skipped_lines.increment(1);
-                tracing::warn!(upstream = %context.name, "skipped a line on stdout that is no MCP message: {malformed}");
-                if let Some(id) = malformed.id().and_then(Id::from_json) {
-                    inbox.reject(id, &malformed);
-                }
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Keeps and logs what the child writes for people. Not being able to read it harms nobody.
-async fn read_stderr(stderr: Option<ChildStderr>, tail: &Mutex<Tail>, context: &Context) {
-    let Some(stderr) = stderr else { return };
-    let mut lines = Lines::new(stderr, tail::BYTES, Overlong::Split);
-    while let Ok(Some(line)) = lines.next().await {
-        let mut tail = tail.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = tail.push(&line);
-        tracing::debug!(upstream = %context.name, "stderr: {line}");
-    }
-}
-
-/// The failure of a call whose answer could not be read.
-pub(super) fn not_a_message(upstream: &str, stage: Stage, malformed: &Malformed) -> UpstreamError {
-    UpstreamError::sent(
-        upstream,
-        stage,
-        Why::BrokeProtocol,
-        format!("the server process broke the protocol: {malformed}"),
-    )
 }

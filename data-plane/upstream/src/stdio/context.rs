@@ -3,9 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use shadowcat_mcp::Envelope;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::observer::ChildEvent;
 use super::settings::StdioSettings;
 use crate::reaper::Reaper;
 use crate::slots::Slots;
@@ -45,6 +47,16 @@ impl Context {
             reachable: AtomicBool::new(true),
             last_error: Mutex::new(None),
         })
+    }
+
+    /// A method as logs may show it: its name is a peer's word.
+    pub(super) fn method_of(&self, message: &Envelope) -> String {
+        self.settings.watch.clean(message.method().unwrap_or_default())
+    }
+
+    /// Tells of a child, if anybody wants to know.
+    pub(super) fn tell(&self, child: u64, event: ChildEvent<'_>) {
+        self.settings.watch.tell(child, event);
     }
 
     /// Notes that a server failed.

@@ -29,6 +29,11 @@ impl Conversation {
         Ok(Self { context: Arc::clone(context), child, inbox })
     }
 
+    /// The child's number, as observers know it.
+    pub(super) fn child(&self) -> u64 {
+        self.child.number()
+    }
+
     /// Sends a request and waits for the head of its answer.
     pub(super) async fn ask(&self, id: Id<'_>, request: &Envelope) -> Result<Head, Unanswered> {
         let token = request.progress_token().map(Id::to_owned);

@@ -21,10 +21,11 @@ use shadowcat_mcp::{Envelope, Id, Kind, Malformed, RequestId};
 use tokio::sync::oneshot;
 
 use super::PROGRESS;
-use super::child::{Inbox, not_a_message};
+use super::child::Inbox;
 use super::context::Context;
 use super::death::{Cause, Death};
 use super::exchange::{Ended, Refusal};
+use super::hearing::not_a_message;
 use super::reply::{Outcome, STREAM_CAPACITY, Sink, event};
 use super::stdin::Stdin;
 use crate::body::Idle;
@@ -256,7 +257,7 @@ impl Inbox for Exclusive {
         let id = id.to_owned();
         let mut state = self.state();
         if let Some(at) = state.calls.iter().position(|call| call.id == id) {
-            state.calls.remove(at).sink.fail(|stage| not_a_message(&self.context.name, stage, malformed));
+            state.calls.remove(at).sink.fail(|stage| not_a_message(&self.context, stage, malformed));
         }
     }
 

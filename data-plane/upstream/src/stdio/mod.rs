@@ -22,8 +22,10 @@ mod death;
 mod exchange;
 mod exclusive;
 mod group;
+mod hearing;
 mod lines;
 mod nursery;
+mod observer;
 mod per_session;
 mod reply;
 mod session_id;
@@ -40,6 +42,7 @@ use http::Response;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::DropGuard;
 
+pub use self::observer::{ChildEvent, ChildObserver, CleanLines, Cleaner, ExitReason, Passed, Watch};
 pub use self::settings::{Sharing, StdioSettings};
 
 use self::context::Context;

@@ -12,6 +12,7 @@ use super::context::Context;
 use super::conversation::Conversation;
 use super::exchange::Unanswered;
 use super::nursery::Nursery;
+use super::observer::ChildEvent;
 use super::reply::{self, Head};
 use super::session_id;
 use crate::{Call, UpstreamBody, UpstreamError, Verb};
@@ -30,10 +31,10 @@ impl PerSession {
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
-        let Call { verb, session, .. } = call;
+        let Call { verb, session, exchange, .. } = call;
         let Some(id) = session else {
             return match verb {
-                Verb::Post(message) => self.without_session(&message).await,
+                Verb::Post(message) => self.without_session(exchange, &message).await,
                 Verb::Get | Verb::Delete => Ok(reply::not_without_session()),
             };
         };
@@ -84,9 +85,13 @@ impl PerSession {
         answered.or_else(Unanswered::settle)
     }
 
-    async fn without_session(&self, message: &Envelope) -> Result<Response<UpstreamBody>, UpstreamError> {
+    async fn without_session(
+        &self,
+        exchange: Option<u64>,
+        message: &Envelope,
+    ) -> Result<Response<UpstreamBody>, UpstreamError> {
         match message.id().filter(|_| message.kind() == Kind::Request) {
-            Some(id) if message.method() == Some(INITIALIZE) => self.open(id, message).await,
+            Some(id) if message.method() == Some(INITIALIZE) => self.open(exchange, id, message).await,
             Some(id) => self.once(id, message).await,
             // Whom could it be for? No child has been told anything it could refer to.
             None => Ok(reply::empty(StatusCode::ACCEPTED)),
@@ -94,7 +99,12 @@ impl PerSession {
     }
 
     /// Opens a session. If the client goes away meanwhile, or the server refuses, the child is stopped.
-    async fn open(&self, id: Id<'_>, message: &Envelope) -> Result<Response<UpstreamBody>, UpstreamError> {
+    async fn open(
+        &self,
+        exchange: Option<u64>,
+        id: Id<'_>,
+        message: &Envelope,
+    ) -> Result<Response<UpstreamBody>, UpstreamError> {
         let conversation = self.nursery.fresh().await?;
         let head = match conversation.ask(id, message).await {
             Ok(Head::Error(refusal)) => return Ok(reply::json(StatusCode::OK, refusal)),
@@ -105,6 +115,9 @@ impl PerSession {
         let mut response = reply::response(head);
         if let Ok(value) = HeaderValue::from_str(&session) {
             response.headers_mut().insert(SESSION_ID, value);
+        }
+        if let Some(exchange) = exchange {
+            self.context.tell(conversation.child(), ChildEvent::Session { exchange });
         }
         self.remember(session, conversation);
         let nursery = Arc::clone(&self.nursery);

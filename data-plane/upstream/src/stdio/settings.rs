@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::observer::Watch;
+
 /// Children of one upstream at once. A child takes four descriptors of the gateway and tens of megabytes of its own, so
 /// this is what one machine may carry, not what one needs.
 const DEFAULT_MAX_CHILDREN: u32 = 1024;
@@ -46,6 +48,8 @@ pub struct StdioSettings {
     pub first_byte: Duration,
     /// Bound on silence in the middle of an answer.
     pub idle: Duration,
+    /// Who is told of the children, and what cleans their words before they are logged.
+    pub watch: Watch,
 }
 
 impl StdioSettings {
@@ -61,22 +65,24 @@ impl StdioSettings {
             max_children: DEFAULT_MAX_CHILDREN,
             first_byte: DEFAULT_FIRST_BYTE,
             idle: DEFAULT_IDLE,
+            watch: Watch::default(),
         }
     }
 }
 
 impl fmt::Debug for StdioSettings {
-    /// Names the variables without their values: those may be secrets.
+    /// Names the program without its arguments and the variables without their values: those may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StdioSettings")
             .field("name", &self.name)
-            .field("command", &self.command)
+            .field("program", &self.command.first())
             .field("env", &self.env.iter().map(|(name, _value)| name.as_str()).collect::<Vec<_>>())
             .field("sharing", &self.sharing)
             .field("stop_when_idle_for", &self.stop_when_idle_for)
             .field("max_children", &self.max_children)
             .field("first_byte", &self.first_byte)
             .field("idle", &self.idle)
+            .field("watch", &self.watch)
             .finish()
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum WriteError {
 
 /// A child's stdin.
 pub(super) struct Stdin {
+    /// The child's number.
+    pub(super) number: u64,
     pipe: Mutex<Pipe>,
     closing: CancellationToken,
 }
@@ -42,9 +44,9 @@ struct Pipe {
 }
 
 impl Stdin {
-    /// Refuses further lines, those being written included, once `closing` is cancelled.
-    pub(super) fn new(writer: Option<ChildStdin>, closing: CancellationToken) -> Self {
-        Self { pipe: Mutex::new(Pipe { writer, unsent: Bytes::new().chain(b"") }), closing }
+    /// To the child with this number. Refuses further lines, those being written included, once `closing` is cancelled.
+    pub(super) fn new(number: u64, writer: Option<ChildStdin>, closing: CancellationToken) -> Self {
+        Self { number, pipe: Mutex::new(Pipe { writer, unsent: Bytes::new().chain(b"") }), closing }
     }
 
     /// Writes a message as one line.

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 /// Lines kept: a stack trace's interesting end.
 const LINES: usize = 20;
 
-/// Bytes kept, since they may travel inside an error message. Also the longest line that is kept in one piece.
-pub(super) const BYTES: usize = 4 * 1024;
+/// Bytes kept, since they may travel inside an error message. A line that is longer is cut to it.
+const BYTES: usize = 4 * 1024;
 
 /// A ring of lines; the oldest falls out at either bound.
 #[derive(Debug, Default)]
@@ -16,10 +16,10 @@ pub(super) struct Tail {
 }
 
 impl Tail {
-    /// Keeps a line, and returns it as it is kept: printable.
-    pub(super) fn push(&mut self, line: &[u8]) -> &str {
-        let text: String =
-            String::from_utf8_lossy(line).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    /// Keeps a line, and returns it as it is kept: printable, and not too long.
+    pub(super) fn push(&mut self, line: &str) -> &str {
+        let begin = &line[..line.floor_char_boundary(BYTES)];
+        let text: String = begin.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         self.bytes += text.len();
         self.lines.push_back(text);
         while self.lines.len() > 1 && (self.lines.len() > LINES || self.bytes > BYTES) {
@@ -42,7 +42,7 @@ mod tests {
     fn the_last_lines_are_kept() {
         let mut tail = Tail::default();
         for n in 0..100 {
-            tail.push(n.to_string().as_bytes());
+            tail.push(&n.to_string());
         }
         let text = tail.text();
         assert_eq!(text.lines().count(), LINES);
@@ -53,13 +53,14 @@ mod tests {
     fn few_long_lines_are_kept_to_the_bound_in_bytes() {
         let mut tail = Tail::default();
         for _ in 0..LINES {
-            tail.push(&[b'x'; BYTES / 2]);
+            tail.push(&"x".repeat(BYTES / 2));
         }
         assert!(tail.text().len() <= BYTES + 1);
+        assert_eq!(tail.push(&"é".repeat(BYTES)).len(), BYTES);
     }
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
-        assert_eq!(Tail::default().push(b"\x1b[31mred\xff"), " [31mred\u{fffd}");
+        assert_eq!(Tail::default().push("\x1b[31mred\u{fffd}"), " [31mred\u{fffd}");
     }
 }

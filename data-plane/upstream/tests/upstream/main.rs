@@ -6,3 +6,4 @@ mod sessionless;
 mod shared;
 mod stdio;
 mod support;
+mod watch;

@@ -35,15 +35,15 @@ pub(crate) fn post(message: &Value, session: Option<&HeaderValue>) -> Call {
 
 pub(crate) fn post_text(message: impl Into<Bytes>, session: Option<&HeaderValue>) -> Call {
     let message = Envelope::read(message.into(), Limits::default()).expect("a message");
-    Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: session.cloned() }
+    Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: session.cloned(), exchange: None }
 }
 
 pub(crate) fn get(session: &HeaderValue) -> Call {
-    Call { verb: Verb::Get, headers: HeaderMap::new(), session: Some(session.clone()) }
+    Call { verb: Verb::Get, headers: HeaderMap::new(), session: Some(session.clone()), exchange: None }
 }
 
 pub(crate) fn delete(session: &HeaderValue) -> Call {
-    Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session.clone()) }
+    Call { verb: Verb::Delete, headers: HeaderMap::new(), session: Some(session.clone()), exchange: None }
 }
 
 pub(crate) fn request(id: u64, method: &str, params: &Value) -> Value {

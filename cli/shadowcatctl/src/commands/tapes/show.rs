@@ -93,7 +93,7 @@ async fn conversation(
     reading: &mut Reading<'_>,
     layout: Layout,
 ) -> Result<(u64, Result<ReadEnd, Failure>), Failure> {
-    let mut conversation = Conversation { records: Vec::new(), blobs: Blobs::new(), layout };
+    let mut conversation = Conversation { records: Vec::new(), blobs: Blobs::new(), cure: "`tapes export`", layout };
     let ended = collect(reading, &mut conversation).await;
     let page = desk.printer.page(&client.fleet(), client.server());
     desk.printer.show(&conversation, &page)?;

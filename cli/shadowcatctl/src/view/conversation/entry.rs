@@ -33,6 +33,7 @@ pub(super) enum Depth<'a> {
 pub(super) struct Scribe<'a> {
     pub(super) page: &'a Page,
     pub(super) blobs: &'a Blobs,
+    pub(super) cure: &'static str,
     pub(super) begin: Option<Timestamp>,
 }
 
@@ -122,7 +123,7 @@ impl Scribe<'_> {
         let body = match (&envelope, &message) {
             (Some(envelope), _) => says(&frame.method, envelope, width),
             (None, Some(text)) => json(text, width),
-            (None, None) => paragraph(&missing(record), width),
+            (None, None) => paragraph(&self.missing(record), width),
         };
         Entry { title: title.join(" "), body }
     }
@@ -136,6 +137,15 @@ impl Scribe<'_> {
         }
         let blob = self.blobs.get(record.blob.as_ref()?.hash.as_ref())?;
         Some(String::from_utf8_lossy(blob))
+    }
+
+    /// Why there is no message to show.
+    fn missing(&self, record: &Record<'_>) -> String {
+        match (&record.blob, &record.b64) {
+            (Some(blob), _) => format!("{} kept apart; {} brings them", count(blob.bytes, "byte"), self.cure),
+            (None, Some(_)) => "what was recorded is no base64".to_owned(),
+            (None, None) => "without its content: the recording keeps none".to_owned(),
+        }
     }
 
     fn outcome(&self, frame: &Frame, record: &Record<'_>) -> String {
@@ -169,15 +179,6 @@ fn says(method: &str, envelope: &Envelope<'_>, width: usize) -> Vec<String> {
         (_, Some(result), _) => body::result(result, width),
         (_, _, Some(params)) => body::parameters(method, params, width),
         (None, None, None) => Vec::new(),
-    }
-}
-
-/// Why there is no message to show.
-fn missing(record: &Record<'_>) -> String {
-    match (&record.blob, &record.b64) {
-        (Some(blob), _) => format!("{} kept apart; `tapes export` brings them", count(blob.bytes, "byte")),
-        (None, Some(_)) => "what was recorded is no base64".to_owned(),
-        (None, None) => "without its content: the recording keeps none".to_owned(),
     }
 }
 

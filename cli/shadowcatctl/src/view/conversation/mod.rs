@@ -55,6 +55,8 @@ pub struct Conversation {
     pub records: Vec<Recorded>,
     /// Messages that they refer to. One that is not here is told by its size.
     pub blobs: Blobs,
+    /// What brings the messages that are not here, as in "`tapes export`".
+    pub cure: &'static str,
     /// How they are shown.
     pub layout: Layout,
 }
@@ -62,7 +64,7 @@ pub struct Conversation {
 impl View for Conversation {
     fn text(&self, page: &Page) -> String {
         let Some(first) = self.records.first() else { return String::new() };
-        let scribe = Scribe { page, blobs: &self.blobs, begin: first.frame.at };
+        let scribe = Scribe { page, blobs: &self.blobs, cure: self.cure, begin: first.frame.at };
         let mut text = head::head(self, page);
         for group in self.groups() {
             for (index, recorded) in group.iter().enumerate() {

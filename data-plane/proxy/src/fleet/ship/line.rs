@@ -88,6 +88,7 @@ impl ShipLine<'_> {
         let key = <[u8; 32]>::try_from(&*welcome.redaction_key).map_err(|_| Violation::Key)?;
         self.records.rekey(key);
         *self.welcomed = Some(Instant::now());
+        self.records.connected();
         let traffic_every = Duration::from_millis(welcome.traffic_every_ms.into()).max(TRAFFIC_EVERY_MIN);
         let (desk, sealed) = (Desk::default(), self.records.sealed.clone());
         let mut talk = Talk {

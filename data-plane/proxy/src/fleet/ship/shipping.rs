@@ -38,7 +38,7 @@ impl Shipping {
             let Some(identity) = identity else { continue };
             let mut welcomed = None;
             let ended = self.once(&records, (*identity).clone(), &mut welcomed).await;
-            records.connected(false);
+            records.disconnected();
             if pauses.ended(welcomed, &ended) {
                 told.clear();
             }
@@ -62,7 +62,6 @@ impl Shipping {
     ) -> Result<(), LineError> {
         let channel = dial(&self.control_plane, identity).await?;
         let client = FleetClient::new(channel).max_decoding_message_size(MESSAGE_BYTES_MAX);
-        records.connected(true);
         let line = ShipLine { control: &self.control, records, welcomed };
         Box::pin(line.hold(client)).await
     }

@@ -22,7 +22,7 @@ pub(super) const PING: &str = r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#;
 
 pub(super) fn post() -> Call {
     let message = Envelope::read(PING.into(), Limits::default()).expect("a message");
-    Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: None }
+    Call { verb: Verb::Post(message), headers: HeaderMap::new(), session: None, exchange: None }
 }
 
 /// The whole body of an answer.

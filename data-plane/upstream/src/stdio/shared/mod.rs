@@ -28,6 +28,14 @@ use super::reply;
 use super::session_id;
 use crate::{Call, UpstreamBody, UpstreamError, Verb};
 
+/// Whose message it is.
+#[derive(Debug, Clone, Copy)]
+struct Caller<'a> {
+    session: Option<&'a str>,
+    /// As the call names it, for observers.
+    exchange: Option<u64>,
+}
+
 /// The one child of an upstream, while there is one.
 pub(super) struct Shared {
     context: Arc<Context>,
@@ -40,14 +48,17 @@ impl Shared {
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Response<UpstreamBody>, UpstreamError> {
-        let Call { verb, session, .. } = call;
+        let Call { verb, session, exchange, .. } = call;
         match (verb, session) {
-            (Verb::Post(message), None) => self.without_session(&message).await,
+            (Verb::Post(message), None) => self.without_session(Caller { session: None, exchange }, &message).await,
             (Verb::Get | Verb::Delete, None) => Ok(reply::not_without_session()),
             (verb, Some(session)) => {
                 let current = self.current().clone();
                 match current {
-                    Some(multiplex) => in_session(&multiplex, session.to_str().unwrap_or_default(), verb).await,
+                    Some(multiplex) => {
+                        let session = session.to_str().unwrap_or_default();
+                        in_session(&multiplex, session, exchange, verb).await
+                    }
                     None => Ok(reply::no_session()),
                 }
             }
@@ -67,25 +78,30 @@ impl Shared {
         *self.current() = None;
     }
 
-    async fn without_session(&self, message: &Envelope) -> Result<Response<UpstreamBody>, UpstreamError> {
+    async fn without_session(
+        &self,
+        caller: Caller<'_>,
+        message: &Envelope,
+    ) -> Result<Response<UpstreamBody>, UpstreamError> {
         let Some(id) = message.id().filter(|_| message.kind() == Kind::Request) else {
             return Ok(reply::empty(StatusCode::ACCEPTED));
         };
         let multiplex = self.running().await?;
         if message.method() == Some(INITIALIZE) {
-            return self.open(&multiplex, id, message).await;
+            return self.open(&multiplex, caller, id, message).await;
         }
-        let answered = multiplex.ask(None, id, message).await;
+        let answered = multiplex.ask(caller, id, message).await;
         answered.map_or_else(Unanswered::settle, |head| Ok(reply::response_alone(message, head)))
     }
 
     async fn open(
         &self,
         multiplex: &Multiplex,
+        caller: Caller<'_>,
         id: Id<'_>,
         message: &Envelope,
     ) -> Result<Response<UpstreamBody>, UpstreamError> {
-        let result = match multiplex.initialize(id, message).await {
+        let result = match multiplex.initialize(caller, id, message).await {
             Ok(Initialized::Accepted(result)) => result,
             Ok(Initialized::Refused(error)) => return Ok(reply::json(StatusCode::OK, error)),
             Err(unanswered) => return unanswered.settle(),
@@ -124,10 +140,16 @@ impl Shared {
     }
 }
 
-async fn in_session(multiplex: &Multiplex, session: &str, verb: Verb) -> Result<Response<UpstreamBody>, UpstreamError> {
+async fn in_session(
+    multiplex: &Multiplex,
+    session: &str,
+    exchange: Option<u64>,
+    verb: Verb,
+) -> Result<Response<UpstreamBody>, UpstreamError> {
     if !multiplex.knows(session) {
         return Ok(reply::no_session());
     }
+    let caller = Caller { session: Some(session), exchange };
     let answered = match verb {
         Verb::Get => return Ok(multiplex.listen(session).map_or_else(reply::no_session, reply::stream)),
         Verb::Delete => {
@@ -135,8 +157,8 @@ async fn in_session(multiplex: &Multiplex, session: &str, verb: Verb) -> Result<
             return Ok(reply::empty(StatusCode::NO_CONTENT));
         }
         Verb::Post(message) => match message.id().filter(|_| message.kind() == Kind::Request) {
-            Some(id) => multiplex.ask(Some(session), id, &message).await.map(reply::response),
-            None => multiplex.tell(session, &message).await.map(|()| reply::empty(StatusCode::ACCEPTED)),
+            Some(id) => multiplex.ask(caller, id, &message).await.map(reply::response),
+            None => multiplex.tell(session, exchange, &message).await.map(|()| reply::empty(StatusCode::ACCEPTED)),
         },
     };
     answered.or_else(Unanswered::settle)

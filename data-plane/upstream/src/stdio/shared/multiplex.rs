@@ -11,7 +11,9 @@ use super::super::INITIALIZE;
 use super::super::child::Child;
 use super::super::context::Context;
 use super::super::exchange::{Unanswered, exchange, tell};
+use super::super::observer::{ChildEvent, Passed};
 use super::super::reply::{self, Head};
+use super::Caller;
 use super::switch::Switch;
 use crate::slots::Slot;
 use crate::{Stage, UpstreamBody, UpstreamError, Why};
@@ -65,16 +67,21 @@ impl Multiplex {
     ///
     /// If the first client goes away before it has its answer, the next one initializes the child again, which servers
     /// bear.
-    pub(super) async fn initialize(&self, id: Id<'_>, message: &Envelope) -> Result<Initialized, Unanswered> {
-        match self.agreed.get_or_try_init(|| self.agree(id, message)).await {
+    pub(super) async fn initialize(
+        &self,
+        caller: Caller<'_>,
+        id: Id<'_>,
+        message: &Envelope,
+    ) -> Result<Initialized, Unanswered> {
+        match self.agreed.get_or_try_init(|| self.agree(caller, id, message)).await {
             Ok(agreed) => Ok(Initialized::Accepted(agreed.with_id(id.as_json()))),
             Err(NotAgreed::Refused(error)) => Ok(Initialized::Refused(error)),
             Err(NotAgreed::Unanswered(unanswered)) => Err(unanswered),
         }
     }
 
-    async fn agree(&self, id: Id<'_>, message: &Envelope) -> Result<Envelope, NotAgreed> {
-        match self.exchange(None, id, message).await.map_err(NotAgreed::Unanswered)? {
+    async fn agree(&self, caller: Caller<'_>, id: Id<'_>, message: &Envelope) -> Result<Envelope, NotAgreed> {
+        match self.exchange(Caller { session: None, ..caller }, id, message).await.map_err(NotAgreed::Unanswered)? {
             Head::Error(error) => Err(NotAgreed::Refused(error)),
             Head::Result(result) => reread(result).ok_or_else(|| NotAgreed::Unanswered(self.broke_protocol())),
             Head::Stream(_) => Err(NotAgreed::Unanswered(self.broke_protocol())),
@@ -82,9 +89,9 @@ impl Multiplex {
     }
 
     /// Sends a request and waits for the head of its answer.
-    pub(super) async fn ask(&self, session: Option<&str>, id: Id<'_>, request: &Envelope) -> Result<Head, Unanswered> {
+    pub(super) async fn ask(&self, caller: Caller<'_>, id: Id<'_>, request: &Envelope) -> Result<Head, Unanswered> {
         match request.method() {
-            Some(INITIALIZE) => match self.initialize(id, request).await? {
+            Some(INITIALIZE) => match self.initialize(caller, id, request).await? {
                 Initialized::Accepted(result) => Ok(Head::Result(result)),
                 Initialized::Refused(error) => Ok(Head::Error(error)),
             },
@@ -92,21 +99,28 @@ impl Multiplex {
                 let text = "This server is shared among sessions, where subscriptions cannot be told apart: set sharing to PER_SESSION";
                 Ok(Head::Error(reply::error(id.as_json(), METHOD_NOT_FOUND, text)))
             }
-            _ => self.exchange(session, id, request).await,
+            _ => self.exchange(caller, id, request).await,
         }
     }
 
-    async fn exchange(&self, session: Option<&str>, id: Id<'_>, request: &Envelope) -> Result<Head, Unanswered> {
-        let expected = self.switch.expect(session, id, request.progress_token());
+    async fn exchange(&self, caller: Caller<'_>, id: Id<'_>, request: &Envelope) -> Result<Head, Unanswered> {
+        let expected = self.switch.expect(caller, id, request.progress_token());
         let (number, head) = expected.map_err(|refusal| Unanswered::refused(&self.context.name, Some(id), &refusal))?;
         let number = number.to_string();
         let cancellable = request.method() != Some(INITIALIZE);
         let cancel = cancellable.then(|| reply::cancelled(&number, self.context.settings.first_byte));
-        exchange(&self.context, &self.child, renumbered(request, &number), head, cancel).await
+        let message = renumbered(request, &number);
+        self.note_sent(caller.exchange, &message);
+        exchange(&self.context, &self.child, message, head, cancel).await
     }
 
     /// Takes a message that needs no answer. The child hears of those that mean the same to it whoever sends them.
-    pub(super) async fn tell(&self, session: &str, message: &Envelope) -> Result<(), Unanswered> {
+    pub(super) async fn tell(
+        &self,
+        session: &str,
+        exchange: Option<u64>,
+        message: &Envelope,
+    ) -> Result<(), Unanswered> {
         self.switch.touch(session).map_err(|refusal| Unanswered::refused(&self.context.name, None, &refusal))?;
         let passed = match message.method() {
             Some(INITIALIZED) if !self.announced.swap(true, Ordering::Relaxed) => Some(message.body().clone()),
@@ -117,9 +131,13 @@ impl Multiplex {
             _ => None,
         };
         match passed {
-            Some(message) => tell(&self.context, &self.child, message).await,
+            Some(message) => {
+                self.note_sent(exchange, &message);
+                tell(&self.context, &self.child, message).await
+            }
             None => {
-                tracing::debug!(upstream = %self.context.name, method = message.method(), "kept from a shared server");
+                let context = &*self.context;
+                tracing::debug!(upstream = %context.name, method = context.method_of(message), "kept from a shared server");
                 Ok(())
             }
         }
@@ -156,6 +174,10 @@ impl Multiplex {
     /// True once the child is gone, or about to go.
     pub(super) fn has_ended(&self) -> bool {
         self.switch.has_ended()
+    }
+
+    fn note_sent(&self, exchange: Option<u64>, message: &Bytes) {
+        self.context.tell(self.child.number(), ChildEvent::Sent(Passed { exchange, message }));
     }
 
     fn broke_protocol(&self) -> Unanswered {

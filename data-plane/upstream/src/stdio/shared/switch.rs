@@ -9,12 +9,15 @@ use shadowcat_mcp::{Envelope, Id, Kind, Malformed, RequestId};
 use tokio::sync::oneshot;
 
 use super::super::PROGRESS;
-use super::super::child::{Inbox, not_a_message};
+use super::super::child::Inbox;
 use super::super::context::Context;
 use super::super::death::{Cause, Death};
 use super::super::exchange::{Ended, Refusal};
+use super::super::hearing::not_a_message;
+use super::super::observer::{ChildEvent, Passed};
 use super::super::reply::{self, Outcome, STREAM_CAPACITY, Sink, event};
 use super::super::stdin::Stdin;
+use super::Caller;
 use crate::body::Idle;
 use crate::{FrameSender, SendError, Stage, UpstreamBody, UpstreamError, Why};
 
@@ -44,6 +47,8 @@ struct State {
 
 struct InFlight {
     session: Option<Box<str>>,
+    /// As the call names it, for observers.
+    exchange: Option<u64>,
     /// The client's own id, as it wrote it.
     id: Box<str>,
     /// The client's own progress token, as it wrote it.
@@ -93,12 +98,12 @@ impl Switch {
     /// Makes room for the answer to a request, and gives the number under which the child sees it.
     pub(super) fn expect(
         &self,
-        session: Option<&str>,
+        caller: Caller<'_>,
         id: Id<'_>,
         token: Option<Id<'_>>,
     ) -> Result<(u64, oneshot::Receiver<Outcome>), Refusal> {
         let mut state = self.state();
-        state.admit(session)?;
+        state.admit(caller.session)?;
         if state.calls.len() >= MAX_CALLS {
             state.drop_abandoned();
         }
@@ -109,7 +114,8 @@ impl Switch {
         state.next += 1;
         let (sink, head) = Sink::new(&self.context);
         let call = InFlight {
-            session: session.map(Box::from),
+            session: caller.session.map(Box::from),
+            exchange: caller.exchange,
             id: id.as_json().into(),
             token: token.map(|token| token.as_json().into()),
             sink,
@@ -189,10 +195,12 @@ impl Switch {
         self.state().ended.is_some()
     }
 
-    fn answer(&self, message: &Envelope) {
+    fn answer(&self, message: &Envelope, child: &Stdin) {
         self.context.note_success();
         let number = message.id().and_then(|id| id.as_json().parse::<u64>().ok());
-        let Some(call) = number.and_then(|number| self.state().calls.remove(&number)) else {
+        let call = number.and_then(|number| self.state().calls.remove(&number));
+        self.note_received(child, call.as_ref().and_then(|call| call.exchange), message);
+        let Some(call) = call else {
             return self.lose("answers no call in flight");
         };
         let response = message.with_id(&call.id);
@@ -203,10 +211,11 @@ impl Switch {
         }
     }
 
-    fn progress(&self, message: &Envelope) {
+    fn progress(&self, message: &Envelope, child: &Stdin) {
         let number = message.progress_token().and_then(|token| token.as_json().parse::<u64>().ok());
         let mut state = self.state();
         let call = number.and_then(|number| state.calls.get_mut(&number));
+        self.note_received(child, call.as_ref().and_then(|call| call.exchange), message);
         let Some((stream, token)) =
             call.and_then(|call| Some((call.sink.stream(&self.context), call.token.as_deref()?)))
         else {
@@ -237,6 +246,10 @@ impl Switch {
         }
     }
 
+    fn note_received(&self, child: &Stdin, exchange: Option<u64>, message: &Envelope) {
+        self.context.tell(child.number, ChildEvent::Received(Passed { exchange, message: message.body() }));
+    }
+
     /// Refuses a question of the child: it has no client of its own to ask.
     async fn refuse(&self, message: &Envelope, child: &Stdin) {
         let Some(id) = message.id() else { return };
@@ -244,9 +257,11 @@ impl Switch {
             format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#).into()
         } else {
             let text = "This server is shared among sessions and cannot ask its clients: set sharing to PER_SESSION";
-            tracing::warn!(upstream = %self.context.name, method = message.method(), "refused a question of a shared server: set sharing to PER_SESSION");
+            let (upstream, method) = (&self.context.name, self.context.method_of(message));
+            tracing::warn!(%upstream, method, "refused a question of a shared server: set sharing to PER_SESSION");
             reply::error(id.as_json(), METHOD_NOT_FOUND, text)
         };
+        self.context.tell(child.number, ChildEvent::Sent(Passed { exchange: None, message: &answer }));
         // If it does not get through, the child is stuck or gone, which others find out.
         let _ = child.send(answer).await;
     }
@@ -278,17 +293,23 @@ impl Switch {
 impl Inbox for Switch {
     async fn deliver(&self, message: Envelope, child: &Stdin) {
         match message.kind() {
-            Kind::Response | Kind::ErrorResponse => self.answer(&message),
-            Kind::Request => self.refuse(&message, child).await,
-            Kind::Notification if message.method() == Some(PROGRESS) => self.progress(&message),
-            Kind::Notification => self.broadcast(message.body()),
+            Kind::Response | Kind::ErrorResponse => self.answer(&message, child),
+            Kind::Request => {
+                self.note_received(child, None, &message);
+                self.refuse(&message, child).await;
+            }
+            Kind::Notification if message.method() == Some(PROGRESS) => self.progress(&message, child),
+            Kind::Notification => {
+                self.note_received(child, None, &message);
+                self.broadcast(message.body());
+            }
         }
     }
 
     fn reject(&self, id: Id<'_>, malformed: &Malformed) {
         let call = id.as_json().parse().ok().and_then(|number: u64| self.state().calls.remove(&number));
         if let Some(call) = call {
-            call.sink.fail(|stage| not_a_message(&self.context.name, stage, malformed));
+            call.sink.fail(|stage| not_a_message(&self.context, stage, malformed));
         }
     }
 
