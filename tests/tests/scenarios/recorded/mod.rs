@@ -2,7 +2,9 @@
 
 mod damage;
 mod deaths;
+mod fragments;
 mod full_disk;
 mod node;
+mod secrets;
 mod spool;
-
+mod tapes;
