@@ -8,3 +8,4 @@ mod node;
 mod secrets;
 mod spool;
 mod tapes;
+mod whatever_dies;
