@@ -102,6 +102,14 @@ impl ControlPlane {
         async move { Said::new(within(&what, COMMAND_WITHIN, ctl.output()).await.expect("shadowcatctl starts")) }
     }
 
+    /// Starts `shadowcatctl` against it with a command that goes on; what it prints is the program's log.
+    pub fn start_ctl(&self, name: &str, arguments: &[&str]) -> Program {
+        let mut ctl = command(binary("shadowcatctl"));
+        ctl.args(["--server", &self.url(), "--token", &self.token()]).args(arguments);
+        ctl.env("SHADOWCAT_CONTEXTS", self.directory.join("contexts.yaml")).env("NO_COLOR", "1");
+        Program::start(name, self.directory.parent().expect("it has a directory of its own"), &mut ctl)
+    }
+
     /// Its admin API.
     pub fn admin(&self) -> Admin {
         Admin::at(&self.url(), &self.token())

@@ -28,12 +28,11 @@ pub struct DataPlane {
     program: Program,
     port: u16,
     operations_port: u16,
-    /// What it is started with, under a control plane.
-    member: Option<Member>,
+    launch: Launch,
 }
 
 impl DataPlane {
-    /// Starts one. `environment` is what it has beside that of the test.
+    /// Starts one with a configuration file. `environment` is what it has beside that of the test.
     pub(crate) fn start(
         kind: Binary,
         name: String,
@@ -41,45 +40,36 @@ impl DataPlane {
         dir: &Path,
         configuration: &Path,
     ) -> Self {
-        let port = free_port();
-        let (mut command, operations_port) = match kind {
-            Binary::DataPlane => (command(binary("shadowcat-data-plane")), free_port()),
-            // On one machine everything is on one port.
-            Binary::Reverse => (command(binary("shadowcat")), port),
-        };
-        match kind {
-            Binary::DataPlane => command.args(["--ops-bind", &format!("127.0.0.1:{operations_port}")]),
-            Binary::Reverse => command.arg("reverse"),
-        };
-        command.arg("--config").arg(configuration).args(["--bind", &format!("127.0.0.1:{port}")]);
-        command.envs(environment.iter().map(|(name, value)| (name, value)));
-        let program = Program::start(&name, dir, &mut command);
-        Self { name, program, port, operations_port, member: None }
+        let configuration = configuration.to_str().expect("a temporary directory's name is text");
+        let arguments = vec!["--config".to_owned(), configuration.to_owned()];
+        Self::launch(
+            name,
+            Launch { kind, dir: dir.to_owned(), data_dir: None, arguments, environment: environment.to_vec() },
+        )
     }
 
     /// Starts one that gets its configuration from a control plane.
     pub(crate) fn join(name: String, dir: &Path, arguments: Vec<String>) -> Self {
-        let data_dir = dir.join(format!("{name}-data"));
-        Self::member(name.clone(), Member { node: name, dir: dir.to_owned(), data_dir, arguments })
+        let data_dir = Some(dir.join(format!("{name}-data")));
+        let arguments = [vec!["--node".to_owned(), name.clone()], arguments].concat();
+        let kind = Binary::DataPlane;
+        Self::launch(name, Launch { kind, dir: dir.to_owned(), data_dir, arguments, environment: Vec::new() })
     }
 
-    fn member(name: String, member: Member) -> Self {
-        let ports = (free_port(), free_port());
-        let program = Program::start(&name, &member.dir, &mut member.command(ports));
-        Self { name, program, port: ports.0, operations_port: ports.1, member: Some(member) }
+    fn launch(name: String, launch: Launch) -> Self {
+        let port = free_port();
+        // On one machine everything is on one port.
+        let operations_port = if launch.kind == Binary::Reverse { port } else { free_port() };
+        let program = Program::start(&name, &launch.dir, &mut launch.command((port, operations_port)));
+        Self { name, program, port, operations_port, launch }
     }
 
     /// Starts a second one on a copy of this one's directory, as a machine does that was made from another's image.
     pub(crate) fn cloned(&self) -> Self {
-        let original = self.as_member();
         let name = format!("{}-clone", self.name);
-        let data_dir = original.dir.join(format!("{name}-data"));
-        copy_dir(&original.data_dir, &data_dir);
-        Self::member(name, Member { data_dir, ..original.clone() })
-    }
-
-    fn as_member(&self) -> &Member {
-        self.member.as_ref().expect("a data plane under a control plane")
+        let data_dir = self.launch.dir.join(format!("{name}-data"));
+        copy_dir(self.data_dir(), &data_dir);
+        Self::launch(name, Launch { data_dir: Some(data_dir), ..self.launch.clone() })
     }
 
     /// Where it keeps its files.
@@ -88,19 +78,14 @@ impl DataPlane {
     ///
     /// If it is not under a control plane.
     pub fn data_dir(&self) -> &Path {
-        &self.as_member().data_dir
+        self.launch.data_dir.as_ref().expect("a data plane under a control plane")
     }
 
     /// Starts it again after its end, at the same ports and on the same directory.
-    ///
-    /// # Panics
-    ///
-    /// If it is not under a control plane.
     pub fn start_again(&mut self) {
         self.program.kill();
-        let member = self.as_member();
-        let mut command = member.command((self.port, self.operations_port));
-        self.program = Program::start(&self.name, &member.dir, &mut command);
+        let mut command = self.launch.command((self.port, self.operations_port));
+        self.program = Program::start(&self.name, &self.launch.dir, &mut command);
     }
 
     /// Waits until it says that it is ready.
@@ -165,21 +150,34 @@ impl DataPlane {
     }
 }
 
-/// What a data plane under a control plane is started with.
+/// What a data plane is started with, each time.
 #[derive(Debug, Clone)]
-struct Member {
-    node: String,
+struct Launch {
+    kind: Binary,
     /// Where its log goes.
     dir: PathBuf,
-    data_dir: PathBuf,
+    /// Under a control plane.
+    data_dir: Option<PathBuf>,
     arguments: Vec<String>,
+    /// Beside that of the test.
+    environment: Vec<(String, String)>,
 }
 
-impl Member {
+impl Launch {
     fn command(&self, ports: (u16, u16)) -> Command {
-        let mut data_plane = command(binary("shadowcat-data-plane"));
-        data_plane.args(["--bind", &format!("127.0.0.1:{}", ports.0), "--ops-bind", &format!("127.0.0.1:{}", ports.1)]);
-        data_plane.args(["--node", &self.node]).arg("--data-dir").arg(&self.data_dir).args(&self.arguments);
+        let mut data_plane = match self.kind {
+            Binary::DataPlane => command(binary("shadowcat-data-plane")),
+            Binary::Reverse => command(binary("shadowcat")),
+        };
+        match self.kind {
+            Binary::DataPlane => data_plane.args(["--ops-bind", &format!("127.0.0.1:{}", ports.1)]),
+            Binary::Reverse => data_plane.arg("reverse"),
+        };
+        data_plane.args(["--bind", &format!("127.0.0.1:{}", ports.0)]).args(&self.arguments);
+        if let Some(data_dir) = &self.data_dir {
+            data_plane.arg("--data-dir").arg(data_dir);
+        }
+        data_plane.envs(self.environment.iter().map(|(name, value)| (name, value)));
         data_plane
     }
 }

@@ -8,6 +8,7 @@
 //! | `pid` | answers with its process id |
 //! | `child` | starts a process of its own that outlives it, and answers with that one's id |
 //! | `noise` | writes a line that is no JSON, then answers |
+//! | `mutter` | says `message` on stderr, then answers |
 //! | `silence` | never answers |
 //! | `die` | says `last words` on stderr and ends with exit code 3 |
 //!
@@ -70,6 +71,10 @@ fn call(name: &str, message: &Value, out: &mut impl Write) -> io::Result<()> {
         "stream" => {
             progress(message, arguments["events"].as_u64().unwrap_or_default(), out)?;
             "done".to_owned()
+        }
+        "mutter" => {
+            writeln!(io::stderr(), "{}", arguments["message"].as_str().unwrap_or_default())?;
+            "said".to_owned()
         }
         "silence" => return Ok(()),
         other => format!("there is no tool {other}"),

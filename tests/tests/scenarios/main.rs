@@ -16,6 +16,7 @@ mod kills;
 mod logs;
 mod membership;
 mod odd_json;
+mod recorded;
 mod redis_away;
 mod refused_versions;
 mod reload;

@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::process::ExitStatus;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use shadowcat_config::Capture;
 use shadowcat_mcp::{Envelope, Limits};
 use shadowcat_tape::line::Message;
@@ -22,6 +23,7 @@ use super::child_tapes::Pipe;
 use super::children::{Did, Doing};
 use super::frame::{Framer, name};
 use super::recorder::share;
+use super::secrets::cleaned_id;
 
 /// A record of a child, before it is complete.
 struct Draft<'a> {
@@ -113,7 +115,10 @@ impl Framer {
         if let Some(message) = &read {
             name(&mut record, message);
         }
+        record.m = record.m.map(|method| self.cleaned(doing, &method).into());
         record.name = record.name.map(|name| self.cleaned(doing, &name).into());
+        let id = record.id.and_then(|id| self.cleaned_id(doing, id));
+        record.id = id.as_deref().or(record.id);
         if !is_kept(doing, bytes) {
             return self.keep_of_child(doing, record.into());
         }
@@ -151,6 +156,14 @@ impl Framer {
     fn cleaned(&mut self, doing: &Doing, text: &str) -> String {
         let clean = |text: String, recording| self.secrets.of(recording).redactor().text(&text).into_owned();
         doing.terms.recordings.iter().fold(text.to_owned(), clean)
+    }
+
+    fn cleaned_id(&mut self, doing: &Doing, id: &RawValue) -> Option<Box<RawValue>> {
+        let clean = |cleaned: Option<Box<RawValue>>, recording| {
+            let redactor = self.secrets.of(recording).redactor();
+            cleaned_id(&redactor, cleaned.as_deref().unwrap_or(id)).or(cleaned)
+        };
+        doing.terms.recordings.iter().fold(None, clean)
     }
 
     /// The next line of a pipe.

@@ -194,7 +194,11 @@ impl Framer {
             record.name = record.name.or_else(|| subject(asked).map(Cow::Borrowed));
         }
         let cleaner = self.secrets.of(&call.recording);
+        record.m = record.m.map(|method| cleaner.name(&method).into());
         record.name = record.name.map(|name| cleaner.name(&name).into());
+        let id = record.id.and_then(|id| cleaner.id(id));
+        let mut record: Record<'_> = record;
+        record.id = id.as_deref().or(record.id);
         record.route = Some((&*call.route).into());
         record.recording = Some(recording.name.as_str().into());
         record.upstream = Some((&*call.upstream).into());

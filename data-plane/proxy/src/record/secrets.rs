@@ -1,10 +1,11 @@
 //! What a recording blots out, compiled once for each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use http::HeaderName;
-
+use serde_json::value::{RawValue, to_raw_value};
 use shadowcat_config::{Recording, Redact, SecretForm};
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
 
@@ -97,10 +98,24 @@ impl Cleaner {
         self.headers.get(&self.key, clean)
     }
 
-    /// The name of a tool, a resource's URI, without their secrets.
+    /// An id without its secrets, if it has any. Whoever makes ids of keys has them in every answer.
+    pub(super) fn id(&self, id: &RawValue) -> Option<Box<RawValue>> {
+        cleaned_id(&self.redactor, id)
+    }
+
+    /// The name of a method or a tool, a resource's URI, without their secrets.
     pub(super) fn name(&mut self, name: &str) -> String {
         let clean = || Some(self.redactor.text(name).into_owned());
         self.names.get(name.as_bytes(), clean).unwrap_or_default()
+    }
+}
+
+/// An id without its secrets, if it has any.
+pub(super) fn cleaned_id(redactor: &Redactor, id: &RawValue) -> Option<Box<RawValue>> {
+    let text: String = serde_json::from_str(id.get()).ok()?;
+    match redactor.text(&text) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(clean) => Some(to_raw_value(&clean).expect("a string is JSON")),
     }
 }
 

@@ -25,6 +25,21 @@ async fn secrets_are_blotted_out_before_anything_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_for_an_id_or_a_method_is_blotted_out_of_what_stands_beside_the_message() {
+    let key = ["gh", "p_8bOfZqfM2oeq3hDavJA76rNicHTp8hkqdlm7"].concat();
+    bench("", answer, async |bench| {
+        let call = CALL.replace(r#""id":1"#, &format!(r#""id":"{key}""#)).replace("tools/call", &key);
+        bench.modern(&call).await;
+        let records = bench.recorded.records(2).await;
+        let text = bench.recorded.text();
+        assert!(!text.contains(&key), "{text}");
+        assert_eq!((&records[0]["id"], &records[0]["m"]), (&records[1]["id"], &records[1]["m"]));
+        assert_eq!(records[0]["id"], records[0]["body"]["id"]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metadata_says_what_passed_without_its_content() {
     bench(", capture: METADATA", answer, async |bench| {
         bench.modern(CALL).await;

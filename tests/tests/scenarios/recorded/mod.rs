@@ -1,0 +1,11 @@
+//! What is recorded of the traffic, seen from outside: on a node's disk, in the control plane's tapes, and nowhere else.
+
+mod damage;
+mod deaths;
+mod fragments;
+mod full_disk;
+mod node;
+mod secrets;
+mod spool;
+mod tapes;
+mod whatever_dies;
