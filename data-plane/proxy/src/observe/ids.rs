@@ -102,11 +102,17 @@ impl CallIds {
     }
 }
 
-/// The trace id of a `traceparent` (W3C Trace Context, section 3.2.2.3): 32 hexadecimal digits, not all zero.
+/// The trace id of a `traceparent` (W3C Trace Context, section 3.2.2): after a version of two digits, 32 hexadecimal digits, not all zero;
+/// then the parent's id and flags, and in later versions more.
 fn trace_id(traceparent: &str) -> Option<[u8; TRACE_CHARS]> {
-    let trace: [u8; TRACE_CHARS] = traceparent.split('-').nth(1)?.as_bytes().try_into().ok()?;
-    let hexadecimal = trace.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    (hexadecimal && trace.iter().any(|byte| *byte != b'0')).then_some(trace)
+    const PARENT_CHARS: usize = 16;
+    let hexadecimal = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent) = (parts.next()?, parts.next()?, parts.next()?);
+    let formed = version.len() == 2 && version != "ff" && parent.len() == PARENT_CHARS && parts.next().is_some();
+    let digits = [version, trace, parent].into_iter().all(hexadecimal);
+    let trace: [u8; TRACE_CHARS] = trace.as_bytes().try_into().ok()?;
+    (formed && digits && trace.iter().any(|byte| *byte != b'0')).then_some(trace)
 }
 
 fn beginning(session: &HeaderValue) -> Option<[u8; SESSION_CHARS]> {
@@ -142,6 +148,9 @@ mod tests {
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-x-01",
             "00-00000000000000000000000000000000-x-01",
             "00-4bf9-x-01",
+            "sk-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             assert_eq!(trace(bad), None, "{bad}");
         }
