@@ -140,9 +140,19 @@ impl fmt::Debug for Blobs {
 /// same key on another day.
 #[must_use]
 pub fn segment_key(fleet: &str, at: i64, instance: &str, sequence: u64) -> Path {
+    key_of_day(fleet, at, &format!("{instance}-{sequence}.jsonl.zst"))
+}
+
+/// Where a segment is kept that was written anew, the time with this number: nobody has written there before, and nobody will again.
+#[must_use]
+pub(crate) fn rewritten_key(fleet: &str, at: i64, (instance, sequence): (&str, u64), time: u64) -> Path {
+    key_of_day(fleet, at, &format!("{instance}-{sequence}-{time:016x}.jsonl.zst"))
+}
+
+fn key_of_day(fleet: &str, at: i64, name: &str) -> Path {
     let day = OffsetDateTime::from_unix_timestamp(at.div_euclid(MICROS)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
     let day = format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day());
-    Path::from_iter(["segments", fleet, &day, &format!("{instance}-{sequence}.jsonl.zst")])
+    Path::from_iter(["segments", fleet, &day, name])
 }
 
 /// Where a message is kept that is apart from its segment.
