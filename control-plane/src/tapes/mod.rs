@@ -5,6 +5,7 @@
 //! - [`decode`]: a segment as rows of the index.
 //! - [`index`]: which frames there are, and in which segment each is.
 //! - [`query`]: what operators ask.
+//! - [`deletion`]: what operators delete.
 //! - [`retention`]: what is forgotten, and when.
 //! - [`live`]: traffic as it happens, for whoever follows.
 //!
@@ -13,6 +14,7 @@
 
 pub mod blobs;
 mod decode;
+pub(crate) mod deletion;
 pub mod index;
 pub(crate) mod live;
 pub(crate) mod query;

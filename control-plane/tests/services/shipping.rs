@@ -44,7 +44,7 @@ fn all() -> Filter {
 }
 
 /// The objects that are kept in a directory.
-fn objects(directory: &Path) -> Vec<String> {
+pub(crate) fn objects(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use pbjson_types::Timestamp;
 use rustls::pki_types::CertificateDer;
 use serde_json::value::RawValue;
 use shadowcat_proto::fleet::v1::ship_reply::Kind;
@@ -106,6 +107,13 @@ impl Segment {
             bytes: Bytes::copy_from_slice(piece),
         }));
     }
+}
+
+/// When a record was made.
+pub(crate) fn made_at(seq: u64) -> Timestamp {
+    let (seconds, nanos) = (*CLOCK / 1_000_000_000, *CLOCK % 1_000_000_000 + seq * 1_000_000);
+    let seconds = i64::try_from(seconds + nanos / 1_000_000_000).unwrap();
+    Timestamp { seconds, nanos: i32::try_from(nanos % 1_000_000_000).unwrap() }
 }
 
 fn packed(message: &[u8]) -> Vec<u8> {

@@ -8,6 +8,7 @@
 mod outages;
 mod postgres_server;
 mod replicas;
+mod replicas_forget;
 mod sqlite_files;
 mod subject;
 mod suite;
@@ -84,6 +85,7 @@ every_store! {
         of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
         a_message_goes_with_the_last_segment_that_refers_to_it,
         what_was_deleted_is_neither_missed_nor_taken_again,
+        what_is_removed_by_order_is_in_no_object_after_the_next_pass,
         a_fleet_whose_configuration_cannot_be_read_loses_nothing,
         whenever_a_pass_ends_every_frame_that_is_found_is_read_and_no_object_stays_for_ever;
     life:

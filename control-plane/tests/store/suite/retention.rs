@@ -1,6 +1,6 @@
 //! What is forgotten, and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -13,7 +13,7 @@ use shadowcat_config::digest;
 use shadowcat_control_plane::store::NewVersion;
 use shadowcat_control_plane::tapes::blobs::{Blobs, message_key, segment_key};
 use shadowcat_control_plane::tapes::index::{
-    self, Filter, FoundFrame, FrameRow, Hold, Index, Known, Removal, SegmentRows, TapeRow, What, Which, Why,
+    self, Filter, FoundFrame, FrameRow, Hold, Index, Known, Removal, Rewritten, SegmentRows, TapeRow, What, Which, Why,
 };
 use shadowcat_control_plane::tapes::retention::{Passed, Retention};
 use shadowcat_tape::line::encode;
@@ -203,7 +203,7 @@ impl Kept {
 
     /// Which segments frames are found of, and how many of each.
     async fn by_segment(&self) -> Vec<(u64, usize)> {
-        let mut counted = std::collections::BTreeMap::new();
+        let mut counted = BTreeMap::new();
         for frame in self.found().await {
             *counted.entry((frame.seq - 1) / RECORDS + 1).or_insert(0) += 1;
         }
@@ -382,6 +382,40 @@ pub(crate) async fn what_was_deleted_is_neither_missed_nor_taken_again(subject: 
     assert_eq!((kept.by_segment().await, kept.counted().0), (vec![(3, 8), (8, 8)], 3));
     kept.pass_at(10).await;
     assert_eq!(kept.counted().0, 2);
+}
+
+pub(crate) async fn what_is_removed_by_order_is_in_no_object_after_the_next_pass(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    kept.store(&Segment { message: Some(b"large"), ..Segment::new(1, &[""]) }).await;
+    let segment = kept.found().await[0].segment;
+    let removal = |places: &[u64]| Removal { segment, which: Which::Places(places.to_vec()), why: Why::Order };
+    let removed = kept.index.remove(&removal(&[2, 99]), THEN).await.unwrap();
+    assert_eq!((removed.frames, removed.bytes, removed.segment), (1, 10, None));
+    assert!(kept.lines(segment).await.contains(&2));
+    kept.pass_at(2).await;
+    assert_eq!(kept.lines(segment).await, (1..=9).filter(|seq| *seq != 2).collect());
+    // More goes while the object is being written.
+    kept.index.remove(&removal(&[3]), THEN).await.unwrap();
+    let rewriting = kept.index.rewriting(segment).await.unwrap().unwrap();
+    kept.index.remove(&removal(&[4]), THEN).await.unwrap();
+    let from = rewriting.object.clone();
+    kept.blobs.put(&Path::from("segments/new.zst"), Segment::new(1, &[""]).sealed().into()).await.unwrap();
+    kept.index.discard("segments/new.zst", THEN + 3 * HOUR).await.unwrap();
+    let rewritten = Rewritten {
+        from: rewriting,
+        object: "segments/new.zst".to_owned(),
+        stored_bytes: 1,
+        plain_bytes: 1,
+        places: BTreeMap::new(),
+        messages: Vec::new(),
+    };
+    assert!(kept.index.rewritten(&rewritten, THEN).await.unwrap());
+    assert!(!kept.index.rewritten(&rewritten, THEN).await.unwrap(), "{from} is not its object any more");
+    kept.pass_at(2).await;
+    assert_eq!(kept.lines(segment).await, BTreeSet::from([1, 5, 6, 7, 8, 9]));
+    assert_eq!(kept.counted(), (1, 1));
+    kept.pass_at(4).await;
+    assert_eq!(kept.counted(), (1, 0), "the message was that of a frame that is gone");
 }
 
 pub(crate) async fn a_fleet_whose_configuration_cannot_be_read_loses_nothing(subject: Subject) {
