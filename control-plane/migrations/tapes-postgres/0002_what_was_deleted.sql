@@ -7,6 +7,7 @@ ALTER TABLE segments ADD COLUMN gone BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE segments ADD COLUMN rewrite BIGINT NOT NULL DEFAULT 0;
 
 CREATE INDEX segments_to_rewrite ON segments (number) WHERE rewrite = 1;
+CREATE INDEX segments_by_object ON segments (object);
 
 -- What each recording (0 for none) has of a segment: the unit in which traffic is forgotten. `stored_bytes` is its part of the segment's
 -- object and of the messages that are kept apart. `held` says that all that is left is of tapes on hold.

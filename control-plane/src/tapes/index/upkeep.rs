@@ -52,6 +52,15 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Lists an object as discarded from `due` on, unless a row refers to it by then.
     async fn discard(&self, object: &str, due: i64) -> Result<(), StoreError>;
 
+    /// Lists those of these objects, of which bytes are told, as discarded from `due` on that no row refers to; messages as unused.
+    async fn discard_unknown(&self, objects: &[(String, u64)], now: i64, due: i64) -> Result<(), StoreError>;
+
+    /// An object is about to be written again, and referred to: it is listed no more.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] also while it is being deleted: it can be written after that.
+    async fn take_back(&self, object: &str, now: i64) -> Result<(), StoreError>;
+
     /// Lets a segment refer to its new object, and discards the old one. False if somebody else was first, or the new one is due.
     async fn rewritten(&self, rewritten: &Rewritten, now: i64) -> Result<bool, StoreError>;
 

@@ -1,6 +1,7 @@
 //! Forgets what recordings keep no longer, and what operators delete.
 //!
 //! - [`policy`]: how long a fleet's recordings are kept, as its current configuration says.
+//! - [`sweep`]: objects that the index has never heard of, once a day.
 //! - [`rewrite`]: a segment without the lines that are gone from the index.
 //!
 //! One replica at a time passes over everything, once a minute and after an operator's order: shares that are due lose their rows;
@@ -18,6 +19,7 @@
 
 mod policy;
 mod rewrite;
+mod sweep;
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use shadowcat_config::Retention as Kept;
 use tokio::sync::Notify;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use self::policy::Policies;
@@ -40,6 +42,12 @@ const FIRST_AFTER: Duration = Duration::from_secs(60);
 
 /// Between two passes: the shortest time that a recording can be kept.
 const PASS_EVERY: Duration = Duration::from_secs(60);
+
+/// Between two looks at every object: few are ever found, and an object store takes a request for each thousand.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first one waits, so that a control plane that is started again and again does not go over everything each time.
+const SWEEP_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// Between two transactions, so that commits of traffic go between: a hundred segments a second are forgotten, ten times what twenty busy
 /// nodes record.
@@ -104,7 +112,7 @@ impl Retention {
 
     /// Passes again and again until `stop`, and at once when it is woken.
     pub(crate) async fn run(self, wake: Arc<Notify>, stop: CancellationToken) {
-        let mut wait = FIRST_AFTER;
+        let (mut wait, mut sweep_at) = (FIRST_AFTER, Instant::now() + SWEEP_AFTER);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -113,6 +121,12 @@ impl Retention {
             }
             if let Some(Err(error)) = stop.run_until_cancelled(self.pass()).await {
                 tracing::warn!(%error, "recorded traffic that is to be forgotten is still there");
+            }
+            if Instant::now() >= sweep_at {
+                if let Some(Err(error)) = stop.run_until_cancelled(self.sweep()).await {
+                    tracing::warn!(%error, "objects that nothing refers to were not looked for");
+                }
+                sweep_at = Instant::now() + SWEEP_EVERY;
             }
             wait = PASS_EVERY;
         }

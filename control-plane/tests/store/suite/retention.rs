@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::task::Poll;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -416,6 +417,41 @@ pub(crate) async fn what_is_removed_by_order_is_in_no_object_after_the_next_pass
     assert_eq!(kept.counted(), (1, 1));
     kept.pass_at(4).await;
     assert_eq!(kept.counted(), (1, 0), "the message was that of a frame that is gone");
+}
+
+pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unless_its_node_comes_back(
+    subject: Subject,
+) {
+    let kept = Kept::of(subject).await;
+    kept.configure(&[("long", "keep: 87600h")]).await;
+    kept.store(&Segment { message: Some(b"large"), ..Segment::new(1, &["long"]) }).await;
+    // A control plane died between bytes and rows, three times.
+    let segment = |sequence| Segment { message: Some(b"larger"), ..Segment::new(sequence, &["long"]) };
+    let object = |sequence| segment(sequence).rows().object;
+    for sequence in 2..=4 {
+        kept.blobs.put(&Path::from(object(sequence)), segment(sequence).sealed().into()).await.unwrap();
+    }
+    kept.blobs.put(&message_key(FLEET, &blake3::hash(b"larger")), Bytes::from_static(b"x")).await.unwrap();
+    // Objects have the time of this machine.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+    let hours = (i64::try_from(now).unwrap() - THEN) / HOUR;
+    let sweep_at = async |hours: i64| {
+        kept.clock.store(THEN + hours * HOUR, Ordering::Relaxed);
+        assert_eq!(kept.retention().sweep().await.unwrap(), Passed::Here);
+    };
+    sweep_at(hours).await;
+    kept.pass_at(hours + 3).await;
+    assert_eq!(kept.counted(), (4, 2), "they may be on their way");
+    sweep_at(hours + 26).await;
+    assert_eq!(kept.index.discarded(i64::MAX, 10).await.unwrap().len(), 3);
+    // A node comes back at once, another asks first, and one is late.
+    kept.index.commit(&[SegmentRows { messages: vec![], ..segment(2).rows() }]).await.unwrap();
+    kept.index.take_back(&object(3), THEN + (hours + 26) * HOUR).await.unwrap();
+    assert!(kept.index.take_back(&object(4), THEN + (hours + 27) * HOUR).await.is_err());
+    kept.pass_at(hours + 28).await;
+    assert_eq!(kept.counted(), (3, 1));
+    assert!(kept.index.take_back(&object(4), THEN).await.is_ok());
+    kept.assert_readable().await;
 }
 
 pub(crate) async fn a_fleet_whose_configuration_cannot_be_read_loses_nothing(subject: Subject) {

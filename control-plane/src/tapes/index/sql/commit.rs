@@ -270,6 +270,11 @@ fn frames<'a>(segment: &'a New<'a>, tapes: &HashMap<TapeKey<'_>, i64>) -> Vec<Fr
 
 /// What a segment has beside frames, and is little.
 async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx::Error> {
+    // It may have been listed since it was written: what a control plane leaves behind that dies between bytes and rows.
+    query::<Database>("DELETE FROM discarded WHERE object = $1")
+        .bind(&segment.rows.object)
+        .execute(&mut *connection)
+        .await?;
     let of = (segment.fleet, segment.number);
     shares::insert(connection, of, segment.rows, |place| segment.word(place)).await?;
     for (request, at) in &segment.rows.unanswered {

@@ -3,6 +3,7 @@
 use shadowcat_tape::segment::SegmentId;
 use sqlx::{QueryBuilder, query, query_as};
 
+use super::super::super::super::blobs::message_key;
 use super::super::super::{KeptSegment, Known};
 use super::super::Database;
 use super::{Connection, dictionary, discard, signed, unsigned};
@@ -61,8 +62,14 @@ async fn messages_of(
         match kept.bind(fleet.0).bind(hash.as_slice()).fetch_optional(&mut *connection).await? {
             Some((None,)) => {}
             Some((Some(_),)) => unused.push(*hash),
-            None if discard::is_leaving(connection, fleet.1, hash).await? => leaving = Some(*hash),
-            None => missing.push(*hash),
+            None => {
+                let key = message_key(fleet.1, &blake3::Hash::from_bytes(*hash));
+                if discard::is_listed(connection, key.as_ref()).await? {
+                    leaving = Some(*hash);
+                } else {
+                    missing.push(*hash);
+                }
+            }
         }
     }
     Ok(Looked { known: Known::Missing(missing), unused, leaving })

@@ -56,6 +56,20 @@ impl Upkeep for SqlIndex {
         ask!(self.access, writers, discard::discard, object, due)
     }
 
+    async fn discard_unknown(&self, objects: &[(String, u64)], now: i64, due: i64) -> Result<(), StoreError> {
+        ask!(self.access, writers, discard::unknown, objects, now, due)
+    }
+
+    async fn take_back(&self, object: &str, now: i64) -> Result<(), StoreError> {
+        if !ask!(self.access, readers, discard::is_listed, object)? {
+            return Ok(());
+        }
+        if ask!(self.access, writers, discard::take_back, object, now)? {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable(format!("{object} is being deleted, and is wanted after that")))
+    }
+
     async fn rewritten(&self, rewritten: &Rewritten, now: i64) -> Result<bool, StoreError> {
         ask!(self.access, writers, rewrite::rewritten, rewritten, now)
     }
