@@ -1,21 +1,32 @@
 //! What operators delete.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use shadowcat_control_plane::store::Role;
+use shadowcat_control_plane::tapes::index::What;
+use shadowcat_proto::admin::v1::tapes_client::TapesClient;
 use shadowcat_proto::admin::v1::{
     DeleteTapesRequest, DeleteTapesResponse, HoldTapesRequest, ListAuditRequest, ListTapesRequest, ReadTapesRequest,
     TapeSelection, TapeStatsRequest, TapeStatsResponse,
 };
-use shadowcat_tape::segment::unseal;
+use shadowcat_tape::segment::{Found, Scan, unseal};
 use tonic::{Code, Status};
 
-use crate::harness::{Plane, directory, eventually, with_token};
-use crate::spool::{CALLS, RECORDS, Segment, made_at};
+use crate::harness::{Plane, directory, eventually, secured, with_token};
+use crate::shipping::{Process, all, index_in, objects};
+use crate::spool::{CALLS, RECORDS, Segment, Shipping, made_at};
 use crate::tapes::{places, read, search, selecting, shipped, shipped_to};
 
 const TAPE: &str = "3f9a21c0";
+
+/// How often the control plane is killed.
+const KILLS: u64 = 50;
+
+/// With this seed every run kills at the same moments, as far as a machine lets it.
+const SEED: u64 = 13;
 
 fn really(selection: TapeSelection) -> DeleteTapesRequest {
     DeleteTapesRequest { selection: Some(selection), ..DeleteTapesRequest::default() }
@@ -40,6 +51,66 @@ fn before(seq: u64) -> TapeSelection {
 
 async fn stats(plane: &Plane) -> TapeStatsResponse {
     plane.tapes().stats(plane.ask(TapeStatsRequest::default())).await.unwrap().into_inner()
+}
+
+/// Every frame that is found is read, and every object that no row refers to is listed as discarded.
+async fn assert_whole(directory: &Path, kill: u64) {
+    let index = index_in(directory).await;
+    let mut lines: BTreeMap<i64, BTreeSet<u64>> = BTreeMap::new();
+    let mut known: BTreeSet<String> = index.discarded(i64::MAX, 10_000).await.unwrap().into_iter().collect();
+    for frame in index.search(&all(), What::Frames, None, 10_000).await.unwrap() {
+        if !lines.contains_key(&frame.segment) {
+            let object = index.segments(&[frame.segment]).await.unwrap().remove(0).object;
+            let sealed = std::fs::read(directory.join("tapes").join(&object));
+            let plain = unseal(&sealed.expect("it is found"), 1 << 20).unwrap().plain;
+            let records = Scan::new(&plain).filter_map(|found| match found {
+                Ok(Found::Record(line)) => Some(line.record.seq),
+                _ => None,
+            });
+            lines.insert(frame.segment, records.collect());
+            known.insert(object);
+        }
+        assert!(lines[&frame.segment].contains(&frame.seq), "kill {kill}, seed {SEED}: {frame:?}");
+    }
+    let known: BTreeSet<&str> = known.iter().filter_map(|object| object.rsplit('/').next()).collect();
+    for object in objects(&directory.join("tapes/segments")).iter().filter(|name| name.ends_with(".zst")) {
+        assert!(known.contains(object.as_str()), "kill {kill}, seed {SEED}: nobody knows {object}");
+    }
+    index.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_plane_that_is_killed_while_it_deletes_leaves_nothing_unreadable_and_nothing_unlisted() {
+    let dir = directory();
+    let (plane, node, _) = shipped_to(Arc::clone(&dir), []).await;
+    let (authority, token) = (plane.authority.clone(), plane.token.clone());
+    plane.stop().await;
+    let mut random = fastrand::Rng::with_seed(SEED);
+    let mut answered = 0;
+    for kill in 0..KILLS {
+        let process = Process::start(dir.path());
+        let mut stream = Shipping::begin(&node, process.grpc, &authority).await.unwrap();
+        let numbers = 3 * kill + 1..=3 * kill + 3;
+        stream.ship(&mut numbers.map(|number| (number, Segment::new(number))).collect()).await.unwrap();
+        // A call in the middle of each of some segments, or all up to the middle of the last but one.
+        let call = 2 + 2 * random.u64(0..CALLS);
+        let middle = |segment: u64| (segment - 1) * RECORDS + call;
+        let ids: Vec<String> =
+            (3 * kill + 1..=3 * kill + 3).map(|number| format!("{TAPE}-{}", middle(number))).collect();
+        let ids = TapeSelection { ids, ..TapeSelection::default() };
+        let request = really(if random.bool() { ids } else { before(middle(3 * kill + 2)) });
+        let mut tapes = TapesClient::new(secured(process.grpc, &authority, None));
+        let alive = Duration::from_micros(random.u64(20_000..200_000));
+        let deleted = async {
+            answered += u64::from(tapes.delete(with_token(request, &token)).await.is_ok());
+            std::future::pending::<()>().await;
+        };
+        assert!(tokio::time::timeout(alive, deleted).await.is_err(), "nothing ends it but the time");
+        drop(process);
+        assert_whole(dir.path(), kill).await;
+    }
+    eprintln!("{answered} of {KILLS} deletions were answered before the kill; seed {SEED}");
+    assert!(answered > 0 && answered < KILLS, "some are, and some are not: {answered}");
 }
 
 /// The plain text of every segment there is.
