@@ -15,7 +15,7 @@ use tracing_subscriber::filter::ParseError;
 const METADATA: Metadata<'static> = Metadata::new("shadowcat", Level::INFO, None);
 
 /// Every metric of a control plane: name, kind, help. Labels are names of fleets, which operators choose.
-const COUNTERS: [(&str, &str); 11] = [
+const COUNTERS: [(&str, &str); 13] = [
     (CONNECTIONS_REFUSED, "Connections closed at once because of a cap."),
     (CONNECTIONS_FAILED, "Connections that ended before HTTP/2 began: too slow, no TLS, plain text from elsewhere."),
     (SNAPSHOTS_SENT, "Versions that were begun to be sent to a node."),
@@ -27,6 +27,11 @@ const COUNTERS: [(&str, &str); 11] = [
     (SEGMENTS_REFUSED, "Segments that were refused; their nodes put them aside."),
     (FRAMES, "Frames of stored segments."),
     (SEGMENT_BYTES, "Bytes of stored segments, as they are stored."),
+    (SEGMENTS_DELETED, "Segments that were deleted, by reason: age, size, order."),
+    (
+        DELETED_BYTES,
+        "Bytes of segments that were deleted, as they were stored; rewritten: those that went from segments that stay.",
+    ),
 ];
 const GAUGES: [(&str, &str); 4] = [
     (CONNECTIONS, "Connections open on the gRPC port."),
@@ -50,6 +55,8 @@ const SEGMENTS_REPEATED: &str = "shadowcat_tapes_segments_repeated_total";
 const SEGMENTS_REFUSED: &str = "shadowcat_tapes_segments_refused_total";
 const FRAMES: &str = "shadowcat_tapes_frames_total";
 const SEGMENT_BYTES: &str = "shadowcat_tapes_stored_bytes_total";
+const SEGMENTS_DELETED: &str = "shadowcat_tapes_segments_deleted_total";
+const DELETED_BYTES: &str = "shadowcat_tapes_deleted_bytes_total";
 const SEGMENTS_UNDER_WAY: &str = "shadowcat_tapes_segments_under_way";
 const INGEST_SECONDS: &str = "shadowcat_tapes_ingest_seconds";
 
@@ -138,6 +145,15 @@ impl Metrics {
         self.counter(SEGMENTS_REFUSED, of(fleet)).increment(1);
     }
 
+    pub(crate) fn segment_deleted(&self, fleet: &str, reason: &'static str, bytes: u64) {
+        self.counter(SEGMENTS_DELETED, of_reason(fleet, reason)).increment(1);
+        self.counter(DELETED_BYTES, of_reason(fleet, reason)).increment(bytes);
+    }
+
+    pub(crate) fn segment_rewritten(&self, fleet: &str, bytes: u64) {
+        self.counter(DELETED_BYTES, of_reason(fleet, "rewritten")).increment(bytes);
+    }
+
     /// Counts a segment as under way for as long as what is returned lives.
     pub(crate) fn segment_under_way(&self) -> UnderWay {
         let gauge = self.gauge(SEGMENTS_UNDER_WAY, vec![]);
@@ -171,6 +187,10 @@ impl std::fmt::Debug for Metrics {
 
 fn of(fleet: &str) -> Vec<Label> {
     vec![Label::new("fleet", fleet.to_owned())]
+}
+
+fn of_reason(fleet: &str, reason: &'static str) -> Vec<Label> {
+    vec![Label::new("fleet", fleet.to_owned()), Label::from_static_parts("reason", reason)]
 }
 
 /// The shape of a log line.

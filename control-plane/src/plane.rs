@@ -186,6 +186,7 @@ impl ControlPlane {
             metrics.clone(),
             stopping.clone(),
         );
+        tasks.spawn(tapes.retention().run(Arc::clone(&tapes.deleted), stopping.clone()));
         let services = self.services(Shared { hub: &hub, notes: &notes, tapes, tasks: &tasks, stop: &stopping });
         let console = Console { hub: Arc::clone(&hub), store: Arc::clone(&self.store), metrics: metrics.clone() };
         tasks.spawn(console.serve(self.console, tasks.clone(), stopping.clone()));

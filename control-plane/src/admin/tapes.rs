@@ -10,6 +10,7 @@ use shadowcat_proto::admin::v1::{
     ReadTapesRequest, ReadTapesResponse, SearchTapesRequest, SearchTapesResponse, TailTapesRequest, TailTapesResponse,
     Tape, TapeStatsRequest, TapeStatsResponse,
 };
+use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tonic::{Request, Response, Status};
 
@@ -17,9 +18,10 @@ use super::authenticate::Caller;
 use super::{Admin, fleet_of, page, refused};
 use crate::fleet::service::{Answers, answers};
 use crate::store::Outcome;
-use crate::tapes::index::{FoundTape, Hold, Position, What};
+use crate::tapes::deletion::{Deleted, How, Undeleted, delete};
+use crate::tapes::index::{Filter, FoundTape, Hold, Position, What, codes};
 use crate::tapes::query::read::{Messages, RECORDS_DEFAULT};
-use crate::tapes::query::selection::Selected;
+use crate::tapes::query::selection::{Selected, invalid};
 use crate::tapes::query::{cursor, missing, position, read, search, tail, timestamp};
 
 /// Of a page unless asked otherwise.
@@ -32,7 +34,10 @@ const FOUND_QUEUE: usize = 32;
 const HELD_MAX: usize = 1000;
 const REASON_BYTES_MAX: usize = 1024;
 
-/// Tapes that the record of a hold names.
+/// Nanoseconds in a microsecond.
+const NANOS: i128 = 1_000;
+
+/// Tapes that the record of a hold, or of a deletion, names.
 const IDS_RECORDED: usize = 3;
 
 #[tonic::async_trait]
@@ -89,8 +94,38 @@ impl Tapes for Admin {
         Ok(Response::new(answers(receiver)))
     }
 
-    async fn delete(&self, _: Request<DeleteTapesRequest>) -> Result<Response<DeleteTapesResponse>, Status> {
-        Err(Status::unimplemented("this control plane does not delete tapes yet"))
+    async fn delete(&self, request: Request<DeleteTapesRequest>) -> Result<Response<DeleteTapesResponse>, Status> {
+        let caller = Caller::of(&request)?;
+        let DeleteTapesRequest { fleet, selection, dry_run } = request.into_inner();
+        let fleet = fleet_of(&fleet)?;
+        let refusal = "nothing is deleted by it: search with it, and delete the tapes that were found";
+        let selected = Selected::read(fleet, selection)?.without(&["text", "filter", "name"], refusal)?;
+        let filter = selected.filter;
+        if filter.ids.is_empty() && filter.until.is_none() {
+            return Err(invalid(
+                "until",
+                "say until when, or which tapes with ids: nothing else bounds what is deleted",
+            ));
+        }
+        let how = if dry_run { How::Counted } else { How::Really };
+        if how == How::Really {
+            // Before it is done: what is done is always recorded.
+            let by = caller.does(fleet, format!("deletion of {}", deleted(&filter)));
+            self.store.record(by, Outcome::Done, "").await.map_err(refused)?;
+        }
+        let (tapes, stop) = (Arc::clone(&self.tapes), self.stop.clone());
+        // It goes on when whoever asked is gone.
+        let gone = self.tasks.spawn(async move { stop.run_until_cancelled(delete(&tapes, &filter, how)).await });
+        let gone = gone.await.map_err(|stopped| Status::internal(stopped.to_string()))?;
+        match gone {
+            Some(Ok(Deleted { frames, bytes, held })) => {
+                let held = held.into_iter().collect();
+                Ok(Response::new(DeleteTapesResponse { frames, bytes, held }))
+            }
+            Some(Err(Undeleted::Store(error))) => Err(refused(error)),
+            Some(Err(error @ Undeleted::TooMany)) => Err(Status::invalid_argument(error.to_string())),
+            None => Err(Status::unavailable("this replica stops: some is deleted, ask again for the rest")),
+        }
     }
 
     async fn hold(&self, request: Request<HoldTapesRequest>) -> Result<Response<HoldTapesResponse>, Status> {
@@ -158,6 +193,29 @@ fn named(ids: &[String]) -> String {
     let first: Vec<&str> = ids.iter().take(IDS_RECORDED).map(String::as_str).collect();
     let more = if ids.len() > IDS_RECORDED { format!(" and {} more", ids.len() - IDS_RECORDED) } else { String::new() };
     format!("{}{more}", first.join(", "))
+}
+
+/// What is deleted, as it is recorded: the conditions that were given.
+fn deleted(filter: &Filter) -> String {
+    let time = |at: i64| OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * NANOS);
+    let time = |at: Option<i64>| at.and_then(|at| time(at).ok()).map(|at| at.to_string()).unwrap_or_default();
+    let conditions = [
+        ("tape", named(&filter.ids)),
+        ("since", time(filter.since)),
+        ("until", time(filter.until)),
+        ("route", filter.route.clone()),
+        ("upstream", filter.upstream.clone()),
+        ("node", filter.node.clone()),
+        ("principal", filter.principal.clone()),
+        ("session", filter.session.clone()),
+        ("method", filter.method.clone()),
+        ("trace", filter.trace.map(|trace| format!("{:032x}", u128::from_be_bytes(trace))).unwrap_or_default()),
+        ("outcome", filter.outcomes.iter().map(|outcome| codes::outcome_name(*outcome)).collect::<Vec<_>>().join(", ")),
+        ("latency from", if filter.latency > 0 { format!("{} us", filter.latency) } else { String::new() }),
+        ("size from", if filter.size > 0 { format!("{} bytes", filter.size) } else { String::new() }),
+    ];
+    let said = conditions.iter().filter(|(_, value)| !value.is_empty());
+    said.map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join("; ")
 }
 
 fn tape(found: FoundTape) -> Tape {

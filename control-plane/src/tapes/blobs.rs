@@ -13,11 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{Stream, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ClientOptions, ObjectStore, ObjectStoreExt as _, RetryConfig};
+use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt as _, RetryConfig};
 use time::OffsetDateTime;
 use tokio::time::timeout;
 
@@ -35,6 +36,10 @@ const OBJECT_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// Recorded traffic is its owner's alone.
 const DIRECTORY_MODE: u32 = 0o700;
+
+/// Where segments are, and where messages.
+pub(crate) const SEGMENTS: &str = "segments";
+pub(crate) const MESSAGES: &str = "blobs";
 
 /// Microseconds in a second.
 const MICROS: i64 = 1_000_000;
@@ -113,6 +118,13 @@ impl Blobs {
         }
     }
 
+    /// What is kept below a prefix, in no order, as it is found.
+    pub(crate) fn list(&self, prefix: &str) -> impl Stream<Item = Result<ObjectMeta, BlobError>> + use<> {
+        let place = Arc::clone(&self.place);
+        let told = move |error: object_store::Error| BlobError::Unavailable(place.to_string(), error.to_string());
+        self.store.list(Some(&Path::from(prefix))).map_err(told)
+    }
+
     async fn within<T>(
         &self,
         key: &Path,
@@ -140,15 +152,31 @@ impl fmt::Debug for Blobs {
 /// same key on another day.
 #[must_use]
 pub fn segment_key(fleet: &str, at: i64, instance: &str, sequence: u64) -> Path {
+    key_of_day(fleet, at, &format!("{instance}-{sequence}.jsonl.zst"))
+}
+
+/// Where a segment is kept that was written anew, the time with this number: nobody has written there before, and nobody will again.
+#[must_use]
+pub(crate) fn rewritten_key(fleet: &str, at: i64, (instance, sequence): (&str, u64), time: u64) -> Path {
+    key_of_day(fleet, at, &format!("{instance}-{sequence}-{time:016x}.jsonl.zst"))
+}
+
+fn key_of_day(fleet: &str, at: i64, name: &str) -> Path {
     let day = OffsetDateTime::from_unix_timestamp(at.div_euclid(MICROS)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
     let day = format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day());
-    Path::from_iter(["segments", fleet, &day, &format!("{instance}-{sequence}.jsonl.zst")])
+    Path::from_iter([SEGMENTS, fleet, &day, name])
 }
 
 /// Where a message is kept that is apart from its segment.
 #[must_use]
 pub fn message_key(fleet: &str, hash: &blake3::Hash) -> Path {
-    Path::from_iter(["blobs", fleet, &format!("{}.zst", hash.to_hex())])
+    Path::from_iter([MESSAGES, fleet, &format!("{}.zst", hash.to_hex())])
+}
+
+/// The fleet and the hash of a message that is kept here.
+pub(crate) fn message_of(key: &str) -> Option<(&str, blake3::Hash)> {
+    let (fleet, name) = key.strip_prefix(MESSAGES)?.strip_prefix('/')?.split_once('/')?;
+    Some((fleet, blake3::Hash::from_hex(name.strip_suffix(".zst")?).ok()?))
 }
 
 fn directory(path: &str) -> Result<Arc<dyn ObjectStore>, String> {
@@ -233,5 +261,12 @@ mod tests {
     #[test]
     fn a_time_that_is_none_has_a_key_all_the_same() {
         assert_eq!(segment_key("f", i64::MAX, "i", 1).as_ref(), "segments/f/1970-01-01/i-1.jsonl.zst");
+    }
+
+    #[test]
+    fn the_key_of_a_message_tells_its_fleet_and_hash() {
+        let hash = blake3::hash(b"x");
+        assert_eq!(message_of(message_key("f", &hash).as_ref()), Some(("f", hash)));
+        assert_eq!(message_of("blobs/f/x.zst").or(message_of("segments/f/x")), None);
     }
 }

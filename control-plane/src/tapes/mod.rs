@@ -5,6 +5,8 @@
 //! - [`decode`]: a segment as rows of the index.
 //! - [`index`]: which frames there are, and in which segment each is.
 //! - [`query`]: what operators ask.
+//! - [`deletion`]: what operators delete.
+//! - [`retention`]: what is forgotten, and when.
 //! - [`live`]: traffic as it happens, for whoever follows.
 //!
 //! Invariant: nothing here is on the way of a configuration. Tapes that cannot be kept, because a disk is full or a database away, cost
@@ -12,20 +14,23 @@
 
 pub mod blobs;
 mod decode;
+pub(crate) mod deletion;
 pub mod index;
 pub(crate) mod live;
 pub(crate) mod query;
+pub mod retention;
 pub(crate) mod ship;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::blobs::Blobs;
 use self::index::Index;
 use self::live::Live;
+use self::retention::Retention;
 use self::ship::ingest::Ingest;
 use self::ship::writer::{Jobs, writer};
 use crate::observe::Metrics;
@@ -44,6 +49,8 @@ pub(crate) struct Tapes {
     pub(crate) live: Live,
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
+    /// Wakes who forgets: something was deleted that is still in objects.
+    pub(crate) deleted: Arc<Notify>,
     store: Arc<dyn Store>,
     /// Keys of fleets, which never change.
     keys: Mutex<BTreeMap<String, [u8; REDACTION_KEY_BYTES]>>,
@@ -64,6 +71,7 @@ impl Tapes {
             live: Live::default(),
             budget: Arc::new(Semaphore::new(BYTES_UNDER_WAY)),
             stop,
+            deleted: Arc::default(),
             store,
             keys: Mutex::default(),
         };
@@ -73,6 +81,13 @@ impl Tapes {
     /// The index.
     pub(crate) fn index(&self) -> &dyn Index {
         self.ingest.index.as_ref()
+    }
+
+    /// What forgets in these places, ready to run.
+    pub(crate) fn retention(&self) -> Retention {
+        let Ingest { blobs, index, metrics, .. } = &self.ingest;
+        let retention = Retention::new(blobs.clone(), Arc::clone(index), Arc::clone(&self.store), Arc::new(query::now));
+        retention.counted(metrics.clone())
     }
 
     /// The key for tags of what is blotted out in a fleet, made when it is first asked for.

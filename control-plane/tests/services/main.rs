@@ -5,6 +5,7 @@
 
 mod admin;
 mod corpus;
+mod deletion;
 mod harness;
 mod listener;
 mod node;

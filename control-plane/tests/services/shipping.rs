@@ -35,16 +35,16 @@ fn segments(numbers: impl IntoIterator<Item = u64>) -> BTreeMap<u64, Segment> {
     numbers.into_iter().map(|number| (number, Segment::new(number))).collect()
 }
 
-async fn index_in(directory: &Path) -> Arc<dyn Index> {
+pub(crate) async fn index_in(directory: &Path) -> Arc<dyn Index> {
     index::open(&format!("sqlite:{}", directory.join("control-plane.db").display())).await.unwrap()
 }
 
-fn all() -> Filter {
+pub(crate) fn all() -> Filter {
     Filter { fleet: "default".to_owned(), ..Filter::default() }
 }
 
 /// The objects that are kept in a directory.
-fn objects(directory: &Path) -> Vec<String> {
+pub(crate) fn objects(directory: &Path) -> Vec<String> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(directory).into_iter().flatten().map(Result::unwrap) {
         if entry.file_type().unwrap().is_dir() {
@@ -201,13 +201,13 @@ async fn stored_once(directory: &Path, last: u64) {
 }
 
 /// A control plane in a process of its own, which is killed when this is dropped.
-struct Process {
+pub(crate) struct Process {
     child: Child,
-    grpc: SocketAddr,
+    pub(crate) grpc: SocketAddr,
 }
 
 impl Process {
-    fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcat-control-plane"))
             .env_clear()
             .args(["--bind", "127.0.0.1:0", "--console-bind", "127.0.0.1:0", "--log-format", "json", "--data-dir"])

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use pbjson_types::Timestamp;
 use rustls::pki_types::CertificateDer;
 use serde_json::value::RawValue;
 use shadowcat_proto::fleet::v1::ship_reply::Kind;
@@ -22,8 +25,11 @@ use crate::node::Node;
 
 pub(crate) const INSTANCE: &str = "3f9a21c0123456789abcdef012345678";
 
-/// A day in 2025, in nanoseconds since 1970.
-const CLOCK: u64 = 1_763_700_000_000_000_000;
+/// An hour ago, in nanoseconds since 1970: nothing of it is due.
+static CLOCK: LazyLock<u64> = LazyLock::new(|| {
+    let hour_ago = SystemTime::now() - Duration::from_secs(60 * 60);
+    u64::try_from(hour_ago.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos()).unwrap()
+});
 
 /// Calls of one segment.
 pub(crate) const CALLS: u64 = 10;
@@ -103,6 +109,13 @@ impl Segment {
     }
 }
 
+/// When a record was made.
+pub(crate) fn made_at(seq: u64) -> Timestamp {
+    let (seconds, nanos) = (*CLOCK / 1_000_000_000, *CLOCK % 1_000_000_000 + seq * 1_000_000);
+    let seconds = i64::try_from(seconds + nanos / 1_000_000_000).unwrap();
+    Timestamp { seconds, nanos: i32::try_from(nanos % 1_000_000_000).unwrap() }
+}
+
 fn packed(message: &[u8]) -> Vec<u8> {
     zstd::encode_all(message, 3).unwrap()
 }
@@ -114,7 +127,7 @@ fn head(sequence: u64, seq: u64) -> Record<'static> {
         segment: sequence,
         node: "edge-1".into(),
         created_by: "shadowcat test".into(),
-        clock: CLOCK,
+        clock: *CLOCK,
         ..Head::default()
     };
     Record { k: RecordKind::Head, seq, t: seq * 1_000, head: Some(head), ..Record::default() }

@@ -11,6 +11,7 @@ use shadowcat_proto::admin::v1::{
 };
 use shadowcat_proto::fleet::v1::{FollowRecords, LiveRecords, ship_message, ship_reply};
 use shadowcat_tape::segment::unseal;
+use tempfile::TempDir;
 use tonic::Code;
 
 use crate::harness::{Plane, database, directory};
@@ -18,8 +19,15 @@ use crate::node::Node;
 use crate::spool::{CALLS, INSTANCE, RECORDS, Segment, Shipping};
 
 /// A plane with a node that has shipped these segments.
-async fn shipped(segments: impl IntoIterator<Item = Segment>) -> (Plane, Node, Shipping) {
-    let dir = directory();
+pub(crate) async fn shipped(segments: impl IntoIterator<Item = Segment>) -> (Plane, Node, Shipping) {
+    shipped_to(directory(), segments).await
+}
+
+/// The same, in this directory.
+pub(crate) async fn shipped_to(
+    dir: Arc<TempDir>,
+    segments: impl IntoIterator<Item = Segment>,
+) -> (Plane, Node, Shipping) {
     let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
     let node = Node::new(&plane, "edge-1").await;
     let mut stream = Shipping::begin(&node, plane.grpc, &plane.authority).await.unwrap();
@@ -28,7 +36,7 @@ async fn shipped(segments: impl IntoIterator<Item = Segment>) -> (Plane, Node, S
     (plane, node, stream)
 }
 
-async fn search(plane: &Plane, request: SearchTapesRequest) -> (Vec<Frame>, SearchEnd) {
+pub(crate) async fn search(plane: &Plane, request: SearchTapesRequest) -> (Vec<Frame>, SearchEnd) {
     let mut answer = plane.tapes().search(plane.ask(request)).await.unwrap().into_inner();
     let mut found = Vec::new();
     while let Some(message) = answer.message().await.unwrap() {
@@ -41,7 +49,7 @@ async fn search(plane: &Plane, request: SearchTapesRequest) -> (Vec<Frame>, Sear
     panic!("a search has an end");
 }
 
-fn selecting(selection: TapeSelection) -> SearchTapesRequest {
+pub(crate) fn selecting(selection: TapeSelection) -> SearchTapesRequest {
     SearchTapesRequest { selection: Some(selection), limit: 1_000, ..SearchTapesRequest::default() }
 }
 
@@ -49,7 +57,7 @@ fn filter(text: &str) -> TapeSelection {
     TapeSelection { filter: text.to_owned(), ..TapeSelection::default() }
 }
 
-fn places(found: &[Frame]) -> Vec<u64> {
+pub(crate) fn places(found: &[Frame]) -> Vec<u64> {
     found.iter().map(|frame| frame.sequence).collect()
 }
 
@@ -141,7 +149,7 @@ async fn a_selection_that_makes_no_sense_is_refused_with_its_field() {
     plane.stop().await;
 }
 
-async fn read(plane: &Plane, request: ReadTapesRequest) -> (Vec<Vec<u8>>, usize, ReadEnd) {
+pub(crate) async fn read(plane: &Plane, request: ReadTapesRequest) -> (Vec<Vec<u8>>, usize, ReadEnd) {
     let mut answer = plane.tapes().read(plane.ask(request)).await.unwrap().into_inner();
     let (mut lines, mut blobs) = (Vec::new(), 0);
     while let Some(message) = answer.message().await.unwrap() {

@@ -8,6 +8,7 @@
 mod outages;
 mod postgres_server;
 mod replicas;
+mod replicas_forget;
 mod sqlite_files;
 mod subject;
 mod suite;
@@ -77,6 +78,17 @@ every_store! {
         an_instance_is_of_one_node,
         tapes_are_listed_by_their_last_frame_and_may_be_held,
         two_replicas_that_commit_the_same_at_once_store_it_once;
+    retention:
+        what_is_older_than_its_recording_keeps_goes_with_its_object,
+        beyond_the_size_of_a_recording_the_oldest_goes,
+        what_is_on_hold_stays_until_it_is_released,
+        of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
+        a_message_goes_with_the_last_segment_that_refers_to_it,
+        what_was_deleted_is_neither_missed_nor_taken_again,
+        what_is_removed_by_order_is_in_no_object_after_the_next_pass,
+        what_the_index_has_never_heard_of_is_found_and_deleted_unless_its_node_comes_back,
+        a_fleet_whose_configuration_cannot_be_read_loses_nothing,
+        whenever_a_pass_ends_every_frame_that_is_found_is_read_and_no_object_stays_for_ever;
     life:
         a_database_that_is_opened_again_is_the_same,
         two_databases_have_two_epochs,

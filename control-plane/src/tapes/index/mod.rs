@@ -16,6 +16,7 @@ pub(crate) mod pattern;
 mod postgres;
 mod sqlite;
 mod types;
+mod upkeep;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ pub use self::types::{
     Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Position,
     SegmentRows, TapeRow, Totals, What, Word,
 };
+pub use self::upkeep::{KeptRecording, Removal, Removed, Rewriting, Rewritten, Share, Turn, Upkeep, Which, Why};
 use crate::store::{StoreError, sqlite_file};
 
 /// By when an operation has ended, connection included. A batch of rows takes a tenth of it.
@@ -55,7 +57,7 @@ pub async fn open(url: &str) -> Result<Arc<dyn Index>, StoreError> {
 /// See the module. Errors are those of the store: [`StoreError::Unavailable`] when it does not answer, and
 /// [`StoreError::Unkept`] when it will not have what it was given.
 #[async_trait]
-pub trait Index: Send + Sync + 'static {
+pub trait Index: Upkeep {
     /// What is known of a segment that a node offers, and of messages that it says are kept apart from it. A segment that is stored
     /// is counted as having come again.
     async fn known(&self, fleet: &str, node: &str, id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, StoreError>;

@@ -4,19 +4,19 @@
 //! and those of the next days ahead.
 
 use std::str::FromStr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Postgres};
-use time::OffsetDateTime;
 use tokio::time::timeout;
 
+use self::partitions::{drop_empty_partitions, prepare};
 use self::sql::Frame;
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, Turn};
 use crate::store::StoreError;
 use crate::store::migrate::{Source, migrate};
 use crate::store::postgres::{MIGRATION_TIMEOUT, is_of_content, refused, words};
 
+mod partitions;
 #[allow(clippy::duplicate_mod, reason = "the statements are the same for both databases, and sqlx's types are not")]
 #[path = "sql/mod.rs"]
 mod sql;
@@ -41,24 +41,14 @@ const STATEMENT_TIMEOUT: &str = "9s";
 /// Enforced by Postgres: the locks of a replica that froze within a commit are let go.
 const IDLE_IN_TRANSACTION_TIMEOUT: &str = "15s";
 
-/// Microseconds of a day.
-const DAY: i64 = 24 * 60 * 60 * 1_000_000;
-
-/// Partitions that are there before they are needed, so that no commit of traffic waits for one at midnight.
-const DAYS_AHEAD: i64 = 2;
-
-/// Older frames come from a clock that is wrong, or from a node that was away for long: they have no partition of their own.
-const DAYS_BACK: i64 = 400;
-
-/// A number that nothing else in the database locks: `tapes` in ASCII.
-const PARTITIONS_LOCK: i64 = 0x74_61_70_65_73;
+/// A number that nothing else in the database locks: `forget` in ASCII. Whoever has it deletes.
+const TURN_LOCK: i64 = 0x66_6f_72_67_65_74;
 
 /// Never changed, only added to.
-const MIGRATIONS: &[Source] = &[(
-    1,
-    "segments, frames, tapes",
-    include_str!("../../../migrations/tapes-postgres/0001_segments_frames_tapes.sql"),
-)];
+const MIGRATIONS: &[Source] = &[
+    (1, "segments, frames, tapes", include_str!("../../../migrations/tapes-postgres/0001_segments_frames_tapes.sql")),
+    (2, "what was deleted", include_str!("../../../migrations/tapes-postgres/0002_what_was_deleted.sql")),
+];
 
 impl PostgresIndex {
     /// Connects to the database that `url` names, and brings the schema up to date.
@@ -115,42 +105,12 @@ async fn bring_up_to_date(options: &PgConnectOptions) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Makes the partitions for frames of these times, and of the next days.
-async fn prepare(connection: &mut PgConnection, times: &[i64]) -> Result<(), sqlx::Error> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_micros();
-    let today = i64::try_from(now).unwrap_or(i64::MAX) / DAY;
-    let wanted = times.iter().map(|at| at.div_euclid(DAY)).chain(today..=today + DAYS_AHEAD);
-    let wanted: std::collections::BTreeSet<i64> =
-        wanted.filter(|day| (today - DAYS_BACK..=today + DAYS_AHEAD).contains(day)).collect();
-    for day in wanted {
-        let name = partition(day);
-        // Frames that came before their day was made stay where they are, and those of the day go with them.
-        let (needless,): (bool,) = sqlx::query_as(
-            "SELECT to_regclass($1) IS NOT NULL OR EXISTS (SELECT 1 FROM frames_of_no_day WHERE at >= $2 AND at < $3)",
-        )
-        .bind(format!("{SCHEMA}.{name}"))
-        .bind(day * DAY)
-        .bind((day + 1) * DAY)
-        .fetch_one(&mut *connection)
-        .await?;
-        if needless {
-            continue;
-        }
-        // One statement and so one transaction, which one replica at a time is in.
-        let create = format!(
-            "SELECT pg_advisory_xact_lock({PARTITIONS_LOCK}); CREATE TABLE IF NOT EXISTS {name} PARTITION OF frames FOR VALUES FROM ({}) TO ({})",
-            day * DAY,
-            (day + 1) * DAY
-        );
-        sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut *connection).await?;
-    }
-    Ok(())
-}
-
-/// The partition of a day since 1970.
-fn partition(day: i64) -> String {
-    let date = OffsetDateTime::from_unix_timestamp(day * DAY / 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
-    format!("frames_{:04}{:02}{:02}", date.year(), u8::from(date.month()), date.day())
+/// The turn of one replica, for as long as its connection lives: one of its own, because those of a pool serve everybody.
+async fn take_turn(pool: &sqlx::Pool<Postgres>) -> Result<Option<Turn>, sqlx::Error> {
+    let mut connection = pool.connect_options().connect().await?;
+    let (taken,): (bool,) =
+        sqlx::query_as("SELECT pg_try_advisory_lock($1)").bind(TURN_LOCK).fetch_one(&mut connection).await?;
+    Ok(taken.then(|| Turn::held_by(connection)))
 }
 
 /// Postgres measures its tables, and chooses by that.

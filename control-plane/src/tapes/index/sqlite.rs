@@ -9,7 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use self::sql::Frame;
-use super::OPERATION_TIMEOUT;
+use super::{OPERATION_TIMEOUT, Turn};
 use crate::store::migrate::{Source, migrate};
 use crate::store::sqlite::{BUSY_TIMEOUT, is_of_content, keep_private, refused, words};
 use crate::store::{StoreError, sqlite};
@@ -39,8 +39,10 @@ const CACHE: &str = "-65536";
 const CHECKPOINT_PAGES: &str = "8192";
 
 /// Never changed, only added to.
-const MIGRATIONS: &[Source] =
-    &[(1, "segments, frames, tapes", include_str!("../../../migrations/tapes-sqlite/0001_segments_frames_tapes.sql"))];
+const MIGRATIONS: &[Source] = &[
+    (1, "segments, frames, tapes", include_str!("../../../migrations/tapes-sqlite/0001_segments_frames_tapes.sql")),
+    (2, "what was deleted", include_str!("../../../migrations/tapes-sqlite/0002_what_was_deleted.sql")),
+];
 
 impl SqliteIndex {
     /// Opens the index at `path`, and makes it if there is none. Its directory must exist.
@@ -79,6 +81,18 @@ pub(super) type Place = sqlite::Place;
 #[allow(clippy::unused_async, reason = "the other database has something to make")]
 async fn prepare(_: &mut SqliteConnection, _: &[i64]) -> Result<(), sqlx::Error> {
     Ok(())
+}
+
+/// Nobody else has the file.
+#[allow(clippy::unused_async, reason = "the other database has somebody to ask")]
+async fn take_turn(_: &sqlx::Pool<Sqlite>) -> Result<Option<Turn>, sqlx::Error> {
+    Ok(Some(Turn::default()))
+}
+
+/// There are no partitions.
+#[allow(clippy::unused_async, reason = "the other database has some")]
+async fn drop_empty_partitions(_: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    Ok(0)
 }
 
 /// How a search says by which index it goes. Nobody measures the tables for SQLite, and without measures it takes an index that

@@ -45,7 +45,7 @@ pub(crate) fn timestamp(at: i64) -> Timestamp {
 }
 
 /// Now, in microseconds since 1970.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }

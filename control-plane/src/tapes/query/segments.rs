@@ -13,7 +13,6 @@ use shadowcat_tape::segment::{Found, Scan, unseal};
 use crate::tapes::Tapes;
 use crate::tapes::blobs::{BlobError, message_key};
 use crate::tapes::decode::PLAIN_BYTES_MAX;
-use crate::tapes::index::KeptSegment;
 
 /// Plain bytes of segments that one question holds: a segment of each of thirty nodes, whose frames come by turns.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -94,12 +93,29 @@ impl<'a> Segments<'a> {
     }
 
     async fn fetch(&self, number: i64) -> Result<Opened, String> {
-        let kept = self.tapes.index().segments(&[number]).await.map_err(|error| error.to_string())?;
-        let Some(KeptSegment { object, .. }) = kept.into_iter().next() else {
-            return Err("the segment was deleted meanwhile".to_owned());
+        let mut object = self.object(number).await?;
+        let sealed = loop {
+            match self.tapes.ingest.blobs.get(&Path::from(object.as_str())).await {
+                Ok(sealed) => break sealed,
+                Err(missing @ BlobError::Missing(_)) => {
+                    // It may have been written anew since its place was looked up.
+                    let now = self.object(number).await?;
+                    if now == object {
+                        return Err(missing.to_string());
+                    }
+                    object = now;
+                }
+                Err(error) => return Err(error.to_string()),
+            }
         };
-        let sealed = self.tapes.ingest.blobs.get(&Path::from(object)).await.map_err(|error| error.to_string())?;
         aside(move || Opened::new(&sealed)).await
+    }
+
+    /// Where a segment is.
+    async fn object(&self, number: i64) -> Result<String, String> {
+        let kept = self.tapes.index().segments(&[number]).await.map_err(|error| error.to_string())?;
+        let kept = kept.into_iter().next().map(|kept| kept.object);
+        kept.ok_or_else(|| "the segment was deleted meanwhile".to_owned())
     }
 
     /// A message that is kept apart.

@@ -2,7 +2,7 @@
 //! harm twice: bytes have keys of their own, and rows are there once.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -18,6 +18,7 @@ use crate::store::StoreError;
 use crate::tapes::blobs::{Blobs, message_key};
 use crate::tapes::decode::{Shipped, decode};
 use crate::tapes::index::{Committed, Index, Known, SegmentRows};
+use crate::tapes::query::now;
 
 /// How long what is away is waited for before a stream ends. Its node comes again, perhaps to a replica that is better off.
 const TRIED_FOR: Duration = Duration::from_secs(60);
@@ -93,12 +94,22 @@ impl Ingest {
             tracing::warn!(%fleet, node = %rows.node, segment = %id, bytes = rows.lost_bytes,
                 "a segment is damaged: what can be read of it is indexed, and the rest is a gap");
         }
+        self.take_back(&rows.object).await?;
         self.put(&Path::from(rows.object.as_str()), &bytes).await?;
         let (frames, plain) = (rows.frames.len() as u64, bytes.len() as u64);
         match self.commit(&rows).await? {
             Committed::New => self.metrics.segment_stored(&fleet, frames, plain, began.elapsed()),
             Committed::Again => self.metrics.segment_repeated(&fleet),
             Committed::Foreign(owner) => return Err(Failure::Never(foreign(&owner))),
+        }
+        Ok(())
+    }
+
+    /// What an earlier try has left behind may be about to be deleted.
+    async fn take_back(&self, object: &str) -> Result<(), Failure> {
+        let patience = Patience::new();
+        while let Err(error) = self.index.take_back(object, now()).await {
+            patience.wait(of_store(error)).await?;
         }
         Ok(())
     }
@@ -140,7 +151,6 @@ impl Ingest {
 }
 
 fn shipped(of: (String, String), offer: Offer) -> Shipped {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Shipped {
         fleet: of.0,
         node: of.1,
@@ -149,7 +159,7 @@ fn shipped(of: (String, String), offer: Offer) -> Shipped {
         first_record: offer.first_record,
         last_record: offer.last_record,
         messages: offer.messages.into_iter().map(|(hash, bytes)| (hash, u64::from(bytes))).collect(),
-        at: i64::try_from(now.as_micros()).unwrap_or(i64::MAX),
+        at: now(),
     }
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod life;
 pub(crate) mod nodes;
+pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod tapes;
 pub(crate) mod versions;

@@ -78,6 +78,6 @@ pub(super) fn settle<T>(lent: Lent, outcome: Result<Result<T, sqlx::Error>, Elap
     }
 }
 
-fn no_answer() -> StoreError {
+pub(super) fn no_answer() -> StoreError {
     StoreError::Unavailable(format!("no answer within {OPERATION_TIMEOUT:?}"))
 }

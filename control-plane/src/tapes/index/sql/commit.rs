@@ -6,7 +6,7 @@ use sqlx::{Connection as _, query, query_as};
 
 use super::super::super::{Committed, GapRow, SegmentRows, TapeRow};
 use super::super::{BEGIN, Database, insert_frames, prepare};
-use super::{Connection, Dictionary, Frame, signed};
+use super::{Connection, Dictionary, Frame, known, shares, signed};
 
 /// Numbers of words.
 type Numbers<'a> = HashMap<&'a str, i64>;
@@ -86,17 +86,38 @@ async fn enter<'a>(
             .await?;
         return Ok(Err(Committed::Foreign(owner)));
     }
-    let Some(segment) = insert_segment(connection, source, rows).await? else { return Ok(Err(Committed::Again)) };
+    let Some(segment) = insert_segment(connection, source, rows).await? else {
+        discard_again(connection, source, rows).await?;
+        return Ok(Err(Committed::Again));
+    };
     add_to_source(connection, source, rows).await?;
     let words = rows.words.iter().map(|word| number(word)).collect::<Result<_, _>>()?;
     Ok(Ok(New { rows, fleet, source, number: segment, words }))
 }
 
+/// Bytes that came with a segment that is here already are where its own are, unless it was deleted or written anew since.
+async fn discard_again(connection: &mut Connection, source: i64, rows: &SegmentRows) -> Result<(), sqlx::Error> {
+    query::<Database>(
+        "INSERT INTO discarded (object, due) SELECT $1, 0
+         WHERE NOT EXISTS (SELECT 1 FROM segments WHERE source = $2 AND sequence = $3 AND object = $1) ON CONFLICT DO NOTHING",
+    )
+    .bind(&rows.object)
+    .bind(source)
+    .bind(signed(rows.sequence))
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The number of a segment; `None` if it is here, or was deleted.
 async fn insert_segment(
     connection: &mut Connection,
     source: i64,
     rows: &SegmentRows,
 ) -> Result<Option<i64>, sqlx::Error> {
+    if known::was_removed(connection, source, rows.sequence).await? {
+        return Ok(None);
+    }
     let inserted = query_as::<Database, (i64,)>(
         "INSERT INTO segments (source, sequence, first_record, last_record, frames, stored_bytes, plain_bytes, lost_bytes,
              first_at, last_at, object)
@@ -249,6 +270,13 @@ fn frames<'a>(segment: &'a New<'a>, tapes: &HashMap<TapeKey<'_>, i64>) -> Vec<Fr
 
 /// What a segment has beside frames, and is little.
 async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx::Error> {
+    // It may have been listed since it was written: what a control plane leaves behind that dies between bytes and rows.
+    query::<Database>("DELETE FROM discarded WHERE object = $1")
+        .bind(&segment.rows.object)
+        .execute(&mut *connection)
+        .await?;
+    let of = (segment.fleet, segment.number);
+    shares::insert(connection, of, segment.rows, |place| segment.word(place)).await?;
     for (request, at) in &segment.rows.unanswered {
         meet(connection, segment, *request, Half::Request(*at)).await?;
     }

@@ -1,6 +1,6 @@
 //! Which tapes are kept whatever their recording says.
 
-use sqlx::{Connection as _, query_as};
+use sqlx::{Connection as _, query, query_as};
 
 use super::super::super::Hold;
 use super::super::{BEGIN, Database};
@@ -27,6 +27,25 @@ pub(super) async fn hold(
         let row = row.bind(fleet).bind(tape).bind(from).bind(to).fetch_optional(&mut *transaction).await?;
         changed.extend(row.map(|(id,)| id));
     }
+    if held == Hold::Released {
+        // What was kept for a hold is looked at again, and kept again where there is another.
+        query::<Database>(
+            "UPDATE shares SET held = 0 WHERE held = 1 AND fleet = (SELECT id FROM words WHERE word = $1)",
+        )
+        .bind(fleet)
+        .execute(&mut *transaction)
+        .await?;
+    }
     transaction.commit().await?;
     Ok(changed)
+}
+
+pub(super) async fn held(connection: &mut Connection, fleet: &str) -> Result<Vec<String>, sqlx::Error> {
+    let held: Vec<(String,)> = query_as::<Database, _>(
+        "SELECT id FROM tapes WHERE held = 1 AND fleet = (SELECT id FROM words WHERE word = $1) ORDER BY id",
+    )
+    .bind(fleet)
+    .fetch_all(connection)
+    .await?;
+    Ok(held.into_iter().map(|(id,)| id).collect())
 }

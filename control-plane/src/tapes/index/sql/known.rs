@@ -3,9 +3,25 @@
 use shadowcat_tape::segment::SegmentId;
 use sqlx::{QueryBuilder, query, query_as};
 
+use super::super::super::super::blobs::message_key;
 use super::super::super::{KeptSegment, Known};
 use super::super::Database;
-use super::{Connection, dictionary, signed, unsigned};
+use super::{Connection, dictionary, discard, signed, unsigned};
+
+/// What is known of an offer.
+pub(super) struct Looked {
+    pub(super) known: Known,
+    /// Messages of it that are here and that no segment refers to.
+    pub(super) unused: Vec<[u8; 32]>,
+    /// A message of it is about to be deleted.
+    pub(super) leaving: Option<[u8; 32]>,
+}
+
+impl From<Known> for Looked {
+    fn from(known: Known) -> Self {
+        Self { known, unused: Vec::new(), leaving: None }
+    }
+}
 
 /// `of` is the fleet and the node that offers.
 pub(super) async fn known(
@@ -13,33 +29,58 @@ pub(super) async fn known(
     of: (&str, &str),
     id: &SegmentId,
     messages: &[[u8; 32]],
-) -> Result<Known, sqlx::Error> {
-    let (fleet, node) = of;
-    let Some(fleet) = dictionary::look(connection, fleet).await? else { return Ok(Known::Missing(messages.to_vec())) };
+) -> Result<Looked, sqlx::Error> {
+    let Some(fleet) = dictionary::look(connection, of.0).await? else {
+        return Ok(Known::Missing(messages.to_vec()).into());
+    };
     let source = query_as::<Database, (i64, String)>(
         "SELECT s.number, w.word FROM sources s JOIN words w ON w.id = s.node WHERE s.fleet = $1 AND s.instance = $2",
     );
     if let Some((source, owner)) = source.bind(fleet).bind(&id.instance).fetch_optional(&mut *connection).await? {
-        if owner != node {
-            return Ok(Known::Foreign(owner));
+        if owner != of.1 {
+            return Ok(Known::Foreign(owner).into());
         }
         let stored = query_as::<Database, (i64,)>("SELECT number FROM segments WHERE source = $1 AND sequence = $2");
         let stored = stored.bind(source).bind(signed(id.sequence)).fetch_optional(&mut *connection).await?;
-        // What was deleted for its age is not wanted again.
-        let gone = query_as::<Database, (i64,)>("SELECT number FROM sources WHERE number = $1 AND kept_from > $2");
-        let gone = gone.bind(source).bind(signed(id.sequence)).fetch_optional(&mut *connection).await?;
-        if stored.or(gone).is_some() {
-            return Ok(Known::Stored);
+        if stored.is_some() || was_removed(connection, source, id.sequence).await? {
+            return Ok(Known::Stored.into());
         }
     }
-    let mut missing = Vec::new();
+    messages_of(connection, (fleet, of.0), messages).await
+}
+
+/// Which messages of an offer are here. `fleet` is its number and its name.
+async fn messages_of(
+    connection: &mut Connection,
+    fleet: (i64, &str),
+    messages: &[[u8; 32]],
+) -> Result<Looked, sqlx::Error> {
+    let (mut missing, mut unused, mut leaving) = (Vec::new(), Vec::new(), None);
     for hash in messages {
-        let kept = query_as::<Database, (i64,)>("SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2");
-        if kept.bind(fleet).bind(hash.as_slice()).fetch_optional(&mut *connection).await?.is_none() {
-            missing.push(*hash);
+        let kept =
+            query_as::<Database, (Option<i64>,)>("SELECT unused_since FROM messages WHERE fleet = $1 AND hash = $2");
+        match kept.bind(fleet.0).bind(hash.as_slice()).fetch_optional(&mut *connection).await? {
+            Some((None,)) => {}
+            Some((Some(_),)) => unused.push(*hash),
+            None => {
+                let key = message_key(fleet.1, &blake3::Hash::from_bytes(*hash));
+                if discard::is_listed(connection, key.as_ref()).await? {
+                    leaving = Some(*hash);
+                } else {
+                    missing.push(*hash);
+                }
+            }
         }
     }
-    Ok(Known::Missing(missing))
+    Ok(Looked { known: Known::Missing(missing), unused, leaving })
+}
+
+/// Whether a segment was here and was deleted: it is not wanted again.
+pub(super) async fn was_removed(connection: &mut Connection, source: i64, sequence: u64) -> Result<bool, sqlx::Error> {
+    let removed = query_as::<Database, (i64,)>(
+        "SELECT source FROM removed WHERE source = $1 AND from_segment <= $2 AND to_segment >= $2",
+    );
+    Ok(removed.bind(source).bind(signed(sequence)).fetch_optional(connection).await?.is_some())
 }
 
 /// A stored segment was offered again.

@@ -10,13 +10,21 @@
 mod access;
 mod commit;
 mod dictionary;
+mod discard;
 mod frame;
 mod keep;
 mod known;
+mod remove;
 mod resolve;
+mod rewrite;
 mod search;
+mod shares;
 mod stats;
 mod tapes;
+mod upkeep;
+mod whole;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use shadowcat_tape::segment::SegmentId;
@@ -52,11 +60,20 @@ impl SqlIndex {
 #[async_trait]
 impl Index for SqlIndex {
     async fn known(&self, fleet: &str, node: &str, id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, StoreError> {
-        let known = ask!(self.access, readers, known::known, (fleet, node), id, messages)?;
-        if known == Known::Stored {
+        let looked = ask!(self.access, readers, known::known, (fleet, node), id, messages)?;
+        if looked.known == Known::Stored {
             ask!(self.access, writers, known::repeated, fleet, id)?;
         }
-        Ok(known)
+        if let Some(hash) = looked.leaving {
+            let hash = blake3::Hash::from_bytes(hash);
+            return Err(StoreError::Unavailable(format!(
+                "the message {hash} is being deleted, and is wanted after that"
+            )));
+        }
+        if !looked.unused.is_empty() {
+            ask!(self.access, writers, discard::keep_messages, fleet, &looked.unused, now())?;
+        }
+        Ok(looked.known)
     }
 
     async fn commit(&self, segments: &[SegmentRows]) -> Result<Vec<Committed>, StoreError> {
@@ -117,6 +134,12 @@ impl Index for SqlIndex {
         let closed = async { tokio::join!(self.access.writers.close(), self.access.readers.close()) };
         let _ = timeout_at(Instant::now() + OPERATION_TIMEOUT, closed).await;
     }
+}
+
+/// Now, in microseconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// A number as it is kept. What does not fit is clamped: no number of ours comes near, and a node may send what it likes.

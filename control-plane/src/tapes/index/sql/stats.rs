@@ -45,15 +45,16 @@ pub(super) async fn totals(connection: &mut Connection, fleet: &str) -> Result<T
 }
 
 /// As it is selected.
-type SourceRow =
-    (i64, String, String, i64, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>, i64);
+type SourceRow = (i64, String, String, i64, i64, i64, i64, i64, Option<i64>, Option<i64>, Option<i64>, Option<i64>);
 
 pub(super) async fn sources(connection: &mut Connection, fleet: &str) -> Result<Vec<FoundSource>, sqlx::Error> {
     let Some(fleet) = dictionary::look(connection, fleet).await? else { return Ok(Vec::new()) };
     let rows: Vec<SourceRow> = query_as::<Database, _>(
         "SELECT s.number, w.word, s.instance, s.segments, s.frames, s.stored_bytes, s.plain_bytes, s.repeated, s.first_at,
-             s.last_at, s.ended, (SELECT max(last_record) FROM segments WHERE source = s.number), s.kept_from
-         FROM sources s JOIN words w ON w.id = s.node WHERE s.fleet = $1 ORDER BY s.last_at DESC, s.number DESC LIMIT $2",
+             s.last_at, s.ended, (SELECT max(last_record) FROM (SELECT last_record FROM segments WHERE source = s.number
+                 UNION ALL SELECT last_record FROM removed WHERE source = s.number) came)
+         FROM sources s JOIN words w ON w.id = s.node WHERE s.fleet = $1 AND s.segments > 0
+         ORDER BY s.last_at DESC, s.number DESC LIMIT $2",
     )
     .bind(fleet)
     .bind(SOURCES_MAX)
@@ -61,10 +62,9 @@ pub(super) async fn sources(connection: &mut Connection, fleet: &str) -> Result<
     .await?;
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
-        let (number, node, instance, segments, frames, stored, plain, repeated, first_at, last_at, ended, last, from) =
-            row;
+        let (number, node, instance, segments, frames, stored, plain, repeated, first_at, last_at, ended, last) = row;
         let mut gaps = told(connection, number).await?;
-        gaps.extend(unshipped(connection, number, &instance, from).await?);
+        gaps.extend(unshipped(connection, number, &instance).await?);
         gaps.sort_by_key(|gap| gap.after);
         found.push(FoundSource {
             node,
@@ -106,24 +106,22 @@ async fn told(connection: &mut Connection, source: i64) -> Result<Vec<GapRow>, s
 }
 
 /// Segments, or records between segments, that never came: the holes in their numbers prove it.
-async fn unshipped(
-    connection: &mut Connection,
-    source: i64,
-    instance: &str,
-    kept_from: i64,
-) -> Result<Vec<GapRow>, sqlx::Error> {
-    // A segment before the first that is kept stands at 0, so that a hole at the beginning is one too.
+async fn unshipped(connection: &mut Connection, source: i64, instance: &str) -> Result<Vec<GapRow>, sqlx::Error> {
+    // What was deleted is missed by nobody, and a hole is told where it borders on something that is here. The source begins behind a
+    // segment 0, so that a hole at its beginning is one too.
     let holes: Vec<(i64, i64, i64, i64)> = query_as::<Database, _>(
         "SELECT sequence, last_record, next_sequence, next_record FROM (
-             SELECT sequence, last_record, lead(sequence) OVER (ORDER BY sequence) AS next_sequence,
-                 lead(first_record) OVER (ORDER BY sequence) AS next_record
-             FROM (SELECT sequence, last_record, first_record FROM segments WHERE source = $1
-                   UNION ALL SELECT CAST($2 AS BIGINT) - 1, 0, 0) kept) pairs
-         WHERE next_sequence IS NOT NULL AND (next_sequence <> sequence + 1 OR (last_record > 0 AND next_record <> last_record + 1))
-         ORDER BY sequence LIMIT $3",
+             SELECT to_segment AS sequence, last_record, kept, lead(from_segment) OVER (ORDER BY from_segment) AS next_sequence,
+                 lead(first_record) OVER (ORDER BY from_segment) AS next_record, lead(kept) OVER (ORDER BY from_segment) AS next_kept
+             FROM (SELECT sequence AS from_segment, sequence AS to_segment, first_record, last_record, 1 AS kept
+                       FROM segments WHERE source = $1
+                   UNION ALL SELECT from_segment, to_segment, first_record, last_record, 0 FROM removed WHERE source = $1
+                   UNION ALL SELECT 0, 0, 0, 0, 0) came) pairs
+         WHERE next_sequence IS NOT NULL AND kept + next_kept > 0
+             AND (next_sequence <> sequence + 1 OR (last_record > 0 AND next_record <> last_record + 1))
+         ORDER BY sequence LIMIT $2",
     )
     .bind(source)
-    .bind(kept_from)
     .bind(GAPS_MAX)
     .fetch_all(&mut *connection)
     .await?;

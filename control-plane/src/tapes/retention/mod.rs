@@ -1,0 +1,259 @@
+//! Forgets what recordings keep no longer, and what operators delete.
+//!
+//! - [`policy`]: how long a fleet's recordings are kept, as its current configuration says.
+//! - [`sweep`]: objects that the index has never heard of, once a day.
+//! - [`rewrite`]: a segment without the lines that are gone from the index.
+//!
+//! One replica at a time passes over everything, once a minute and after an operator's order: shares that are due lose their rows;
+//! objects with deleted lines are written anew; what nothing refers to any more is deleted last. The index lists an object as discarded in
+//! the transaction that takes its last row, and before it is written where it is new, so that a pass may end between any two steps: the
+//! next one goes on.
+//!
+//! Invariants:
+//! - A fleet whose configuration cannot be read loses nothing.
+//! - What is on hold stays, whatever its recording says, and counts to no size.
+//! - Each transaction is about one segment, and others get their turn between two of them.
+//!
+//! Not here: rows ([`index::Upkeep`](super::index::Upkeep)). A time is that of a record by its node's clock: records of a clock that is a
+//! year ahead stay a year longer, unless their recording has a size.
+
+mod policy;
+mod rewrite;
+mod sweep;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::path::Path;
+use shadowcat_config::Retention as Kept;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use self::policy::Policies;
+use super::blobs::{BlobError, Blobs};
+use super::index::{Index, KeptRecording, Removal, Share, Which, Why};
+use crate::observe::Metrics;
+use crate::store::{Store, StoreError};
+
+/// The first pass waits for nodes that come back to a control plane that has just started.
+const FIRST_AFTER: Duration = Duration::from_secs(60);
+
+/// Between two passes: the shortest time that a recording can be kept.
+const PASS_EVERY: Duration = Duration::from_secs(60);
+
+/// Between two looks at every object: few are ever found, and an object store takes a request for each thousand.
+const SWEEP_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The first one waits, so that a control plane that is started again and again does not go over everything each time.
+const SWEEP_AFTER: Duration = Duration::from_secs(60 * 60);
+
+/// Between two transactions, so that commits of traffic go between: a hundred segments a second are forgotten, ten times what twenty busy
+/// nodes record.
+const BREATH: Duration = Duration::from_millis(5);
+
+/// Shares, segments and objects that are looked up at once.
+const AT_ONCE: u32 = 100;
+
+/// A message stays so long after the last segment that referred to it: a node was told that it need not send it, and its segment is
+/// stored, or its stream ends, long before.
+const MESSAGES_STAY: Duration = Duration::from_secs(60 * 60);
+
+/// Microseconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Forgets. See the module.
+pub struct Retention {
+    blobs: Blobs,
+    index: Arc<dyn Index>,
+    policies: Policies,
+    metrics: Metrics,
+    clock: Clock,
+}
+
+/// Whether a pass went over everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passed {
+    /// It did.
+    Here,
+    /// Another replica is at it.
+    Elsewhere,
+}
+
+/// Why a pass did not do everything. The next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfinished {
+    /// A database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The place for bytes.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// A version of a configuration.
+    #[error("nothing of fleet {0} is forgotten until its configuration can be read: {1}")]
+    Policy(String, String),
+    /// A segment.
+    #[error("segment {0} cannot be written anew: {1}")]
+    Segment(String, String),
+}
+
+impl Retention {
+    /// Over these places. `store` says what fleets configure.
+    #[must_use]
+    pub fn new(blobs: Blobs, index: Arc<dyn Index>, store: Arc<dyn Store>, clock: Clock) -> Self {
+        Self { blobs, index, policies: Policies::new(store), metrics: Metrics::new(), clock }
+    }
+
+    /// The same, counted here.
+    pub(crate) fn counted(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
+    /// Passes again and again until `stop`, and at once when it is woken.
+    pub(crate) async fn run(self, wake: Arc<Notify>, stop: CancellationToken) {
+        let (mut wait, mut sweep_at) = (FIRST_AFTER, Instant::now() + SWEEP_AFTER);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = wake.notified() => {}
+                () = sleep(wait) => {}
+            }
+            if let Some(Err(error)) = stop.run_until_cancelled(self.pass()).await {
+                tracing::warn!(%error, "recorded traffic that is to be forgotten is still there");
+            }
+            if Instant::now() >= sweep_at {
+                if let Some(Err(error)) = stop.run_until_cancelled(self.sweep()).await {
+                    tracing::warn!(%error, "objects that nothing refers to were not looked for");
+                }
+                sweep_at = Instant::now() + SWEEP_EVERY;
+            }
+            wait = PASS_EVERY;
+        }
+    }
+
+    /// Goes over everything once. May be dropped at any point.
+    ///
+    /// # Errors
+    /// The first thing that could not be done; what does not depend on it was.
+    pub async fn pass(&self) -> Result<Passed, Unfinished> {
+        let Some(_turn) = self.index.turn().await? else { return Ok(Passed::Elsewhere) };
+        let mut done = Ok(());
+        for fleet in self.index.fleets_kept().await? {
+            done = done.and(self.fleet(&fleet).await);
+        }
+        done = done.and(self.rewrite().await);
+        done = done.and(self.messages().await);
+        done = done.and(self.collect().await);
+        self.index.drop_empty_days().await?;
+        done.map(|()| Passed::Here)
+    }
+
+    async fn fleet(&self, fleet: &str) -> Result<(), Unfinished> {
+        let policy = self.policies.of(fleet).await?;
+        for recording in self.index.recordings_kept(fleet).await? {
+            let Kept { keep, max_size } = policy.get(&recording.name).copied().unwrap_or_default();
+            self.by_age(&recording, keep).await?;
+            if let Some(max) = max_size {
+                self.by_size(&recording, max).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn by_age(&self, of: &KeptRecording, keep: Duration) -> Result<(), Unfinished> {
+        let before = self.ago(keep);
+        loop {
+            let due = self.index.shares(of, before, AT_ONCE).await?;
+            for share in &due {
+                self.remove(share, Why::Age).await?;
+            }
+            if due.len() < AT_ONCE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn by_size(&self, of: &KeptRecording, max: u64) -> Result<(), Unfinished> {
+        let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
+        while beyond > 0 {
+            let oldest = self.index.shares(of, i64::MAX, AT_ONCE).await?;
+            if oldest.is_empty() {
+                return Ok(());
+            }
+            for share in oldest {
+                if beyond == 0 {
+                    break;
+                }
+                self.remove(&share, Why::Size).await?;
+                beyond = beyond.saturating_sub(share.stored_bytes);
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, share: &Share, why: Why) -> Result<(), Unfinished> {
+        let removal = Removal { segment: share.segment, which: Which::Recording(share.recording), why };
+        let removed = self.index.remove(&removal, (self.clock)()).await?;
+        if let Some((fleet, bytes)) = removed.segment {
+            self.metrics.segment_deleted(&fleet, why.as_str(), bytes);
+        }
+        sleep(BREATH).await;
+        Ok(())
+    }
+
+    /// One segment that cannot be written anew holds up no other.
+    async fn rewrite(&self) -> Result<(), Unfinished> {
+        let (mut done, mut last) = (Ok(()), i64::MIN);
+        loop {
+            let segments = self.index.to_rewrite(last, AT_ONCE).await?;
+            let Some(next) = segments.last() else { return done };
+            last = *next;
+            for segment in segments {
+                done = done.and(self.rewrite_one(segment).await);
+                sleep(BREATH).await;
+            }
+        }
+    }
+
+    async fn messages(&self) -> Result<(), Unfinished> {
+        while self.index.discard_messages(self.ago(MESSAGES_STAY), (self.clock)(), AT_ONCE).await? == u64::from(AT_ONCE)
+        {
+            sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    /// Deletes what is discarded. What cannot be deleted holds up what is listed with it, and nothing else.
+    async fn collect(&self) -> Result<(), Unfinished> {
+        loop {
+            let due = self.index.discarded((self.clock)(), AT_ONCE).await?;
+            let (mut gone, mut failed) = (Vec::with_capacity(due.len()), Ok(()));
+            for object in &due {
+                match self.blobs.delete(&Path::from(object.as_str())).await {
+                    Ok(()) => gone.push(object.clone()),
+                    Err(error) => failed = Err(error),
+                }
+            }
+            self.index.forget(&gone).await?;
+            failed?;
+            if due.len() < AT_ONCE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    fn ago(&self, span: Duration) -> i64 {
+        (self.clock)().saturating_sub(micros(span))
+    }
+}
+
+impl fmt::Debug for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retention").field("blobs", &self.blobs).finish_non_exhaustive()
+    }
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}

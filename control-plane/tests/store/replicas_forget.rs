@@ -1,0 +1,71 @@
+//! Two replicas on one Postgres forget by turns, and give back what the database holds for days that are gone.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use shadowcat_control_plane::tapes::index::{self, FrameRow, Removal, SegmentRows, Which, Why};
+use sqlx::{Connection, PgConnection};
+
+use crate::subject::Subject;
+use crate::support::{FLEET, SOON, eventually};
+
+/// Microseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1_000_000;
+
+async fn days(subject: &Subject) -> Vec<String> {
+    let mut connection = PgConnection::connect(&subject.url).await.unwrap();
+    sqlx::query_scalar::<sqlx::Postgres, String>(
+        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'shadowcat_tapes.frames'::regclass ORDER BY 1",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_replica_at_a_time_forgets() {
+    let subject = Subject::in_postgres().await;
+    let (one, other) = (index::open(&subject.url).await.unwrap(), index::open(&subject.url).await.unwrap());
+    let turn = one.turn().await.unwrap().expect("nobody has it");
+    assert!(other.turn().await.unwrap().is_none());
+    drop(turn);
+    eventually("the other one has its turn", SOON, || async { other.turn().await.unwrap().is_some() }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_of_which_nothing_is_left_is_dropped() {
+    let subject = Subject::in_postgres().await;
+    let index = index::open(&subject.url).await.unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros();
+    let then = i64::try_from(now).unwrap() - 30 * DAY;
+    let segment = |sequence: u64, at: i64| SegmentRows {
+        fleet: FLEET.to_owned(),
+        node: "edge-1".to_owned(),
+        instance: "5f".to_owned(),
+        sequence,
+        first_record: sequence,
+        last_record: sequence,
+        first_at: at,
+        last_at: at,
+        object: sequence.to_string(),
+        frames: vec![FrameRow { at, seq: sequence, ..FrameRow::default() }],
+        ..SegmentRows::default()
+    };
+    let before = days(&subject).await;
+    index.commit(&[segment(1, then), segment(2, then + DAY)]).await.unwrap();
+    assert_eq!((days(&subject).await.len(), index.drop_empty_days().await.unwrap()), (before.len() + 2, 0));
+    let kept = index.recordings_kept(FLEET).await.unwrap();
+    let oldest = index.shares(&kept[0], then + 1, 10).await.unwrap();
+    let removal = Removal { segment: oldest[0].segment, which: Which::Recording(0), why: Why::Age };
+    assert!(index.remove(&removal, 0).await.unwrap().segment.is_some());
+    // Whoever reads holds it up for a moment, and is not held up for longer.
+    let mut reader = PgConnection::connect(&subject.url).await.unwrap();
+    let mut reading = reader.begin().await.unwrap();
+    sqlx::query("SELECT count(*) FROM shadowcat_tapes.frames").execute(&mut *reading).await.unwrap();
+    assert_eq!(index.drop_empty_days().await.unwrap(), 0);
+    reading.rollback().await.unwrap();
+    assert_eq!((index.drop_empty_days().await.unwrap(), days(&subject).await.len()), (1, before.len() + 1));
+    // A late frame of that day finds its place all the same.
+    index.commit(&[segment(3, then)]).await.unwrap();
+    assert_eq!(days(&subject).await.len(), before.len() + 2);
+}
