@@ -1,5 +1,6 @@
 //! What operators delete.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -59,7 +60,7 @@ async fn assert_whole(directory: &Path, kill: u64) {
     let mut lines: BTreeMap<i64, BTreeSet<u64>> = BTreeMap::new();
     let mut known: BTreeSet<String> = index.discarded(i64::MAX, 10_000).await.unwrap().into_iter().collect();
     for frame in index.search(&all(), What::Frames, None, 10_000).await.unwrap() {
-        if !lines.contains_key(&frame.segment) {
+        if let Entry::Vacant(entry) = lines.entry(frame.segment) {
             let object = index.segments(&[frame.segment]).await.unwrap().remove(0).object;
             let sealed = std::fs::read(directory.join("tapes").join(&object));
             let plain = unseal(&sealed.expect("it is found"), 1 << 20).unwrap().plain;
@@ -67,7 +68,7 @@ async fn assert_whole(directory: &Path, kill: u64) {
                 Ok(Found::Record(line)) => Some(line.record.seq),
                 _ => None,
             });
-            lines.insert(frame.segment, records.collect());
+            entry.insert(records.collect());
             known.insert(object);
         }
         assert!(lines[&frame.segment].contains(&frame.seq), "kill {kill}, seed {SEED}: {frame:?}");

@@ -1,6 +1,7 @@
 //! What every store promises.
 
 pub(crate) mod audit;
+mod kept;
 pub(crate) mod life;
 pub(crate) mod nodes;
 pub(crate) mod retention;
