@@ -21,6 +21,9 @@ pub(crate) use self::rows::{SESSION_CHARS, session, trace};
 use super::blobs::segment_key;
 use super::index::SegmentRows;
 
+/// Microseconds that a node's clock may be ahead: a record of a later time would be kept for ever, and hold up what is forgotten by size.
+const AHEAD: i64 = 3_600 * 1_000_000;
+
 /// A segment's plain bytes: a node seals at 1 MiB, a tape at 8 MiB.
 pub(crate) const PLAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
@@ -116,7 +119,9 @@ impl Reading {
 
     fn at(&self, t: u64, shipped: &Shipped) -> i64 {
         match self.clock {
-            Some(clock) => i64::try_from(clock.saturating_add(t)).unwrap_or(i64::MAX),
+            Some(clock) => {
+                i64::try_from(clock.saturating_add(t)).unwrap_or(i64::MAX).min(shipped.at.saturating_add(AHEAD))
+            }
             None => shipped.at,
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use shadowcat_tests::{Client, Load, Upstream, managed, one_route, within};
+use shadowcat_tests::{Client, Load, Upstream, eventually, managed, one_route, within};
 
 use crate::invariants::marked;
 
@@ -70,6 +70,11 @@ async fn an_emptied_redis_changes_no_version_and_a_new_one_needs_none() {
         assert!(!keys.contains(word), "Redis holds something named {word}: {keys}");
     }
     fleet.redis_mut().send("FLUSHALL").await.unwrap();
+    eventually("what plane 1 runs is on its disk", SOON, async || {
+        let (_, health) = fleet.plane(1).health("/health").await?;
+        health.contains(r#""kept_on_disk":true"#).then_some(())
+    })
+    .await;
     // Neither a node that goes on nor one that starts with nobody to ask misses anything but the sessions.
     fleet.control_mut(0).program().kill();
     fleet.plane_mut(1).start_again();

@@ -50,7 +50,8 @@ impl Rows {
             outcome,
             code: record.code,
             latency: record.lat,
-            size: record.sz.unwrap_or(0),
+            // A node's word: sums of it are kept for tapes that other nodes share.
+            size: record.sz.unwrap_or(0).min(u32::MAX.into()),
             route: self.word(record.route.as_deref()),
             upstream: self.word(record.upstream.as_deref()),
             endpoint: self.word(record.endpoint.as_deref()),

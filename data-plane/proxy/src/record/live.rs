@@ -8,7 +8,13 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 /// Records that wait for a line that follows. At the bound they are left out, and the line says how many.
-const WAITING_MAX: usize = 4096;
+const WAITING_MAX: usize = 1024;
+
+/// A record that is longer is left out likewise: what waits is bounded by both, at 64 MiB, and a message has room for several.
+const LINE_BYTES_MAX: usize = 64 * 1024;
+
+/// Bytes of the records of one message, whose bound is one MiB.
+const AT_ONCE_BYTES: usize = 512 * 1024;
 
 /// The thread's end.
 #[derive(Debug, Default)]
@@ -36,6 +42,10 @@ impl Followed {
 
     /// Hands a record over, if there is room.
     pub(super) fn tell(&self, line: Bytes) {
+        if line.len() > LINE_BYTES_MAX {
+            self.skipped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
         match to.as_ref().map(|sender| sender.try_send(line)) {
             Some(Err(mpsc::error::TrySendError::Full(_))) => _ = self.skipped.fetch_add(1, Ordering::Relaxed),
@@ -58,9 +68,16 @@ pub(crate) struct Live {
 impl Live {
     /// The next records, at most so many, and how many were left out before them. Never, once the recorder has ended.
     pub(crate) async fn next(&mut self, most: usize) -> (Vec<Bytes>, u64) {
-        let mut records = Vec::new();
-        if self.receiver.recv_many(&mut records, most).await == 0 {
-            std::future::pending::<()>().await;
+        let Some(first) = self.receiver.recv().await else { return std::future::pending().await };
+        let mut bytes = first.len();
+        let mut records = vec![first];
+        // Nothing is awaited from here on: what was taken is told.
+        while records.len() < most
+            && bytes < AT_ONCE_BYTES
+            && let Ok(record) = self.receiver.try_recv()
+        {
+            bytes += record.len();
+            records.push(record);
         }
         (records, self.skipped.swap(0, Ordering::Relaxed))
     }
@@ -75,11 +92,17 @@ mod tests {
         let followed = Followed::default();
         assert!(!followed.is_wanted());
         let mut live = followed.follow();
+        followed.tell(vec![b' '; LINE_BYTES_MAX + 1].into());
         for _ in 0..WAITING_MAX + 3 {
             followed.tell(Bytes::from_static(b"{}"));
         }
         let (records, skipped) = live.next(10).await;
-        assert_eq!((records.len(), skipped), (10, 3));
+        assert_eq!((records.len(), skipped), (10, 4));
+        let mut live = followed.follow();
+        for _ in 0..20 {
+            followed.tell(vec![b' '; LINE_BYTES_MAX].into());
+        }
+        assert_eq!(live.next(256).await.0.len(), AT_ONCE_BYTES / LINE_BYTES_MAX, "a message has room for them");
         drop(live);
         followed.tell(Bytes::new());
         assert!(!followed.is_wanted(), "nobody follows any more");

@@ -16,6 +16,9 @@ const KEPT_MAX: usize = 64;
 /// more than it would without.
 const SEEN_MAX: usize = 1024;
 
+/// A longer text is not remembered: it is not one that comes again and again, and clients choose how long it is.
+const SEEN_BYTES_MAX: usize = 256;
+
 /// The rules of all recordings, under the fleet's key.
 #[derive(Debug)]
 pub(super) struct Secrets {
@@ -126,6 +129,9 @@ struct Seen(HashMap<Box<[u8]>, Option<Box<str>>>);
 
 impl Seen {
     fn get(&mut self, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<String> {
+        if key.len() > SEEN_BYTES_MAX {
+            return make();
+        }
         if let Some(seen) = self.0.get(key) {
             return seen.as_deref().map(str::to_owned);
         }

@@ -124,14 +124,23 @@ impl Tap {
             self.state = State::Off;
             return Ok(());
         }
-        let required = self.call.recording.on_overflow == Overflow::Required;
-        if required && !self.recorder.can_promise() {
-            let text =
-                "this call must be recorded, and the recorder cannot keep up: try again after the time in Retry-After";
-            return Err(GatewayError::new(ErrorKind::Overloaded, text).on_route(&self.call.route));
-        }
+        self.check()?;
         self.hand_over();
         Ok(())
+    }
+
+    /// Whether the call may run: not while its recording must not lose a record, and may have to.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub(crate) fn check(&self) -> Result<(), GatewayError> {
+        let required = self.call.recording.on_overflow == Overflow::Required;
+        if self.state != State::Waiting || !required || self.recorder.can_promise() {
+            return Ok(());
+        }
+        let text =
+            "this call must be recorded, and the recorder cannot keep up: try again after the time in Retry-After";
+        Err(GatewayError::new(ErrorKind::Overloaded, text).on_route(&self.call.route))
     }
 
     fn hand_over(&mut self) {

@@ -46,6 +46,7 @@ pub(super) async fn open(
         return Err(answer.refusal(refuse::store_failed(&route.name, &StoreError::Unavailable(away))));
     }
     let recorded = account.exchange();
+    account.may_run().map_err(|error| answer.refusal(error))?;
     let call = Call { verb: Verb::Post(message), headers: for_upstream(headers), session: None, exchange: recorded };
     let response = route.call(call).await.map_err(|error| answer.refuse(&error))?;
     if !response.status().is_success() {

@@ -276,7 +276,8 @@ impl RouteRuntime {
 /// What records call an upstream: its URL, or the name of its program.
 pub(super) fn endpoint(transport: &Transport) -> Arc<str> {
     match transport {
-        Transport::Http(http) => http.url.to_string().into(),
+        // A query may hold a key.
+        Transport::Http(http) => http.url.to_string().split('?').next().unwrap_or_default().into(),
         Transport::Stdio(stdio) => {
             let program = stdio.command.first().map_or("", String::as_str);
             program.rsplit('/').next().unwrap_or(program).into()

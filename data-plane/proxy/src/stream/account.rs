@@ -86,6 +86,14 @@ impl Account {
         self.tap.take()
     }
 
+    /// Whether the call may run: the same as [`go`](Self::go) finds, while its session is not known yet.
+    ///
+    /// # Errors
+    /// When it must be recorded and cannot be.
+    pub(crate) fn may_run(&self) -> Result<(), GatewayError> {
+        self.tap.as_ref().map_or(Ok(()), Tap::check)
+    }
+
     /// The call goes to its upstream now.
     ///
     /// # Errors

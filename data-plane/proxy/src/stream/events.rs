@@ -298,6 +298,10 @@ impl Pump {
     /// Answers in the upstream's place: the status line is long gone, so the error goes in the stream.
     fn say(&mut self, failure: GatewayError) {
         let Awaits::Answer(request) = &self.awaits else { return };
+        // A call has one answer.
+        if self.outcome.is_some() {
+            return;
+        }
         let failure = match &self.trace {
             Some(trace) => failure.with_trace_id(trace),
             None => failure,

@@ -81,6 +81,7 @@ impl Left {
             headers.insert(LAST_EVENT_ID, id);
         }
         let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
+        account.go()?;
         let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
         let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
         let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last, head);

