@@ -29,22 +29,6 @@ pub struct Expr {
     demands: Vec<Demand>,
 }
 
-/// Bytes of the stack on which an expression is compiled. What the bounds let through takes below one MiB; the parser's first use in a
-/// process takes more, once, and on a stack of a caller's nobody knows what is left.
-const STACK_BYTES: usize = 8 * 1024 * 1024;
-
-/// Runs `compile` on a stack of its own: tens of microseconds, once for each expression.
-fn with_a_stack<T: Send>(compile: impl FnOnce() -> Result<T, Mistake> + Send) -> Result<T, Mistake> {
-    std::thread::scope(|scope| {
-        let thread = std::thread::Builder::new().stack_size(STACK_BYTES).spawn_scoped(scope, compile);
-        match thread {
-            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-            Err(error) => Err(Mistake::at("", 0, format!("the system gives no thread to read it on ({error})"))
-                .hint("try again when the machine has room")),
-        }
-    })
-}
-
 impl Expr {
     /// Compiles `text` for evaluation in `place`.
     ///
@@ -54,12 +38,10 @@ impl Expr {
     /// never hold, or a bound of [`limits`](crate::limits) that is passed.
     pub fn compile(text: &str, place: Place) -> Result<Self, Mistake> {
         scan(text)?;
-        with_a_stack(|| {
-            let (mut tree, info) = parse(text)?;
-            let checked = check(&mut tree, &info, place)?;
-            let demands = demands(&tree, &checked.constants);
-            Ok(Self { text: text.into(), tree, checked, demands })
-        })
+        let (mut tree, info) = parse(text)?;
+        let checked = check(&mut tree, &info, place)?;
+        let demands = demands(&tree, &checked.constants);
+        Ok(Self { text: text.into(), tree, checked, demands })
     }
 
     /// The text that it was compiled from.

@@ -7,14 +7,15 @@ pub const MAX_TEXT_BYTES: usize = 4 * 1024;
 
 /// Brackets of any kind that may be open at once. Each level costs the parser up to 11 KiB of stack in a build without
 /// optimisation, and a runtime's thread has 2 MiB.
-pub const MAX_OPEN_BRACKETS: usize = 24;
+pub const MAX_OPEN_BRACKETS: usize = 20;
 
 /// Operators, members and indexes in one expression, `&&` and `||` apart: a chain of `+` or `.` takes the parser one level
 /// of stack for each, and 2 000 of them overflow 2 MiB.
 pub const MAX_LINKS: usize = 256;
 
-/// Levels of the tree that was read. Evaluation goes as deep, and `&&` and `||` take one level for each doubling.
-pub const MAX_DEPTH: usize = 48;
+/// Levels of the tree that was read. Evaluation goes as deep and takes up to 31 KiB of stack for each level, depending on how `cel` was
+/// optimised; a runtime's thread has 2 MiB. `&&` and `||` take one level for each doubling.
+pub const MAX_DEPTH: usize = 24;
 
 /// Nodes of the tree that was read, by which the time of one pass over it is bounded.
 pub const MAX_NODES: usize = 1024;
