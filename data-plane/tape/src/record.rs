@@ -239,7 +239,7 @@ pub enum Outcome {
     Invalid,
     /// Without an answer, as notifications do.
     None,
-    /// An outcome of a later minor version.
+    /// An answer went by that was not kept, so nobody has read how it ended; or an outcome of a later minor version.
     #[serde(other)]
     Unknown,
 }

@@ -15,7 +15,8 @@ use crate::line::LINE_BYTES_MAX;
 /// MiB of unpacking.
 pub const FRAME_PLAIN_BYTES: usize = 256 * 1024;
 
-/// Where compression stops paying for a thread that shares two cores with traffic: 245 MB/s and more, measured on two.
+/// The fastest of the ordinary levels: the thread that seals shares its cores with calls, and what a recorded call may cost is a target of
+/// `compare` in `benches/`.
 const ZSTD_LEVEL: i32 = 1;
 
 /// Appends these lines as a sealed segment, and says what it holds. Lines that are no records are sealed as they are.
