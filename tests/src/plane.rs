@@ -182,6 +182,7 @@ impl Launch {
     }
 }
 
+/// Copies what is there: whoever uses the directory may rename or remove a file between two looks.
 fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir(to).expect("the temporary directory is writable");
     for entry in std::fs::read_dir(from).expect("a directory") {
@@ -190,7 +191,10 @@ fn copy_dir(from: &Path, to: &Path) {
         if from.is_dir() {
             copy_dir(&from, &to);
         } else {
-            std::fs::copy(from, to).expect("a file can be copied");
+            match std::fs::copy(from, to) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.expect("a file can be copied")),
+            }
         }
     }
 }

@@ -16,10 +16,14 @@ const START: Duration = Duration::from_secs(30);
 /// Where Debian keeps the programs of each version.
 const VERSIONS: &str = "/usr/lib/postgresql";
 
+/// What a crash of the machine would lose does not matter to a test; what a crash of the process loses does, and is not lost.
+const NOT_SYNCED: [&str; 2] = ["-c", "fsync=off"];
+
 /// A Postgres on a free port of loopback, whose files die with it.
 #[derive(Debug)]
 pub struct Postgres {
     port: u16,
+    settings: &'static [&'static str],
     directory: PathBuf,
     program: Program,
 }
@@ -27,6 +31,15 @@ pub struct Postgres {
 impl Postgres {
     /// Makes a cluster in `dir` and starts it.
     pub async fn start(dir: &Path) -> Self {
+        Self::with(dir, &NOT_SYNCED).await
+    }
+
+    /// The same with every setting as it comes, for measurements.
+    pub async fn durable(dir: &Path) -> Self {
+        Self::with(dir, &[]).await
+    }
+
+    async fn with(dir: &Path, settings: &'static [&'static str]) -> Self {
         let directory = dir.join("postgres");
         std::fs::create_dir(&directory).expect("the temporary directory is writable");
         let postgres_may_enter = std::fs::Permissions::from_mode(0o755);
@@ -42,8 +55,8 @@ impl Postgres {
             .expect("initdb starts");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = free_port();
-        let program = launch(dir, &directory, port);
-        let postgres = Self { port, directory, program };
+        let program = launch(dir, &directory, port, settings);
+        let postgres = Self { port, settings, directory, program };
         postgres.answers().await;
         postgres
     }
@@ -63,7 +76,7 @@ impl Postgres {
     /// Starts it again, with what it had committed.
     pub async fn start_again(&mut self) {
         let dir = self.directory.parent().expect("it has a directory of its own").to_owned();
-        self.program = launch(&dir, &self.directory, self.port);
+        self.program = launch(&dir, &self.directory, self.port, self.settings);
         self.answers().await;
     }
 
@@ -74,11 +87,10 @@ impl Postgres {
     }
 }
 
-fn launch(dir: &Path, directory: &Path, port: u16) -> Program {
+fn launch(dir: &Path, directory: &Path, port: u16, settings: &[&str]) -> Program {
     let mut server = as_postgres("postgres");
     server.arg("-D").arg(directory).args(["-p", &port.to_string(), "-k", "", "-h", "127.0.0.1"]);
-    // What a crash of the machine would lose does not matter here; what a crash of the process loses does, and is not lost.
-    server.args(["-c", "fsync=off"]);
+    server.args(settings);
     Program::start("postgres", dir, &mut server)
 }
 

@@ -125,8 +125,11 @@ fn a_spool_that_is_written_and_shipped_while_it_is_read_is_never_damaged() {
         while !is_over() {
             judged.push(judge(&place, SystemTime::now()).expect("readable"));
         }
+        // All that was listed may be shipped before it is read.
         for judgement in judged {
-            assert!(judgement.tally.frames > 0 && judgement.state != State::Damaged, "{judgement:?}");
+            assert!(judgement.state != State::Damaged, "{judgement:?}");
         }
     });
+    let rest = judge(&place, SystemTime::now()).expect("readable");
+    assert!(rest.tally.frames > 0 && rest.state != State::Damaged, "{rest:?}");
 }
