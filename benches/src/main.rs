@@ -1,8 +1,8 @@
 //! What a call through Shadowcat costs, measured beside nginx and a bare hyper pass-through in one go, and what a fleet
-//! of nodes costs its control plane.
+//! of nodes and the traffic that they record cost their control plane.
 //!
-//! `compare` measures what a call costs, and `fleet` what a version of a configuration does on its way; the other
-//! commands are their parts, which run as processes of their own so that each can be charged for its own CPU and
+//! `compare` measures what a call costs, `fleet` what a version of a configuration does on its way, and `ingest` what
+//! recorded traffic does on its; the other commands are their parts, which run as processes of their own so that each can be charged for its own CPU and
 //! memory. What is measured, and how, is told in `README.md` beside this crate.
 #![allow(clippy::print_stdout, reason = "a program that measures exists to print what it found")]
 
@@ -10,13 +10,17 @@ mod compare;
 mod exchange;
 mod fleet;
 mod floor;
+mod ingest;
 mod load;
 mod machine;
+mod plane;
 mod process;
 mod serve;
 mod table;
+mod target;
 mod upstream;
 mod usage;
+mod values;
 
 use std::process::ExitCode;
 
@@ -39,6 +43,8 @@ enum Command {
     Compare(compare::Options),
     /// Runs a fleet of simulated nodes under a real control plane, and prints the tables
     Fleet(fleet::Options),
+    /// Ships recorded traffic to a real control plane, asks for some of it, and prints the tables
+    Ingest(ingest::Options),
     /// Calls an MCP server over Streamable HTTP and checks every answer
     Load(load::Options),
     /// Serves MCP over Streamable HTTP at next to no cost
@@ -53,6 +59,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Compare(options) => compare::run(&options),
         Command::Fleet(options) => fleet::run(&options),
+        Command::Ingest(options) => ingest::run(&options),
         Command::Load(options) => load::main(&options),
         Command::Upstream(options) => upstream::serve(&options).map(|()| ExitCode::SUCCESS),
         Command::StdioUpstream => upstream::serve_stdio().map(|()| ExitCode::SUCCESS),

@@ -10,10 +10,12 @@ use super::measurement::{Measurement, Workload, json};
 use super::round::{Calls, Round};
 use super::stdio::Stdio;
 use super::subject::Subject;
-use super::targets::{TARGETS, cpu_ratio, median};
+use super::targets::{TARGETS, cpu_ratio};
 use crate::exchange::Call;
 use crate::machine::Origin;
 use crate::table::{Table, figure};
+use crate::target;
+use crate::values::median;
 
 const KIBIBYTE: f64 = 1_024.0;
 const MEGABYTE: f64 = 1_000_000.0;
@@ -122,23 +124,7 @@ impl Report {
     }
 
     fn targets(&self) -> Table {
-        let mut table = Table::new(&["target", "found", "limit", "of", "verdict"]);
-        for target in TARGETS {
-            let value = target.value(&self.rounds);
-            let verdict = match value {
-                Some(value) if target.is_met_by(value) => "met",
-                Some(_) => "MISSED",
-                None => "not measured",
-            };
-            table.row([
-                target.what.to_owned(),
-                figure(value, 2),
-                figure(Some(target.limit), 2),
-                target.unit.to_owned(),
-                verdict.to_owned(),
-            ]);
-        }
-        table
+        target::table(TARGETS, self.rounds.as_slice())
     }
 
     fn errors(&self, workload: Workload, subject: Subject) -> u64 {

@@ -7,6 +7,9 @@ use super::measurement::{Measurement, Workload, json, sse};
 use super::round::Round;
 use super::subject::Subject;
 use super::subject::Subject::{Direct, Floor, Nginx, Shadowcat, ShadowcatRecording, ShadowcatRedis};
+use crate::target::Limit::AtMost;
+use crate::target::Target;
+use crate::values::median;
 
 const KIBIBYTE: f64 = 1_024.0;
 const MEGABYTE: f64 = 1_000_000.0;
@@ -20,130 +23,99 @@ const STREAMING: Workload = sse(16);
 /// The workload of many clients.
 const MANY: Workload = json(1_000);
 
-/// A limit on what a round may find.
-pub(super) struct Target {
-    /// What is limited.
-    pub(super) what: &'static str,
-    /// The most it may be.
-    pub(super) limit: f64,
-    /// What the limit counts.
-    pub(super) unit: &'static str,
-    measure: fn(&[Round]) -> Option<f64>,
-}
-
 /// Every target.
-pub(super) const TARGETS: &[Target] = &[
+pub(super) const TARGETS: &[Target<[Round]>] = &[
     Target {
         what: "CPU of a JSON call, 32 connections",
-        limit: 1.6,
+        limit: AtMost(1.6),
         unit: "× nginx",
         measure: |rounds| of_rounds(rounds, |round| cpu_ratio(round, MODEST, Shadowcat, Nginx)),
     },
     Target {
         what: "CPU of a JSON call with sessions in Redis, 32 connections",
-        limit: 1.8,
+        limit: AtMost(1.8),
         unit: "× nginx",
         measure: |rounds| of_rounds(rounds, |round| cpu_ratio(round, MODEST, ShadowcatRedis, Nginx)),
     },
-    Target { what: "added to p50 of a JSON call, 1 connection", limit: 2.0, unit: "× nginx", measure: added_latency },
+    Target {
+        what: "added to p50 of a JSON call, 1 connection",
+        limit: AtMost(2.0),
+        unit: "× nginx",
+        measure: added_latency,
+    },
     Target {
         what: "CPU of an SSE call of 50 events, 16 connections",
-        limit: 1.0,
+        limit: AtMost(1.0),
         unit: "× floor",
         measure: |rounds| of_rounds(rounds, |round| cpu_ratio(round, STREAMING, Shadowcat, Floor)),
     },
     Target {
         what: "errors, 1 to 1 000 connections",
-        limit: 0.0,
+        limit: AtMost(0.0),
         unit: "",
         measure: |rounds| errors(rounds, Shadowcat),
     },
     Target {
         what: "errors, 1 to 1 000 connections, sessions in Redis",
-        limit: 0.0,
+        limit: AtMost(0.0),
         unit: "",
         measure: |rounds| errors(rounds, ShadowcatRedis),
     },
     Target {
         what: "CPU of a JSON call that is recorded, 32 connections",
-        limit: 1.5,
+        limit: AtMost(1.5),
         unit: "× not recorded",
         measure: |rounds| of_rounds(rounds, |round| cpu_ratio(round, MODEST, ShadowcatRecording, Shadowcat)),
     },
     Target {
         what: "p50 of a JSON call that is recorded, 1 connection",
-        limit: 1.05,
+        limit: AtMost(1.05),
         unit: "× not recorded",
         measure: recorded_latency,
     },
     Target {
         what: "errors, 1 to 1 000 connections, recorded",
-        limit: 0.0,
+        limit: AtMost(0.0),
         unit: "",
         measure: |rounds| errors(rounds, ShadowcatRecording),
     },
     Target {
         what: "an idle SSE stream, both sides",
-        limit: 35.0,
+        limit: AtMost(35.0),
         unit: "KiB",
         measure: |rounds| of_rounds(rounds, |round| Some(round.stream.get(&Shadowcat)? / KIBIBYTE)),
     },
     Target {
         what: "idle RSS",
-        limit: 25.0,
+        limit: AtMost(25.0),
         unit: "MB",
         measure: |rounds| of_rounds(rounds, |round| Some(*round.idle.get(&Shadowcat)? as f64 / MEGABYTE)),
     },
     Target {
         what: "growth of RSS with 32 connections",
-        limit: 10.0,
+        limit: AtMost(10.0),
         unit: "MB",
         measure: |rounds| of_rounds(rounds, |round| Some(round.growth(MODEST, Shadowcat)? / MEGABYTE)),
     },
     Target {
         what: "growth of RSS with 1 000 connections",
-        limit: 1.2,
+        limit: AtMost(1.2),
         unit: "× floor",
         measure: |rounds| of_rounds(rounds, |round| Some(round.growth(MANY, Shadowcat)? / round.growth(MANY, Floor)?)),
     },
     Target {
         what: "from start to ready",
-        limit: 100.0,
+        limit: AtMost(100.0),
         unit: "ms",
         measure: |rounds| of_rounds(rounds, |round| median(round.ready_ms.iter().copied())),
     },
     Target {
         what: "added to p50 of a stdio call",
-        limit: 1.0,
+        limit: AtMost(1.0),
         unit: "ms",
         measure: |rounds| of_rounds(rounds, |round| round.stdio.as_ref()?.added_ms()),
     },
 ];
-
-impl Target {
-    /// What is held against the limit; nothing if a round did not measure it.
-    pub(super) fn value(&self, rounds: &[Round]) -> Option<f64> {
-        (self.measure)(rounds)
-    }
-
-    /// Whether a value keeps the limit. One that is no number keeps none.
-    pub(super) fn is_met_by(&self, value: f64) -> bool {
-        value <= self.limit
-    }
-}
-
-/// Whether every target was measured, and met.
-pub(super) fn all_met(rounds: &[Round]) -> bool {
-    TARGETS.iter().all(|target| target.value(rounds).is_some_and(|value| target.is_met_by(value)))
-}
-
-/// The middle value; of an even number of values, the mean of the two in the middle.
-pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut values: Vec<_> = values.collect();
-    values.sort_by(f64::total_cmp);
-    let upper = *values.get(values.len() / 2)?;
-    Some(if values.len().is_multiple_of(2) { f64::midpoint(values[values.len() / 2 - 1], upper) } else { upper })
-}
 
 /// One subject's CPU for each call as a multiple of another's.
 pub(super) fn cpu_ratio(round: &Round, workload: Workload, subject: Subject, to: Subject) -> Option<f64> {
@@ -186,21 +158,10 @@ fn errors(rounds: &[Round], subject: Subject) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_of_an_even_number_of_values_lies_between_the_two_in_the_middle() {
-        assert_eq!(median([4.0, 1.0, 3.0, 2.0].into_iter()), Some(2.5));
-        assert_eq!(median([9.0, 1.0, 3.0].into_iter()), Some(3.0));
-        assert_eq!(median([].into_iter()), None);
-    }
+    use crate::target::all_met;
 
     #[test]
     fn a_target_that_was_not_measured_is_not_met() {
-        assert!(!all_met(&[]));
-    }
-
-    #[test]
-    fn a_value_that_is_no_number_meets_no_target() {
-        assert!(TARGETS.iter().all(|target| !target.is_met_by(f64::NAN)));
+        assert!(!all_met(TARGETS, &[]));
     }
 }

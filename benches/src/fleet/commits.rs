@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::content::edited;
 use super::crowd::Crowd;
 use super::node::What;
-use super::plane::{Admin, Plane};
+use crate::plane::{Admin, Plane};
 
 /// Commits that are measured.
 const COMMITS: usize = 20;
@@ -55,24 +55,6 @@ impl Commits {
     }
 }
 
-/// The value that a share of the values does not exceed; they stand in order.
-pub(super) fn quantile(values: &[f64], share: f64) -> Option<f64> {
-    let rank = (values.len() as f64 * share).ceil().max(1.0) as usize;
-    values.get(rank - 1).copied()
-}
-
 fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quantile_is_a_value_that_was_measured() {
-        let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!([0.0, 0.5, 0.99, 1.0].map(|share| quantile(&values, share)), [1.0, 100.0, 198.0, 200.0].map(Some));
-        assert_eq!(quantile(&[], 0.5), None);
-    }
 }

@@ -8,12 +8,10 @@ mod commits;
 mod content;
 mod crowd;
 mod node;
-mod plane;
 mod report;
 mod restart;
 mod swap;
 mod targets;
-mod tls;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -24,13 +22,15 @@ use tokio::runtime::Runtime;
 
 use crate::load;
 use crate::machine::Origin;
+use crate::plane::{Admin, Plane};
 use crate::process;
+use crate::target;
 use commits::Commits;
 use crowd::Crowd;
 use node::What;
-use plane::{Admin, Plane};
 use restart::{OUTAGES, Restart};
 use swap::Swap;
+use targets::TARGETS;
 
 /// Nodes that a commit's way is measured with.
 const SMALL: usize = 200;
@@ -89,13 +89,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let written = report::write(&origin, &found, &Path::new(env!("CARGO_MANIFEST_DIR")).join("results"))?;
         eprintln!("written to {}", written.display());
     }
-    Ok(if options.check && !targets::all_met(&found) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if options.check && !target::all_met(TARGETS, &found) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn measure(options: &Options) -> anyhow::Result<Findings> {
     let wanted = |part| options.only.is_empty() || options.only.contains(&part);
     let benches = std::env::current_exe().context("cannot tell where this program is")?;
-    let mut plane = Plane::start(benches.with_file_name("shadowcat-control-plane"))?;
+    let mut plane = Plane::start(benches.with_file_name("shadowcat-control-plane"), None)?;
     let runtime = Runtime::new()?;
     let admin = {
         let _runtime = runtime.enter();

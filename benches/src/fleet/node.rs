@@ -12,21 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use futures_util::stream::poll_fn;
-use rcgen::{CertificateParams, KeyPair};
-use rustls::ClientConfig;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use shadowcat_proto::fleet::v1::config_status::State;
 use shadowcat_proto::fleet::v1::control_message::Kind as Heard;
-use shadowcat_proto::fleet::v1::fleet_client::FleetClient;
 use shadowcat_proto::fleet::v1::node_message::Kind as Said;
-use shadowcat_proto::fleet::v1::{
-    ConfigRef, ConfigStatus, Hello, JoinRequest, NodeHealth, NodeMessage, SnapshotChunk, hello,
-};
+use shadowcat_proto::fleet::v1::{ConfigRef, ConfigStatus, Hello, NodeHealth, NodeMessage, SnapshotChunk, hello};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::Streaming;
 
-use super::tls::{as_node, as_stranger, dial};
+use crate::plane::join::Member;
 
 /// The first pause before dialling again is at most this; each failure doubles it. As real nodes have it.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -79,8 +73,7 @@ pub(super) struct Journal {
 /// A node that has joined.
 pub(super) struct Node {
     index: usize,
-    address: SocketAddr,
-    tls: Arc<ClientConfig>,
+    member: Member,
     journal: Arc<Journal>,
     /// What it runs.
     have: Option<ConfigRef>,
@@ -101,14 +94,8 @@ impl Node {
         token: &str,
         journal: Arc<Journal>,
     ) -> anyhow::Result<Self> {
-        let key = KeyPair::generate()?;
-        let signing_request = CertificateParams::default().serialize_request(&key)?.der().to_vec().into();
-        let request = JoinRequest { token: token.to_owned(), signing_request, node: format!("node-{index}") };
-        let channel = dial(address, as_stranger(token)?).await?;
-        let joined = FleetClient::new(channel).join(request).await?.into_inner();
-        let chain: Vec<_> = joined.chain.iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-        Ok(Self { index, address, tls: as_node(&chain, key)?, journal, have: None })
+        let member = Member::join(address, token, format!("node-{index}")).await?;
+        Ok(Self { index, member, journal, have: None })
     }
 
     /// Holds a line, again and again, until the future is dropped.
@@ -128,10 +115,10 @@ impl Node {
 
     /// Holds one line to its end; `failures` is forgotten at the welcome.
     async fn line(&mut self, failures: &mut u32) -> anyhow::Result<()> {
-        let channel = dial(self.address, Arc::clone(&self.tls)).await?;
+        let mut client = self.member.dial().await?;
         let (outbox, mut queue) = mpsc::channel(OUTBOX);
         say(&outbox, Said::Hello(self.hello())).await?;
-        let opened = FleetClient::new(channel).sync(poll_fn(move |context| queue.poll_recv(context))).await?;
+        let opened = client.sync(poll_fn(move |context| queue.poll_recv(context))).await?;
         let mut inbox: Streaming<_> = opened.into_inner();
         let Some(Heard::Welcome(welcome)) = inbox.message().await?.and_then(|message| message.kind) else {
             bail!("the first word is not a welcome");

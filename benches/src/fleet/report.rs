@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
-use super::commits::quantile;
 use super::swap::Traffic;
 use super::targets::TARGETS;
 use super::{Findings, MEGABYTE};
 use crate::load::Outcome;
 use crate::machine::Origin;
 use crate::table::{Table, figure};
+use crate::target;
+use crate::values::quantile;
 
 /// Writes the report to `directory`; its path.
 pub(super) fn write(origin: &Origin, found: &Findings, directory: &Path) -> anyhow::Result<PathBuf> {
@@ -27,7 +28,7 @@ pub(super) fn to_markdown(origin: &Origin, found: &Findings) -> String {
         ("Commits", commits(found)),
         ("Restarts", restarts(found)),
         ("Calls, without swaps and with", swap(found)),
-        ("Targets", targets(found)),
+        ("Targets", target::table(TARGETS, found)),
     ];
     let mut text = origin.to_string();
     for (title, table) in sections.into_iter().filter(|(_, table)| !table.is_empty()) {
@@ -104,24 +105,4 @@ fn figures(outcome: &Outcome) -> [String; 7] {
         figure(Some(latency.max_us), 0),
         outcome.errors.to_string(),
     ]
-}
-
-fn targets(found: &Findings) -> Table {
-    let mut table = Table::new(&["target", "found", "limit", "of", "verdict"]);
-    for target in TARGETS {
-        let value = target.value(found);
-        let verdict = match value {
-            Some(value) if target.is_met_by(value) => "met",
-            Some(_) => "MISSED",
-            None => "not measured",
-        };
-        table.row([
-            target.what.to_owned(),
-            figure(value, 2),
-            figure(Some(target.limit), 2),
-            target.unit.to_owned(),
-            verdict.to_owned(),
-        ]);
-    }
-    table
 }

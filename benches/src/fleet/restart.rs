@@ -6,7 +6,7 @@ use anyhow::Context as _;
 
 use super::crowd::Crowd;
 use super::node::What;
-use super::plane::Plane;
+use crate::plane::Plane;
 
 /// Outages: one as of a supervisor that restarts at once, and one after which every node has come to its longest pause.
 pub(super) const OUTAGES: [Duration; 2] = [Duration::ZERO, Duration::from_secs(30)];

@@ -11,9 +11,9 @@ use tokio::runtime::Runtime;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::content::swapped;
-use super::plane::{Admin, Plane};
 use crate::exchange::Call;
 use crate::load::{self, Outcome, Pace, Plan, SLICE};
+use crate::plane::{Admin, Plane};
 use crate::process::{Process, free_address, get, is_ok};
 
 /// Calls count for this long, without swaps and then with.
