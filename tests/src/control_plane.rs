@@ -23,17 +23,26 @@ pub struct ControlPlane {
     program: Program,
     port: u16,
     console_port: u16,
-    database: Option<String>,
     directory: PathBuf,
+    places: Places,
+}
+
+/// Where a control plane keeps what is not in its directory.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Places {
+    /// A Postgres, as it is named to a control plane.
+    pub(crate) database: Option<String>,
+    /// An object store: its place, and the environment with which it is found.
+    pub(crate) blobs: Option<(String, Vec<(&'static str, String)>)>,
 }
 
 impl ControlPlane {
-    /// Starts one whose files are in `dir`/`name`: on SQLite there, or on the Postgres at `database`.
-    pub async fn start(dir: &Path, name: &str, database: Option<String>) -> Self {
+    /// Starts one whose files are in `dir`/`name`, but for what is in other places.
+    pub(crate) async fn start(dir: &Path, name: &str, places: Places) -> Self {
         let (port, console_port) = (free_port(), free_port());
         let directory = dir.join(name);
-        let program = launch(dir, name, &directory, (port, console_port), database.as_deref());
-        let mut plane = Self { name: name.to_owned(), program, port, console_port, database, directory };
+        let program = launch(dir, name, (port, console_port), &places);
+        let mut plane = Self { name: name.to_owned(), program, port, console_port, directory, places };
         plane.ready().await;
         plane
     }
@@ -49,7 +58,7 @@ impl ControlPlane {
         self.program.kill();
         let dir = self.directory.parent().expect("it has a directory of its own").to_owned();
         let ports = (self.port, self.console_port);
-        self.program = launch(&dir, &self.name, &self.directory, ports, self.database.as_deref());
+        self.program = launch(&dir, &self.name, ports, &self.places);
     }
 
     /// Waits until it says that it is ready.
@@ -136,12 +145,15 @@ impl ControlPlane {
     }
 }
 
-fn launch(dir: &Path, name: &str, directory: &Path, ports: (u16, u16), database: Option<&str>) -> Program {
+fn launch(dir: &Path, name: &str, ports: (u16, u16), places: &Places) -> Program {
     let mut program = command(binary("shadowcat-control-plane"));
     program.args(["--bind", &format!("127.0.0.1:{}", ports.0), "--console-bind", &format!("127.0.0.1:{}", ports.1)]);
-    program.arg("--data-dir").arg(directory);
-    if let Some(database) = database {
+    program.arg("--data-dir").arg(dir.join(name));
+    if let Some(database) = &places.database {
         program.args(["--database", database]);
+    }
+    if let Some((place, environment)) = &places.blobs {
+        program.args(["--blobs", place]).envs(environment.iter().map(|(name, value)| (name, value)));
     }
     Program::start(name, dir, &mut program)
 }

@@ -33,6 +33,7 @@ mod ports;
 mod postgres;
 mod program;
 mod redis;
+mod s3;
 mod upstream;
 mod wait;
 
@@ -51,5 +52,6 @@ pub use ports::free_port;
 pub use postgres::Postgres;
 pub use program::{Process, Program, Signal, binary, command};
 pub use redis::Redis;
+pub use s3::S3;
 pub use upstream::{Gate, Seen, Upstream};
 pub use wait::{eventually, within};

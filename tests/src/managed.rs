@@ -6,15 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::control_plane::Places;
 use crate::plane::DataPlane;
-use crate::{Client, ControlPlane, Postgres, Redis, Upstream, eventually};
+use crate::{Client, ControlPlane, Postgres, Redis, S3, Upstream, eventually};
 
 /// A version has reached every node within this, on a machine busy with other tests.
 const REACHED_WITHIN: Duration = Duration::from_secs(20);
 
 /// A fleet to be started: a control plane on SQLite, and one data plane with sessions in memory.
 pub fn managed() -> ManagedBuilder {
-    ManagedBuilder { control_planes: 1, data_planes: 1, postgres: false, redis: false, upstream: None }
+    ManagedBuilder { control_planes: 1, data_planes: 1, postgres: false, redis: false, s3: false, upstream: None }
 }
 
 /// What to start.
@@ -24,6 +25,7 @@ pub struct ManagedBuilder {
     data_planes: usize,
     postgres: bool,
     redis: bool,
+    s3: bool,
     upstream: Option<String>,
 }
 
@@ -52,6 +54,12 @@ impl ManagedBuilder {
         self
     }
 
+    /// Recorded traffic in an object store of the fleet's own.
+    pub fn s3(mut self) -> Self {
+        self.s3 = true;
+        self
+    }
+
     /// With a first version in front of a scripted server. Without one, nodes start with nothing to serve.
     pub fn upstream(mut self, upstream: &Upstream) -> Self {
         self.upstream = Some(upstream.url());
@@ -63,12 +71,14 @@ impl ManagedBuilder {
         let dir = TempDir::new().expect("there is a temporary directory");
         let redis = if self.redis { Some(Redis::start(dir.path()).await) } else { None };
         let postgres = if self.postgres { Some(Postgres::start(dir.path()).await) } else { None };
+        let s3 = if self.s3 { Some(S3::start(dir.path()).await) } else { None };
         let mut control = Vec::new();
         for number in 0..self.control_planes {
             let database = postgres.as_ref().map(Postgres::url);
-            control.push(ControlPlane::start(dir.path(), &format!("control-{number}"), database).await);
+            let places = Places { database, blobs: s3.as_ref().map(S3::place) };
+            control.push(ControlPlane::start(dir.path(), &format!("control-{number}"), places).await);
         }
-        let mut fleet = Managed { control, planes: Vec::new(), redis, postgres, dir };
+        let mut fleet = Managed { control, planes: Vec::new(), redis, postgres, s3, dir };
         if let Some(url) = &self.upstream {
             fleet.apply(&one_route(url)).await;
         }
@@ -99,6 +109,7 @@ pub struct Managed {
     planes: Vec<DataPlane>,
     redis: Option<Redis>,
     postgres: Option<Postgres>,
+    s3: Option<S3>,
     dir: TempDir,
 }
 
@@ -131,6 +142,11 @@ impl Managed {
     /// The fleet's Postgres, to end it.
     pub fn postgres_mut(&mut self) -> &mut Postgres {
         self.postgres.as_mut().expect("a fleet built with .postgres()")
+    }
+
+    /// The fleet's object store.
+    pub fn s3_mut(&mut self) -> &mut S3 {
+        self.s3.as_mut().expect("a fleet built with .s3()")
     }
 
     /// The MCP endpoint of a data plane.

@@ -5,6 +5,7 @@ mod deaths;
 mod fragments;
 mod full_disk;
 mod node;
+mod object_store;
 mod secrets;
 mod spool;
 mod tapes;
