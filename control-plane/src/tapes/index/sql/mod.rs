@@ -31,7 +31,6 @@ use shadowcat_tape::segment::SegmentId;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::access::Access;
-use self::access::ask;
 use self::dictionary::Dictionary;
 pub(super) use self::frame::{Frame, INSERT_FRAMES};
 use super::super::{
@@ -40,6 +39,7 @@ use super::super::{
 };
 use super::Database;
 use crate::store::StoreError;
+use crate::store::lent::ask;
 
 type Connection = <Database as sqlx::Database>::Connection;
 
