@@ -25,6 +25,7 @@ use super::offer::Offer;
 use crate::fleet::Hub;
 use crate::fleet::farewell::{removed, stopping};
 use crate::tapes::Tapes;
+use crate::tapes::index::Offered;
 
 /// A node says hello within this time of opening its stream.
 const HELLO_DEADLINE: Duration = Duration::from_secs(5);
@@ -258,7 +259,7 @@ impl Stream {
             Action::Say(kind) => {
                 if let ship_reply::Kind::Refused(refused) = &kind {
                     tracing::warn!(%fleet, %node, instance = %refused.instance, segment = refused.sequence, why = %refused.why,
-                        "a segment is refused; its node puts it aside");
+                        "a segment is refused; its node offers it again, or gives it up");
                     ingest.metrics.segment_refused(&fleet);
                 }
                 self.queue.push_back(kind);
@@ -273,8 +274,9 @@ impl Stream {
                     }
                 }));
             }
-            Action::Look(id, messages) => self.work.push(Box::pin(async move {
-                match ingest.look((&fleet, &node), &id, &messages).await {
+            Action::Look(id, digest, messages) => self.work.push(Box::pin(async move {
+                let offered = Offered { fleet: &fleet, node: &node, id: &id, digest: &digest, messages: &messages };
+                match ingest.look(offered).await {
                     Ok(known) => Worked::Event(Event::Looked(id, known)),
                     Err(Failure::Away(why) | Failure::Never(why)) => Worked::Away(why),
                 }
@@ -282,7 +284,7 @@ impl Stream {
             Action::Keep(id, hash, packed) => {
                 let bytes = u32::try_from(packed.len()).unwrap_or(u32::MAX);
                 self.work.push(Box::pin(async move {
-                    judged(ingest.keep(&fleet, hash, packed).await, |kept| Event::Kept(id, bytes, kept))
+                    judged(ingest.keep(&fleet, hash, packed).await, |kept| Event::Kept(id, (hash, bytes), kept))
                 }));
             }
             Action::Store(offer, bytes) => self.work.push(Box::pin(store(ingest, (fleet, node), offer, bytes))),
