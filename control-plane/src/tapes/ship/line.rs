@@ -132,6 +132,16 @@ impl Line {
         self.keeping < MESSAGE_BYTES_MAX
     }
 
+    /// Whether the node is to send something now: it holds memory until it does.
+    pub(super) fn is_owed(&self) -> bool {
+        let is_owed = |phase: &Phase| match phase {
+            Phase::Coming(coming) => coming.whole.is_none(),
+            Phase::Passing => true,
+            Phase::Looking | Phase::Waiting(_) | Phase::Borrowing(_) | Phase::Storing => false,
+        };
+        self.has_room() && self.offers.values().any(|(_, phase)| is_owed(phase))
+    }
+
     fn offered(&mut self, offer: &SegmentOffer) -> Result<Vec<Action>, Broken> {
         let id = SegmentId { instance: offer.instance.clone(), sequence: offer.sequence };
         if self.offers.contains_key(&id) {

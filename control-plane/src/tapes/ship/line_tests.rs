@@ -101,6 +101,29 @@ fn a_message_that_is_not_what_its_hash_says_costs_its_segment_only_the_message()
 }
 
 #[test]
+fn a_node_owes_something_from_when_it_is_wanted_until_it_came() {
+    let mut line = Line::default();
+    line.on(Event::Offered(offer(1, b"abc"))).unwrap();
+    line.on(Event::Looked(id(1), Known::Missing(vec![]))).unwrap();
+    assert!(!line.is_owed(), "it has not been told yet");
+    line.on(Event::Granted(id(1))).unwrap();
+    assert!(line.is_owed());
+    line.on(Event::Came(SegmentChunk { last: false, ..chunk(1, b"ab") })).unwrap();
+    assert!(line.is_owed());
+    line.on(Event::Came(chunk(1, b"c"))).unwrap();
+    assert!(!line.is_owed(), "it is being stored");
+    let blob = Blob { hash: Bytes::copy_from_slice(&[1; 32]), bytes: MESSAGE_BYTES_MAX };
+    let mut line = wanted(SegmentOffer { blobs: vec![blob], ..offer(1, b"abc") }, vec![[1; 32]]);
+    let piece = vec![0; CHUNK_BYTES_MAX];
+    let pieces = MESSAGE_BYTES_MAX as usize / CHUNK_BYTES_MAX;
+    for number in 1..=pieces {
+        let piece = SegmentChunk { blob: vec![1; 32].into(), last: number == pieces, ..chunk(1, &piece) };
+        line.on(Event::Came(piece)).unwrap();
+    }
+    assert!(!line.has_room() && !line.is_owed(), "nothing that it sent now would be read");
+}
+
+#[test]
 fn four_segments_or_eight_mebibytes_are_under_way_and_one_whatever_its_size() {
     let mut line = Line::default();
     let mut borrowed = Vec::new();
