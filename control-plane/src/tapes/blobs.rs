@@ -5,6 +5,8 @@
 //!
 //! Not here: what the objects mean, and which of them are still needed. The index says both.
 
+mod unfinished;
+
 use std::fmt;
 use std::fs::DirBuilder;
 use std::io;
@@ -49,6 +51,8 @@ const MICROS: i64 = 1_000_000;
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     place: Arc<str>,
+    /// Where the files are, if it is a directory.
+    directory: Option<Arc<std::path::Path>>,
 }
 
 /// Why an object is not there, or cannot be.
@@ -74,12 +78,12 @@ impl Blobs {
     /// [`BlobError::Unusable`] if it is neither, or the directory cannot be made. Whether an object store answers is not asked.
     pub fn open(url: &str) -> Result<Self, BlobError> {
         let unusable = |why: String| BlobError::Unusable(url.to_owned(), why);
-        let store: Arc<dyn ObjectStore> = match url.split_once("://") {
-            Some(("s3", place)) => s3(place).map_err(unusable)?,
+        let (store, directory): (Arc<dyn ObjectStore>, _) = match url.split_once("://") {
+            Some(("s3", place)) => (s3(place).map_err(unusable)?, None),
             Some((scheme, _)) => return Err(unusable(format!("nothing opens {scheme}://…"))),
-            None => directory(url).map_err(unusable)?,
+            None => (directory(url).map_err(unusable)?, Some(std::path::Path::new(url).into())),
         };
-        Ok(Self { store, place: url.into() })
+        Ok(Self { store, place: url.into(), directory })
     }
 
     /// Keeps an object for good. One that is there under this key is replaced, whole.
@@ -123,6 +127,15 @@ impl Blobs {
         let place = Arc::clone(&self.place);
         let told = move |error: object_store::Error| BlobError::Unavailable(place.to_string(), error.to_string());
         self.store.list(Some(&Path::from(prefix))).map_err(told)
+    }
+
+    /// Removes what puts have left behind that were killed before this time, in microseconds since 1970: how much it was. An object store
+    /// keeps nothing of them, and a directory never lists it.
+    pub(crate) async fn remove_unfinished(&self, before: i64) -> Result<u64, BlobError> {
+        let Some(directory) = self.directory.clone() else { return Ok(0) };
+        let removed = tokio::task::spawn_blocking(move || unfinished::remove(&directory, before)).await;
+        let removed = removed.map_err(io::Error::from).flatten();
+        removed.map_err(|error| BlobError::Unavailable(self.place.to_string(), error.to_string()))
     }
 
     async fn within<T>(
@@ -228,7 +241,9 @@ fn options_of_environment() -> ClientOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
 
     use super::*;
 
@@ -249,6 +264,27 @@ mod tests {
         blobs.delete(&key).await.unwrap();
         blobs.delete(&key).await.unwrap();
         assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_put_has_left_behind_is_no_object_and_goes_when_it_is_old() {
+        let place = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(place.path().to_str().unwrap()).unwrap();
+        let key = segment_key(NAME, 0, &[0; 32]);
+        blobs.put(&key, Bytes::from_static(b"whole")).await.unwrap();
+        let beside = |end: &str| place.path().join(format!("{key}{end}"));
+        for end in ["#1", "#22", "#", "#1x"] {
+            std::fs::write(beside(end), b"hal").unwrap();
+        }
+        let times = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        for (end, seconds) in [("", 10), ("#1", 10), ("#22", 30), ("#", 10), ("#1x", 10)] {
+            File::options().write(true).open(beside(end)).unwrap().set_modified(times(seconds)).unwrap();
+        }
+        let left = || ["", "#1", "#22", "#", "#1x"].map(|end| beside(end).exists());
+        assert_eq!(blobs.remove_unfinished(10 * MICROS).await.unwrap(), 0);
+        assert_eq!(blobs.remove_unfinished(20 * MICROS).await.unwrap(), 1);
+        assert_eq!(left(), [true, false, true, true, true]);
+        assert_eq!(blobs.get(&key).await.unwrap(), "whole");
     }
 
     #[tokio::test]

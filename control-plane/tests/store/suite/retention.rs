@@ -224,6 +224,8 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
         kept.blobs.put(&Path::from(object(sequence)), segment(sequence).sealed().into()).await.unwrap();
     }
     kept.blobs.put(&message_key(FLEET, &blake3::hash(b"larger")), Bytes::from_static(b"x")).await.unwrap();
+    let unfinished = kept.place.path().join(format!("{}#1", object(2)));
+    std::fs::write(&unfinished, b"hal").unwrap();
     // Objects have the time of this machine.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
     let hours = (i64::try_from(now).unwrap() - THEN) / HOUR;
@@ -237,7 +239,9 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
     sweep_at(hours).await;
     kept.pass_at(hours + 3).await;
     assert_eq!(kept.counted(), (4, 2), "they may be on their way");
+    assert!(unfinished.exists());
     sweep_at(hours + 26).await;
+    assert!(!unfinished.exists());
     assert_eq!(kept.index.discarded(i64::MAX, 10).await.unwrap().len(), 3);
     // A node comes back at once, another asks first, and one is late.
     kept.index.commit(&[SegmentRows { messages: vec![], ..segment(2).rows() }]).await.unwrap();
