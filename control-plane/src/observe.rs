@@ -15,7 +15,7 @@ use tracing_subscriber::filter::ParseError;
 const METADATA: Metadata<'static> = Metadata::new("shadowcat", Level::INFO, None);
 
 /// Every metric of a control plane: name, kind, help. Labels are names of fleets, which operators choose.
-const COUNTERS: [(&str, &str); 13] = [
+const COUNTERS: [(&str, &str); 14] = [
     (CONNECTIONS_REFUSED, "Connections closed at once because of a cap."),
     (CONNECTIONS_FAILED, "Connections that ended before HTTP/2 began: too slow, no TLS, plain text from elsewhere."),
     (SNAPSHOTS_SENT, "Versions that were begun to be sent to a node."),
@@ -24,7 +24,8 @@ const COUNTERS: [(&str, &str); 13] = [
     (STREAMS, "Streams that nodes opened."),
     (SEGMENTS, "Segments of tapes that were stored."),
     (SEGMENTS_REPEATED, "Segments that were offered again after they were stored, and dropped."),
-    (SEGMENTS_REFUSED, "Segments that were refused; their nodes put them aside."),
+    (SEGMENTS_REFUSED, "Segments that were refused; their nodes offer them again some times, and give them up then."),
+    (SEGMENTS_UNREAD, "Segments of which nothing is found and whose bytes are kept, by reason: not_indexed, twin."),
     (FRAMES, "Frames of stored segments."),
     (SEGMENT_BYTES, "Bytes of stored segments, as they are stored."),
     (SEGMENTS_DELETED, "Segments that were deleted, by reason: age, size, order."),
@@ -53,6 +54,7 @@ const DENIED: &str = "shadowcat_control_plane_denied_total";
 const SEGMENTS: &str = "shadowcat_tapes_segments_total";
 const SEGMENTS_REPEATED: &str = "shadowcat_tapes_segments_repeated_total";
 const SEGMENTS_REFUSED: &str = "shadowcat_tapes_segments_refused_total";
+const SEGMENTS_UNREAD: &str = "shadowcat_tapes_segments_unread_total";
 const FRAMES: &str = "shadowcat_tapes_frames_total";
 const SEGMENT_BYTES: &str = "shadowcat_tapes_stored_bytes_total";
 const SEGMENTS_DELETED: &str = "shadowcat_tapes_segments_deleted_total";
@@ -143,6 +145,10 @@ impl Metrics {
 
     pub(crate) fn segment_refused(&self, fleet: &str) {
         self.counter(SEGMENTS_REFUSED, of(fleet)).increment(1);
+    }
+
+    pub(crate) fn segment_unread(&self, fleet: &str, reason: &'static str) {
+        self.counter(SEGMENTS_UNREAD, of_reason(fleet, reason)).increment(1);
     }
 
     pub(crate) fn segment_deleted(&self, fleet: &str, reason: &'static str, bytes: u64) {

@@ -7,7 +7,7 @@ CREATE TABLE words (
     word TEXT COLLATE "C" NOT NULL UNIQUE
 );
 
--- One boot of a node. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
+-- One boot of a node: two nodes that claim one instance are two sources. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
 CREATE TABLE sources (
     number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     fleet BIGINT NOT NULL,
@@ -22,13 +22,17 @@ CREATE TABLE sources (
     last_at BIGINT,
     ended BIGINT,
     kept_from BIGINT NOT NULL DEFAULT 1,
-    UNIQUE (fleet, instance)
+    UNIQUE (fleet, instance, node)
 );
 
+-- `digest` is that of the bytes as they were offered. What came under a number that other bytes have is a `twin`: its bytes are kept, and
+-- it has no frames.
 CREATE TABLE segments (
     number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source BIGINT NOT NULL REFERENCES sources (number),
     sequence BIGINT NOT NULL,
+    digest BYTEA NOT NULL,
+    twin BIGINT NOT NULL DEFAULT 0,
     first_record BIGINT NOT NULL,
     last_record BIGINT NOT NULL,
     frames BIGINT NOT NULL,
@@ -38,7 +42,7 @@ CREATE TABLE segments (
     first_at BIGINT NOT NULL,
     last_at BIGINT NOT NULL,
     object TEXT COLLATE "C" NOT NULL,
-    UNIQUE (source, sequence)
+    UNIQUE (source, sequence, digest)
 );
 
 CREATE INDEX segments_by_time ON segments (last_at);

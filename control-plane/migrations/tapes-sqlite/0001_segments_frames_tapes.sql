@@ -6,7 +6,7 @@ CREATE TABLE words (
     word TEXT NOT NULL UNIQUE
 ) STRICT;
 
--- One boot of a node. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
+-- One boot of a node: two nodes that claim one instance are two sources. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
 CREATE TABLE sources (
     number INTEGER PRIMARY KEY,
     fleet INTEGER NOT NULL,
@@ -21,13 +21,17 @@ CREATE TABLE sources (
     last_at INTEGER,
     ended INTEGER,
     kept_from INTEGER NOT NULL DEFAULT 1,
-    UNIQUE (fleet, instance)
+    UNIQUE (fleet, instance, node)
 ) STRICT;
 
+-- `digest` is that of the bytes as they were offered. What came under a number that other bytes have is a `twin`: its bytes are kept, and
+-- it has no frames.
 CREATE TABLE segments (
     number INTEGER PRIMARY KEY,
     source INTEGER NOT NULL REFERENCES sources (number),
     sequence INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    twin INTEGER NOT NULL DEFAULT 0,
     first_record INTEGER NOT NULL,
     last_record INTEGER NOT NULL,
     frames INTEGER NOT NULL,
@@ -37,7 +41,7 @@ CREATE TABLE segments (
     first_at INTEGER NOT NULL,
     last_at INTEGER NOT NULL,
     object TEXT NOT NULL,
-    UNIQUE (source, sequence)
+    UNIQUE (source, sequence, digest)
 ) STRICT;
 
 CREATE INDEX segments_by_time ON segments (last_at);

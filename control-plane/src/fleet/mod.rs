@@ -4,6 +4,7 @@
 //! - [`hub`]: what all lines and all operators look at.
 //! - [`line`]: what one node is sent and when, as a pure state machine.
 //! - [`stream`]: drives a line over one stream.
+//! - [`streaming`]: what all streams of nodes have in common: how they begin, how old they get, how they end.
 //! - [`farewell`]: the words with which a stream is ended from here.
 //! - [`follow`]: brings what was committed, on this replica or another, to the hub.
 //! - [`notes`]: writes what nodes say of themselves to the store, a while later and never twice.
@@ -23,6 +24,7 @@ mod refusals;
 pub(crate) mod service;
 pub(crate) mod snapshot;
 pub(crate) mod stream;
+pub(crate) mod streaming;
 
 pub(crate) use hub::{Hub, LiveFleet};
 pub(crate) use live::{AskError, LiveNode};

@@ -9,11 +9,11 @@ use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream as Messages, TryStreamExt as _};
 use shadowcat_proto::fleet::v1::{
-    Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Reconnect, Welcome,
-    control_message, node_message,
+    Activate, Command, CommandReply, ConfigStatus, ControlMessage, Hello, NodeMessage, Welcome, control_message,
+    node_message,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -24,33 +24,16 @@ use super::live::{Ask, AskError, COMMANDS_MAX, Ending, LiveNode, Peer, Reply};
 use super::notes::Notes;
 use super::refusals::{Remembered, told_of_refusal, unheard_refusal};
 use super::snapshot::Snapshot;
-
-/// A node says hello within this time of opening its stream; it has nothing to look up before.
-const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+use super::streaming::{Age, begun, first, reached, say_last};
 
 /// A node answers a version within this time, or the stream is ended: ten times what 10 000 upstreams take to build.
 const REPLY_DEADLINE: Duration = Duration::from_secs(60);
-
-/// How old a stream gets, give or take [`AGE_JITTER`]: nodes spread over replicas that came later.
-const STREAM_AGE: Duration = Duration::from_secs(30 * 60);
-
-/// Streams that began together do not end together.
-const AGE_JITTER: f64 = 0.2;
-
-/// A node that is told to reconnect does so within this time, at a moment of its own.
-const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// A stream that was to be left is ended after this long.
-const RECONNECT_GRACE: Duration = Duration::from_secs(15);
 
 /// How often a node tells how it is.
 const HEALTH_EVERY: Duration = Duration::from_secs(5);
 
 /// Messages between this task and the transport: enough to keep it busy, 2 MiB at most. The task waits when it is full.
 pub(crate) const OUTGOING_MAX: usize = 8;
-
-/// The word with which a stream ends reaches a node that reads; one that does not is not waited for.
-const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// What waits for a node that does not read: the commands it may owe a reply to, and a few words of the stream itself. A node that
 /// makes more wait, by refusing what it did not read, is given up.
@@ -95,9 +78,7 @@ struct Stream {
     waiting: BTreeMap<u64, Reply>,
     next_command: u64,
     overdue: Option<Instant>,
-    /// When the node is told to reconnect; then, when the stream ends.
-    leaves: Instant,
-    told_to_leave: bool,
+    age: Age,
 }
 
 /// Serves a stream to its end. `kept` looks up what is remembered as refused by this node, or that it may not be here; it is
@@ -109,15 +90,12 @@ pub(crate) async fn serve(
     mut incoming: impl Incoming,
     outgoing: Outgoing,
 ) {
-    let begun = async {
-        let hello = first(&mut incoming).await?;
+    let stop = shared.stop.clone();
+    let beginning = async {
+        let hello = greeted(&mut incoming).await?;
         Ok((hello, kept.await?))
     };
-    let begun = tokio::select! {
-        begun = begun => begun,
-        () = shared.stop.cancelled() => Err(stopping()),
-    };
-    let ended = match begun {
+    let ended = match begun(&stop, beginning).await {
         Ok((hello, kept)) => {
             let (mut stream, asked) = Stream::begin(shared, peer, kept, &hello);
             let ended = stream.run(asked, &mut incoming, &outgoing).await;
@@ -126,17 +104,11 @@ pub(crate) async fn serve(
         }
         Err(refused) => Err(refused),
     };
-    if let Err(word) = ended {
-        // The node may be gone, or not read: then there is nobody to tell.
-        let _ = timeout(LAST_WORD, outgoing.send(Err(word))).await;
-    }
+    say_last(&outgoing, ended).await;
 }
 
-async fn first(incoming: &mut impl Incoming) -> Result<Hello, Status> {
-    let first = timeout(HELLO_DEADLINE, incoming.try_next())
-        .await
-        .map_err(|_| Status::deadline_exceeded("a stream begins with Hello, within 5 s"))??;
-    match first.and_then(|message| message.kind) {
+async fn greeted(incoming: &mut impl Incoming) -> Result<Hello, Status> {
+    match first(incoming, "Hello").await?.and_then(|message| message.kind) {
         Some(node_message::Kind::Hello(hello)) => Ok(hello),
         _ => Err(Status::failed_precondition("a stream begins with Hello")),
     }
@@ -167,7 +139,6 @@ impl Stream {
         if shared.hub.is_removed(&node.fleet, &node.name) {
             node.end(Ending::Removed);
         }
-        let age = STREAM_AGE.mul_f64(1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64());
         let heads = fleet.heads();
         let mut stream = Self {
             shared,
@@ -180,8 +151,7 @@ impl Stream {
             waiting: BTreeMap::new(),
             next_command: 1,
             overdue: None,
-            leaves: Instant::now() + age,
-            told_to_leave: false,
+            age: Age::new(),
         };
         stream.welcome();
         (stream, asked)
@@ -238,10 +208,13 @@ impl Stream {
                     (Ok(_), None) => {}
                     (Err(_), _) => return Ok(()),
                 },
-                () = until(self.overdue) => {
+                () = reached(self.overdue) => {
                     return Err(Status::deadline_exceeded("no answer to a version within 60 s: connect again"));
                 }
-                () = sleep_until(self.leaves) => self.leave()?,
+                () = sleep_until(self.age.until()) => {
+                    let reconnect = self.age.leave()?;
+                    self.say(control_message::Kind::Reconnect(reconnect));
+                }
             }
         }
     }
@@ -368,19 +341,6 @@ impl Stream {
         }
     }
 
-    /// Tells the node to open another stream; when it did not, ends this one.
-    fn leave(&mut self) -> Result<(), Status> {
-        if self.told_to_leave {
-            return Err(Status::unavailable("the stream has reached its age: connect again"));
-        }
-        self.told_to_leave = true;
-        let after = RECONNECT_WITHIN.mul_f64(fastrand::f64());
-        self.leaves = Instant::now() + after + RECONNECT_GRACE;
-        let after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-        self.say(control_message::Kind::Reconnect(Reconnect { after_ms }));
-        Ok(())
-    }
-
     fn say(&mut self, kind: control_message::Kind) {
         self.queue.push_back(Queued::Message(kind));
     }
@@ -399,13 +359,6 @@ impl Stream {
                 Some(control_message::Kind::Snapshot(chunk))
             }
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -10,6 +10,7 @@ use tonic::Code;
 
 use super::*;
 use crate::fleet::hub::Replicas;
+use crate::fleet::streaming::{HELLO_DEADLINE, LAST_WORD, RECONNECT_GRACE, RECONNECT_WITHIN, STREAM_AGE};
 use crate::observe::Metrics;
 use crate::store::Version;
 

@@ -6,6 +6,7 @@
 //!
 //! Both run the same statements, in `sql`; what differs is how they are opened, and how a replica hears of the others.
 
+pub(crate) mod lent;
 pub(crate) mod migrate;
 pub(crate) mod postgres;
 mod pulse;

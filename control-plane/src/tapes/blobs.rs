@@ -1,9 +1,11 @@
 //! Where the bytes of tapes are kept: a directory, or an object store that speaks S3.
 //!
-//! Objects are written whole and never changed: segments by instance and number, messages that are kept apart by their hash. What
-//! [`Blobs::put`] has answered is durable: in a directory, file and directories are synced before it returns.
+//! Objects are written whole and never changed: the key of a segment tells its node and its digest, that of a message which is kept apart
+//! its hash, so that nobody's bytes take the place of others. What [`Blobs::put`] has answered is durable: in a directory, file and directories are synced before it returns.
 //!
 //! Not here: what the objects mean, and which of them are still needed. The index says both.
+
+mod unfinished;
 
 use std::fmt;
 use std::fs::DirBuilder;
@@ -49,6 +51,8 @@ const MICROS: i64 = 1_000_000;
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     place: Arc<str>,
+    /// Where the files are, if it is a directory.
+    directory: Option<Arc<std::path::Path>>,
 }
 
 /// Why an object is not there, or cannot be.
@@ -74,12 +78,12 @@ impl Blobs {
     /// [`BlobError::Unusable`] if it is neither, or the directory cannot be made. Whether an object store answers is not asked.
     pub fn open(url: &str) -> Result<Self, BlobError> {
         let unusable = |why: String| BlobError::Unusable(url.to_owned(), why);
-        let store: Arc<dyn ObjectStore> = match url.split_once("://") {
-            Some(("s3", place)) => s3(place).map_err(unusable)?,
+        let (store, directory): (Arc<dyn ObjectStore>, _) = match url.split_once("://") {
+            Some(("s3", place)) => (s3(place).map_err(unusable)?, None),
             Some((scheme, _)) => return Err(unusable(format!("nothing opens {scheme}://…"))),
-            None => directory(url).map_err(unusable)?,
+            None => (directory(url).map_err(unusable)?, Some(std::path::Path::new(url).into())),
         };
-        Ok(Self { store, place: url.into() })
+        Ok(Self { store, place: url.into(), directory })
     }
 
     /// Keeps an object for good. One that is there under this key is replaced, whole.
@@ -125,6 +129,15 @@ impl Blobs {
         self.store.list(Some(&Path::from(prefix))).map_err(told)
     }
 
+    /// Removes what puts have left behind that were killed before this time, in microseconds since 1970: how much it was. An object store
+    /// keeps nothing of them, and a directory never lists it.
+    pub(crate) async fn remove_unfinished(&self, before: i64) -> Result<u64, BlobError> {
+        let Some(directory) = self.directory.clone() else { return Ok(0) };
+        let removed = tokio::task::spawn_blocking(move || unfinished::remove(&directory, before)).await;
+        let removed = removed.map_err(io::Error::from).flatten();
+        removed.map_err(|error| BlobError::Unavailable(self.place.to_string(), error.to_string()))
+    }
+
     async fn within<T>(
         &self,
         key: &Path,
@@ -148,23 +161,37 @@ impl fmt::Debug for Blobs {
     }
 }
 
-/// Where a segment is kept. `at` is the time of its first record, in microseconds since 1970: whoever stores it again finds the
-/// same key on another day.
+/// Which segment is kept. Fleet and node are those of a certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct SegmentName<'a> {
+    /// Its fleet.
+    pub fleet: &'a str,
+    /// Its node.
+    pub node: &'a str,
+    /// Its boot.
+    pub instance: &'a str,
+    /// Its number within the boot.
+    pub sequence: u64,
+}
+
+/// Where a segment with this digest is kept. `at` is the time of its first record, in microseconds since 1970: whoever stores it again
+/// finds the same key on another day.
 #[must_use]
-pub fn segment_key(fleet: &str, at: i64, instance: &str, sequence: u64) -> Path {
-    key_of_day(fleet, at, &format!("{instance}-{sequence}.jsonl.zst"))
+pub fn segment_key(name: SegmentName<'_>, at: i64, digest: &[u8; 32]) -> Path {
+    key_of_day(name, at, blake3::Hash::from_bytes(*digest).to_hex().as_str())
 }
 
 /// Where a segment is kept that was written anew, the time with this number: nobody has written there before, and nobody will again.
 #[must_use]
-pub(crate) fn rewritten_key(fleet: &str, at: i64, (instance, sequence): (&str, u64), time: u64) -> Path {
-    key_of_day(fleet, at, &format!("{instance}-{sequence}-{time:016x}.jsonl.zst"))
+pub(crate) fn rewritten_key(name: SegmentName<'_>, at: i64, time: u64) -> Path {
+    key_of_day(name, at, &format!("{time:016x}"))
 }
 
-fn key_of_day(fleet: &str, at: i64, name: &str) -> Path {
+fn key_of_day(name: SegmentName<'_>, at: i64, content: &str) -> Path {
+    let SegmentName { fleet, node, instance, sequence } = name;
     let day = OffsetDateTime::from_unix_timestamp(at.div_euclid(MICROS)).unwrap_or(OffsetDateTime::UNIX_EPOCH).date();
     let day = format!("{:04}-{:02}-{:02}", day.year(), u8::from(day.month()), day.day());
-    Path::from_iter([SEGMENTS, fleet, &day, name])
+    Path::from_iter([SEGMENTS, fleet, &day, node, &format!("{instance}-{sequence}-{content}.jsonl.zst")])
 }
 
 /// Where a message is kept that is apart from its segment.
@@ -214,9 +241,13 @@ fn options_of_environment() -> ClientOptions {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::SystemTime;
 
     use super::*;
+
+    const NAME: SegmentName<'static> = SegmentName { fleet: "default", node: "edge-1", instance: "5f", sequence: 7 };
 
     #[tokio::test]
     async fn an_object_in_a_directory_is_found_again_and_deleted_twice() {
@@ -224,8 +255,8 @@ mod tests {
         let place = place.path().join("tapes");
         let blobs = Blobs::open(place.to_str().unwrap()).unwrap();
         assert_eq!(std::fs::metadata(&place).unwrap().permissions().mode() & 0o777, DIRECTORY_MODE);
-        let key = segment_key("default", 1_763_761_400_000_000, "5f", 7);
-        assert_eq!(key.as_ref(), "segments/default/2025-11-21/5f-7.jsonl.zst");
+        let key = segment_key(NAME, 1_763_761_400_000_000, &[0xab; 32]);
+        assert_eq!(key.as_ref(), format!("segments/default/2025-11-21/edge-1/5f-7-{}.jsonl.zst", "ab".repeat(32)));
         assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
         blobs.put(&key, Bytes::from_static(b"one")).await.unwrap();
         blobs.put(&key, Bytes::from_static(b"two")).await.unwrap();
@@ -233,6 +264,27 @@ mod tests {
         blobs.delete(&key).await.unwrap();
         blobs.delete(&key).await.unwrap();
         assert!(matches!(blobs.get(&key).await, Err(BlobError::Missing(_))));
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_put_has_left_behind_is_no_object_and_goes_when_it_is_old() {
+        let place = tempfile::tempdir().unwrap();
+        let blobs = Blobs::open(place.path().to_str().unwrap()).unwrap();
+        let key = segment_key(NAME, 0, &[0; 32]);
+        blobs.put(&key, Bytes::from_static(b"whole")).await.unwrap();
+        let beside = |end: &str| place.path().join(format!("{key}{end}"));
+        for end in ["#1", "#22", "#", "#1x"] {
+            std::fs::write(beside(end), b"hal").unwrap();
+        }
+        let times = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        for (end, seconds) in [("", 10), ("#1", 10), ("#22", 30), ("#", 10), ("#1x", 10)] {
+            File::options().write(true).open(beside(end)).unwrap().set_modified(times(seconds)).unwrap();
+        }
+        let left = || ["", "#1", "#22", "#", "#1x"].map(|end| beside(end).exists());
+        assert_eq!(blobs.remove_unfinished(10 * MICROS).await.unwrap(), 0);
+        assert_eq!(blobs.remove_unfinished(20 * MICROS).await.unwrap(), 1);
+        assert_eq!(left(), [true, false, true, true, true]);
+        assert_eq!(blobs.get(&key).await.unwrap(), "whole");
     }
 
     #[tokio::test]
@@ -260,7 +312,17 @@ mod tests {
 
     #[test]
     fn a_time_that_is_none_has_a_key_all_the_same() {
-        assert_eq!(segment_key("f", i64::MAX, "i", 1).as_ref(), "segments/f/1970-01-01/i-1.jsonl.zst");
+        assert!(
+            segment_key(NAME, i64::MAX, &[0; 32]).as_ref().starts_with("segments/default/1970-01-01/edge-1/5f-7-00")
+        );
+    }
+
+    #[test]
+    fn what_differs_in_its_node_or_its_bytes_has_another_key() {
+        let key = segment_key(NAME, 0, &[1; 32]);
+        assert_ne!(segment_key(SegmentName { node: "edge-2", ..NAME }, 0, &[1; 32]), key);
+        assert_ne!(segment_key(NAME, 0, &[2; 32]), key);
+        assert_ne!(rewritten_key(NAME, 0, 1), key);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use shadowcat_proto::admin::v1::upstreams_client::UpstreamsClient;
 use shadowcat_proto::admin::v1::{ApplyRequest, ApplyResponse, CreateJoinTokenRequest};
 use shadowcat_proto::config::v1 as raw;
 use tempfile::TempDir;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -130,6 +130,16 @@ impl Plane {
 
     pub(crate) fn tapes(&self) -> TapesClient<Channel> {
         TapesClient::new(self.plain())
+    }
+
+    /// What it answers a GET of this path on the console's port, head included.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let mut socket = TcpStream::connect(self.console).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        socket.read_to_string(&mut text).await.unwrap();
+        text
     }
 
     pub(crate) fn fleets(&self) -> FleetsClient<Channel> {

@@ -57,18 +57,10 @@ async fn what_is_neither_tls_nor_http2_is_closed_at_once() {
 #[tokio::test]
 async fn the_console_tells_health_and_metrics() {
     let plane = Plane::start().await;
-    let ask = async |path: &str| {
-        let mut socket = TcpStream::connect(plane.console).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        socket.write_all(request.as_bytes()).await.unwrap();
-        let mut text = String::new();
-        socket.read_to_string(&mut text).await.unwrap();
-        text
-    };
-    let health = ask("/health").await;
+    let health = plane.get("/health").await;
     assert!(health.starts_with("HTTP/1.1 200") && health.contains(r#""status":"ok""#), "{health}");
-    let metrics = ask("/metrics").await;
+    let metrics = plane.get("/metrics").await;
     assert!(metrics.contains("shadowcat_control_plane_connections "), "{metrics}");
-    assert!(ask("/").await.starts_with("HTTP/1.1 404"));
+    assert!(plane.get("/").await.starts_with("HTTP/1.1 404"));
     plane.stop().await;
 }

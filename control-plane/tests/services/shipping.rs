@@ -12,6 +12,7 @@ use shadowcat_control_plane::tapes::index::{self, Filter, Index, What};
 use shadowcat_proto::admin::v1::RemoveNodeRequest;
 use shadowcat_proto::fleet::v1::ship_reply::Kind;
 use shadowcat_proto::fleet::v1::{LiveRecords, Traffic, ship_message};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tonic::Code;
 
 use crate::harness::{Plane, database, directory, eventually};
@@ -102,12 +103,124 @@ async fn what_is_damaged_is_kept_and_what_is_not_what_was_offered_is_refused() {
     assert!(!source.gaps.is_empty() && source.gaps.iter().all(|gap| gap.why == "corrupt"), "{:?}", source.gaps);
     assert_eq!(objects(&dir.path().join("tapes/segments")).len(), 1, "the bytes are kept as they came");
 
-    let other = Segment { sequence: 2, ..Segment::new(3) };
-    stream.offer(&other).await;
+    let (offered, mut sent) = (Segment::new(2), Segment::new(2));
+    sent.sealed[middle] ^= 0x10;
+    stream.offer(&offered).await;
     let Kind::Wanted(wanted) = stream.next().await.unwrap() else { panic!("it is wanted") };
-    stream.send(&other, &wanted).await;
+    stream.send(&sent, &wanted).await;
     let Kind::Refused(refused) = stream.next().await.unwrap() else { panic!("it is refused") };
-    assert!(refused.why.contains("its head says that it is segment 3"), "{}", refused.why);
+    assert!(refused.why.contains("its digest is another"), "{}", refused.why);
+    stream.ship(&mut BTreeMap::from([(2, offered)])).await.unwrap();
+    plane.stop().await;
+}
+
+/// What is missing of the one source there is, and why, with the frames that are found.
+async fn missing(directory: &Path) -> (Vec<(u64, u64, String)>, u64, Vec<String>) {
+    let index = index_in(directory).await;
+    let source = index.sources("default").await.unwrap().remove(0);
+    index.close().await;
+    let gaps = source.gaps.iter().map(|gap| (gap.after, gap.before, gap.why.clone())).collect();
+    (gaps, source.frames, source.gaps.into_iter().map(|gap| gap.detail).collect())
+}
+
+#[tokio::test]
+async fn what_the_index_will_not_have_is_kept_as_bytes_acknowledged_and_told() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let url = format!("sqlite:{}", dir.path().join("tapes.db").display());
+    let mut beside = SqliteConnection::connect(&url).await.unwrap();
+    let trigger = format!(
+        "CREATE TRIGGER bug BEFORE INSERT ON frames WHEN NEW.seq = {} BEGIN SELECT RAISE(ABORT, 'a bug of ours'); END",
+        RECORDS + 5
+    );
+    sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut beside).await.unwrap();
+    let mut stream = shipping(&plane, &node).await;
+    // One says that it is another, besides.
+    let mut waiting = segments([1, 2, 3, 5]);
+    waiting.insert(4, Segment { sequence: 4, ..Segment::new(9) });
+    stream.ship(&mut waiting).await.unwrap();
+    let (gaps, frames, details) = missing(dir.path()).await;
+    let gap = |sequence: u64| ((sequence - 1) * RECORDS, sequence * RECORDS + 1, "not_indexed".to_owned());
+    assert_eq!((gaps, frames), (vec![gap(2), gap(4)], 3 * 2 * CALLS));
+    assert!(details[0].contains("a bug of ours") && details[1].contains("it is segment 9"), "{details:?}");
+    for (sequence, detail) in [(2, &details[0]), (4, &details[1])] {
+        let object = detail.split(" is kept in ").nth(1).unwrap().split(',').next().unwrap();
+        let kept = std::fs::read(dir.path().join("tapes").join(object)).unwrap();
+        let sent = if sequence == 2 { Segment::new(2) } else { Segment::new(9) };
+        assert_eq!(kept, sent.sealed, "{object}");
+    }
+    let told = plane.get("/metrics").await;
+    assert!(
+        told.contains("shadowcat_tapes_segments_unread_total{fleet=\"default\",reason=\"not_indexed\"} 2"),
+        "{told}"
+    );
+    stream.offer(&Segment::new(2)).await;
+    assert!(matches!(stream.next().await.unwrap(), Kind::Stored(_)), "it is known");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn nobody_ships_for_another_node_and_nobodys_bytes_take_the_place_of_others() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let (honest, other) = (Node::new(&plane, "edge-1").await, Node::new(&plane, "edge-2").await);
+    // It has heard of the instance, and is first.
+    let mut claimed = segments(1..=2);
+    claimed.get_mut(&2).unwrap().sealed = b"of no use".to_vec();
+    shipping(&plane, &other).await.ship(&mut claimed).await.unwrap();
+    shipping(&plane, &honest).await.ship(&mut segments(1..=2)).await.unwrap();
+    let index = index_in(dir.path()).await;
+    let of = |node: &str| Filter { node: node.to_owned(), ..all() };
+    let found = async |node: &str| index.search(&of(node), What::Frames, None, 100).await.unwrap().len() as u64;
+    assert_eq!((found("edge-1").await, found("edge-2").await), (2 * 2 * CALLS, 2 * CALLS));
+    let told: Vec<_> = index.sources("default").await.unwrap();
+    let told: BTreeMap<_, _> =
+        told.iter().map(|source| (&*source.node, (source.segments, source.gaps.len()))).collect();
+    assert_eq!(told, BTreeMap::from([("edge-1", (2, 0)), ("edge-2", (2, 1))]));
+    assert_eq!(objects(&dir.path().join("tapes/segments")).len(), 4);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn two_machines_that_use_copies_of_one_data_directory_lose_nothing_silently() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let (mut one, mut copy) = (shipping(&plane, &node).await, shipping(&plane, &node).await);
+    one.ship(&mut segments(1..=2)).await.unwrap();
+    // What both had when it was copied is stored once; what came after is of either.
+    let went_on = Segment::with(2, vec![b"\"of the copy\"".repeat(10_000)]);
+    copy.ship(&mut BTreeMap::from([(1, Segment::new(1)), (2, went_on)])).await.unwrap();
+    one.ship(&mut segments([3])).await.unwrap();
+    let (gaps, frames, details) = missing(dir.path()).await;
+    assert_eq!((gaps, frames), (vec![(RECORDS, 2 * RECORDS + 1, "twin".to_owned())], 3 * 2 * CALLS));
+    assert!(details[0].contains("give each a directory of its own"), "{details:?}");
+    assert_eq!(objects(&dir.path().join("tapes/segments")).len(), 4);
+    assert_eq!(objects(&dir.path().join("tapes/blobs")).len(), 1, "its message is kept with it");
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_damaged_costs_its_segment_nothing_else() {
+    let dir = directory();
+    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let node = Node::new(&plane, "edge-1").await;
+    let mut stream = shipping(&plane, &node).await;
+    let segment = Segment::with(1, vec![b"\"large\"".repeat(20_000)]);
+    stream.offer(&segment).await;
+    let Kind::Wanted(wanted) = stream.next().await.unwrap() else { panic!("it is wanted") };
+    let mut pieces = segment.pieces(&wanted);
+    let mut bytes = pieces[0].bytes.to_vec();
+    *bytes.last_mut().unwrap() ^= 0x10;
+    pieces[0].bytes = bytes.into();
+    for piece in pieces {
+        stream.say(ship_message::Kind::Chunk(piece)).await;
+    }
+    assert!(matches!(stream.next().await.unwrap(), Kind::Stored(_)));
+    let (gaps, frames, details) = missing(dir.path()).await;
+    assert_eq!((gaps, frames), (vec![(0, RECORDS + 1, "corrupt".to_owned())], 2 * CALLS));
+    assert!(details[0].contains(blake3::hash(&segment.messages[0]).to_hex().as_str()), "{details:?}");
     plane.stop().await;
 }
 

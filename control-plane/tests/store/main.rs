@@ -75,7 +75,8 @@ every_store! {
         an_id_is_a_tape_or_a_frame_and_its_operation,
         a_request_without_an_answer_is_a_call_until_the_answer_comes,
         what_is_missing_is_proved_by_numbers,
-        an_instance_is_of_one_node,
+        two_nodes_with_one_instance_are_two_sources,
+        other_bytes_under_the_number_of_a_segment_are_kept_and_told,
         tapes_are_listed_by_their_last_frame_and_may_be_held,
         two_replicas_that_commit_the_same_at_once_store_it_once;
     retention:
@@ -85,6 +86,7 @@ every_store! {
         of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
         a_message_goes_with_the_last_segment_that_refers_to_it,
         what_was_deleted_is_neither_missed_nor_taken_again,
+        what_is_kept_as_bytes_alone_is_forgotten_without_its_twin,
         what_is_removed_by_order_is_in_no_object_after_the_next_pass,
         what_the_index_has_never_heard_of_is_found_and_deleted_unless_its_node_comes_back,
         a_fleet_whose_configuration_cannot_be_read_loses_nothing,

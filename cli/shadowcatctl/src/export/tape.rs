@@ -21,8 +21,8 @@ pub(super) struct TapeSink {
     writer: Option<TapeWriter>,
     /// Where messages that are kept apart lie.
     blobs: PathBuf,
-    /// Whose records were written last.
-    instance: String,
+    /// Whose records were written last: the node, and its instance. Two nodes may claim one.
+    source: (String, String),
     records: u64,
     damaged: Damage,
     changed: Damage,
@@ -37,7 +37,7 @@ impl TapeSink {
         Ok(Self {
             writer: Some(writer),
             blobs: place.partial().join(BLOBS),
-            instance: String::new(),
+            source: (String::new(), String::new()),
             records: 0,
             damaged: Damage::default(),
             changed: Damage::default(),
@@ -63,11 +63,12 @@ impl TapeSink {
     /// Says whose records follow, where the records do not say it themselves: without a head a record has no node and no time of day.
     fn head(&mut self, recorded: &Recorded) -> Result<(), Failure> {
         let frame = &recorded.frame;
-        if frame.instance.is_empty() || frame.instance == self.instance {
+        let source = (frame.node.clone(), frame.instance.clone());
+        if frame.instance.is_empty() || source == self.source {
             return Ok(());
         }
         let Ok(record) = serde_json::from_slice::<Record<'_>>(&recorded.line) else { return Ok(()) };
-        self.instance.clone_from(&frame.instance);
+        self.source = source;
         if record.k == Kind::Head {
             return Ok(());
         }

@@ -77,9 +77,20 @@ async fn a_tape_has_every_record_and_message_and_is_found_whole() {
 
 #[tokio::test]
 async fn records_of_several_nodes_get_a_head_wherever_another_one_goes_on() {
+    get_heads("ab".repeat(16)).await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_claim_one_instance_are_told_apart_by_their_heads() {
+    let records = conversations::conversation();
+    get_heads(records[3].frame.as_ref().expect("there").instance.clone()).await;
+}
+
+/// Exports three records, of which the second is of another node, and of this instance.
+async fn get_heads(instance: String) {
     let mut records = conversations::conversation().split_off(3);
     let mut other = records[1].frame.clone().expect("there");
-    other.instance = "ab".repeat(16);
+    other.instance = instance;
     other.node = "edge-2".to_owned();
     records.truncate(3);
     records[1] = recorded::recorded(other, "");

@@ -24,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 pub(super) use self::access::Access;
-use self::access::ask;
+use super::super::lent::ask;
 use super::super::rows::{self, Failure, Marks, millis};
 use super::super::{
     Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Noted,

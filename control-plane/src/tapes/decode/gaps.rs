@@ -2,7 +2,7 @@
 
 use shadowcat_tape::record::Record;
 
-use super::super::index::GapRow;
+use super::super::index::{GapRow, SegmentRows};
 use super::rows::cut;
 
 /// Gaps of one segment. What is beyond them is one more, so that nothing is lost silently and nobody fills the index with holes.
@@ -11,8 +11,10 @@ const GAPS_MAX: usize = 256;
 /// Gaps of one segment while it is read.
 pub(super) struct Gaps {
     rows: Vec<GapRow>,
-    /// The last record that was read, or the one before the first.
-    last: u64,
+    /// The first record that was read; 0 before.
+    first: u64,
+    /// The last record that was read, or the one before the first; absent while nobody knows where the segment begins.
+    last: Option<u64>,
     /// Why the next hole is there, if something could not be read before it.
     reason: Option<String>,
     lost_bytes: u64,
@@ -21,10 +23,15 @@ pub(super) struct Gaps {
 }
 
 impl Gaps {
-    /// Of a segment whose first record has this place.
+    /// Of a segment whose first record has this place; 0 if nobody knows.
     pub(super) fn new(first_record: u64) -> Self {
-        let last = first_record.saturating_sub(1);
-        Self { rows: Vec::new(), last, reason: None, lost_bytes: 0, disordered: 0 }
+        let last = first_record.checked_sub(1);
+        Self { rows: Vec::new(), first: 0, last, reason: None, lost_bytes: 0, disordered: 0 }
+    }
+
+    /// The places of the first and the last record that were read; 0 and 0 without one.
+    pub(super) fn extent(&self) -> (u64, u64) {
+        (self.first, if self.first > 0 { self.last.unwrap_or(0) } else { 0 })
     }
 
     /// Some bytes could not be read.
@@ -35,12 +42,16 @@ impl Gaps {
 
     /// A record of this place comes. False if it is not behind the one before.
     pub(super) fn passes(&mut self, seq: u64) -> bool {
-        if seq <= self.last {
+        if seq <= self.last.unwrap_or(0) {
             self.disordered += 1;
             return false;
         }
-        self.hole(seq);
-        self.last = seq;
+        match self.last {
+            Some(_) => self.hole(seq),
+            None => self.unknown(seq - 1, seq),
+        }
+        self.first = if self.first > 0 { self.first } else { seq };
+        self.last = Some(seq);
         true
     }
 
@@ -64,10 +75,15 @@ impl Gaps {
 
     /// The gaps, and how many bytes could not be read, once everything was.
     pub(super) fn finish(mut self, last_record: u64) -> (Vec<GapRow>, u64) {
-        self.hole(last_record.saturating_add(1));
+        if last_record > 0 {
+            self.hole(last_record.saturating_add(1));
+        } else {
+            let behind = self.last.map_or(0, |last| last.saturating_add(1));
+            self.unknown(self.last.unwrap_or(0), behind);
+        }
         if self.disordered > 0 {
             let detail = format!("{} records stood behind later ones, or twice", self.disordered);
-            let (last, why) = (self.last, "disordered".to_owned());
+            let (last, why) = (self.last.unwrap_or(0), "disordered".to_owned());
             self.rows.push(GapRow {
                 after: last,
                 before: last,
@@ -82,13 +98,21 @@ impl Gaps {
 
     /// What is between the last record and this one.
     fn hole(&mut self, seq: u64) {
-        let missing = seq.saturating_sub(self.last).saturating_sub(1);
+        let last = self.last.unwrap_or(0);
+        let missing = seq.saturating_sub(last).saturating_sub(1);
         let reason = self.reason.take();
         if missing > 0 {
             let why = if reason.is_some() { "corrupt" } else { "lost" };
-            let (after, frames) = (self.last, Some(missing));
+            let (after, frames) = (last, Some(missing));
             let detail = reason.unwrap_or_else(|| "no such records are in the segment".to_owned());
             self.push(GapRow { after, before: seq, frames, why: why.to_owned(), detail, ..GapRow::default() });
+        }
+    }
+
+    /// What could not be read between these, of which nobody knows how many records it was.
+    fn unknown(&mut self, after: u64, before: u64) {
+        if let Some(detail) = self.reason.take() {
+            self.push(GapRow { after, before, why: "corrupt".to_owned(), detail, ..GapRow::default() });
         }
     }
 
@@ -100,5 +124,24 @@ impl Gaps {
             last.frames = last.frames.zip(gap.frames).map(|(one, other)| one.saturating_add(other));
             "and more after it".clone_into(&mut last.detail);
         }
+    }
+}
+
+/// Tells of messages that are not kept: no frame is missing, and nobody says which ones referred to them.
+pub(super) fn of_messages(spoiled: &[(&'static str, String)], rows: &mut SegmentRows) {
+    let after = rows.first_record.saturating_sub(1);
+    let before = if rows.last_record > 0 { rows.last_record.saturating_add(1) } else { 0 };
+    for (index, (why, detail)) in spoiled.iter().take(GAPS_MAX).enumerate() {
+        let more = spoiled.len() - GAPS_MAX.min(spoiled.len());
+        let detail =
+            if index + 1 == GAPS_MAX && more > 0 { format!("{detail}; and {more} more") } else { detail.clone() };
+        rows.gaps.push(GapRow {
+            after,
+            before,
+            frames: Some(0),
+            why: (*why).to_owned(),
+            detail: cut(&detail).into_owned(),
+            ..GapRow::default()
+        });
     }
 }

@@ -72,6 +72,11 @@ impl Rows {
         self.frames.push(row);
     }
 
+    /// How many tell of traffic.
+    pub(super) fn frames(&self) -> usize {
+        self.frames.len()
+    }
+
     /// The first and the last time of what was read.
     pub(super) fn extent(&self) -> Option<(i64, i64)> {
         let times = || self.frames.iter().map(|frame| frame.at);
@@ -144,7 +149,7 @@ impl Rows {
 }
 
 /// The first [`TEXT_BYTES_MAX`] of a text, with spaces for control characters: a terminal obeys some, and Postgres keeps no NUL.
-pub(super) fn cut(text: &str) -> Cow<'_, str> {
+pub(crate) fn cut(text: &str) -> Cow<'_, str> {
     let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
     if text.chars().any(char::is_control) {
         Cow::Owned(text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect())

@@ -5,7 +5,8 @@
 //! differs is how they are opened and how many rows are written at once.
 //!
 //! Invariants:
-//! - A segment is in it once, by instance and number, with all its rows or none.
+//! - A segment is in it once, by node, instance, number and digest, with all its rows or none. Of those that share a number, the first
+//!   one has frames.
 //! - It is committed before a node is told that a segment is stored, and after the segment's bytes are.
 //! - Every operation is bounded in time.
 //!
@@ -23,13 +24,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shadowcat_tape::segment::SegmentId;
 
 pub use self::postgres::PostgresIndex;
 pub use self::sqlite::SqliteIndex;
 pub use self::types::{
-    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Position,
-    SegmentRows, TapeRow, Totals, What, Word,
+    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Offered,
+    Position, SegmentRows, TapeRow, Totals, Unread, What, Word,
 };
 pub use self::upkeep::{KeptRecording, Removal, Removed, Rewriting, Rewritten, Share, Turn, Upkeep, Which, Why};
 use crate::store::{StoreError, sqlite_file};
@@ -58,9 +58,8 @@ pub async fn open(url: &str) -> Result<Arc<dyn Index>, StoreError> {
 /// [`StoreError::Unkept`] when it will not have what it was given.
 #[async_trait]
 pub trait Index: Upkeep {
-    /// What is known of a segment that a node offers, and of messages that it says are kept apart from it. A segment that is stored
-    /// is counted as having come again.
-    async fn known(&self, fleet: &str, node: &str, id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, StoreError>;
+    /// What is known of a segment that a node offers, and of its messages. A segment that is stored is counted as having come again.
+    async fn known(&self, offered: Offered<'_>) -> Result<Known, StoreError>;
 
     /// Commits segments, in one transaction.
     async fn commit(&self, segments: &[SegmentRows]) -> Result<Vec<Committed>, StoreError>;

@@ -1,5 +1,25 @@
 //! What an index takes and gives.
 
+use shadowcat_tape::segment::SegmentId;
+
+/// What a row costs that is looked up or written by itself, in rows of frames: a statement or two, against a part of one.
+const SINGLE_ROW_WEIGHT: usize = 4;
+
+/// A segment that a node offers: one of another node that has the same instance is another segment.
+#[derive(Debug, Clone, Copy)]
+pub struct Offered<'a> {
+    /// The fleet, by the certificate of who offers it.
+    pub fleet: &'a str,
+    /// The node, by the same.
+    pub node: &'a str,
+    /// Its instance and its number there.
+    pub id: &'a SegmentId,
+    /// BLAKE3 of its bytes.
+    pub digest: &'a [u8; 32],
+    /// Messages that it says are kept apart from it.
+    pub messages: &'a [[u8; 32]],
+}
+
 /// What is known of a segment that is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
@@ -7,8 +27,6 @@ pub enum Known {
     Stored,
     /// It is not, and neither are these of its messages.
     Missing(Vec<[u8; 32]>),
-    /// Its instance is one of another node.
-    Foreign(String),
 }
 
 /// What became of a segment that was committed.
@@ -18,8 +36,28 @@ pub enum Committed {
     New,
     /// It was stored already.
     Again,
-    /// Its instance is one of another node, which has this name.
-    Foreign(String),
+    /// It is not: other bytes are stored under its number. It can be kept [`unread`](SegmentRows::unread).
+    Taken,
+}
+
+/// Why nothing of a segment is found, though its bytes are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// This build cannot make rows of it, or the database will not have them.
+    NotIndexed,
+    /// Other bytes came before under its number: two machines use one data directory, or one was set back.
+    Twin,
+}
+
+impl Unread {
+    /// As gaps and metrics have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotIndexed => "not_indexed",
+            Self::Twin => "twin",
+        }
+    }
 }
 
 /// One segment as rows. Words are places in `words`, and tapes are places in `tapes`, so that a batch looks each up once.
@@ -33,9 +71,13 @@ pub struct SegmentRows {
     pub instance: String,
     /// Its number within the instance.
     pub sequence: u64,
-    /// The place of its first record.
+    /// BLAKE3 of its bytes as they came.
+    pub digest: [u8; 32],
+    /// Why it has no frames, if it is kept as bytes alone.
+    pub unread: Option<Unread>,
+    /// The place of its first record; 0 if nobody knows.
     pub first_record: u64,
-    /// The place of its last record.
+    /// The place of its last record; 0 if nobody knows.
     pub last_record: u64,
     /// Bytes as they are stored.
     pub stored_bytes: u64,
@@ -65,6 +107,50 @@ pub struct SegmentRows {
     pub unanswered: Vec<(u64, i64)>,
     /// Requests that are not in here and are answered in here.
     pub answered: Vec<u64>,
+}
+
+impl SegmentRows {
+    /// The same segment as bytes alone, with a gap in the place of its records. Its messages stay, for whoever reads the bytes.
+    #[must_use]
+    pub fn unread(self, unread: Unread, detail: &str) -> Self {
+        let frames = (self.last_record > 0).then(|| (self.last_record - self.first_record).saturating_add(1));
+        let gap = GapRow {
+            after: self.first_record.saturating_sub(1),
+            before: if self.last_record > 0 { self.last_record.saturating_add(1) } else { 0 },
+            frames,
+            why: unread.as_str().to_owned(),
+            detail: format!(
+                "segment {} is kept in {}, and nothing of it is found: {detail}",
+                self.sequence, self.object
+            ),
+            ..GapRow::default()
+        };
+        Self {
+            unread: Some(unread),
+            lost_bytes: self.plain_bytes.max(self.stored_bytes),
+            // That of a twin is not the end of the other.
+            ended: self.ended.filter(|_| unread != Unread::Twin),
+            words: Vec::new(),
+            tapes: Vec::new(),
+            frames: Vec::new(),
+            gaps: vec![gap],
+            unanswered: Vec::new(),
+            answered: Vec::new(),
+            ..self
+        }
+    }
+
+    /// How much work it is to commit: rows that are written one by one weigh more than frames, which go in by dozens.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.frames.len() + SINGLE_ROW_WEIGHT * self.single_rows()
+    }
+
+    /// Rows that are looked up or written one by one.
+    pub(crate) fn single_rows(&self) -> usize {
+        let calls = self.unanswered.len() + self.answered.len();
+        self.words.len() + self.tapes.len() + calls + self.gaps.len() + self.messages.len()
+    }
 }
 
 /// A word of a segment: its place in [`SegmentRows::words`].

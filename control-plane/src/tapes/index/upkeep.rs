@@ -175,6 +175,8 @@ pub struct Rewriting {
     pub number: i64,
     /// Its fleet.
     pub fleet: String,
+    /// Its node.
+    pub node: String,
     /// Its boot.
     pub instance: String,
     /// Its number within the boot.

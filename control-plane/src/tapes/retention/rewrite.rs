@@ -13,7 +13,7 @@ use object_store::path::Path;
 use shadowcat_tape::segment::{Found, Scan, seal, unseal};
 
 use super::{Retention, Unfinished, micros};
-use crate::tapes::blobs::rewritten_key;
+use crate::tapes::blobs::{SegmentName, rewritten_key};
 use crate::tapes::decode::PLAIN_BYTES_MAX;
 use crate::tapes::index::{Rewritten, codes};
 
@@ -38,7 +38,9 @@ impl Retention {
         let kept: BTreeSet<u64> = from.kept.keys().copied().collect();
         let left = tokio::task::spawn_blocking(move || without_the_rest(&sealed, &kept)).await;
         let left = left.map_err(|stopped| cannot(stopped.to_string()))?.map_err(cannot)?;
-        let key = rewritten_key(&from.fleet, from.first_at, (&from.instance, from.sequence), fastrand::u64(..));
+        let name =
+            SegmentName { fleet: &from.fleet, node: &from.node, instance: &from.instance, sequence: from.sequence };
+        let key = rewritten_key(name, from.first_at, fastrand::u64(..));
         self.index.discard(key.as_ref(), (self.clock)().saturating_add(micros(WRITTEN_WITHIN))).await?;
         let stored_bytes = left.sealed.len() as u64;
         self.blobs.put(&key, Bytes::from(left.sealed)).await?;

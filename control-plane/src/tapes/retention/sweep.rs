@@ -1,7 +1,7 @@
 //! Objects that the index has never heard of: bytes of a segment whose rows were not committed, and whose node did not come back.
 //!
 //! An object is looked at once it is a day old. What no row refers to is listed as discarded, or, if it is a message, as unused; either
-//! way it stays for an hour, in which a node that comes back after all gets it back.
+//! way it stays for an hour, in which a node that comes back after all gets it back. What was not even written to its end goes at once.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -32,6 +32,10 @@ impl Retention {
                 }
             }
             self.look_at(&mut old).await?;
+        }
+        let unfinished = self.blobs.remove_unfinished(self.ago(OLD_AFTER)).await?;
+        if unfinished > 0 {
+            tracing::info!(unfinished, "files that were being written when a control plane died were removed");
         }
         Ok(Passed::Here)
     }

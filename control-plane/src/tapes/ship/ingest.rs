@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use shadowcat_tape::segment::SegmentId;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
-use super::line::foreign;
 use super::offer::Offer;
 use super::writer::Writer;
 use crate::observe::Metrics;
 use crate::store::StoreError;
 use crate::tapes::blobs::{Blobs, message_key};
-use crate::tapes::decode::{Shipped, decode};
-use crate::tapes::index::{Committed, Index, Known, SegmentRows};
+use crate::tapes::decode::{Shipped, cut, decode};
+use crate::tapes::index::{Committed, Index, Known, Offered, SegmentRows, Unread};
 use crate::tapes::query::now;
 
 /// How long what is away is waited for before a stream ends. Its node comes again, perhaps to a replica that is better off.
@@ -26,11 +24,15 @@ const TRIED_FOR: Duration = Duration::from_secs(60);
 /// Between two tries.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 
-/// Segments that are unpacked at once: each takes a core, and up to 64 MiB.
+/// Segments that are unpacked at once: each takes a core, and up to 8 MiB; a message, up to 32 MiB.
 const DECODED_AT_ONCE: usize = 2;
 
 /// A message that is kept apart, unpacked. Four times the longest that is sent.
 const MESSAGE_PLAIN_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// What a twin is told with.
+const TWIN: &str = "other bytes came before under its number, so two machines use copies of one data directory, or one was set back: \
+give each a directory of its own and start both again";
 
 /// Why something is not durable.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,17 +58,17 @@ impl Ingest {
         Self { blobs, index, writer, decoding: Arc::new(Semaphore::new(DECODED_AT_ONCE)), metrics }
     }
 
-    /// What is known of a segment that `of`, a fleet and a node, offers.
-    pub(super) async fn look(&self, of: (&str, &str), id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, Failure> {
+    /// What is known of a segment.
+    pub(super) async fn look(&self, offered: Offered<'_>) -> Result<Known, Failure> {
         let patience = Patience::new();
         let known = loop {
-            match self.index.known(of.0, of.1, id, messages).await {
+            match self.index.known(offered).await {
                 Ok(known) => break known,
                 Err(error) => patience.wait(of_store(error)).await?,
             }
         };
         if known == Known::Stored {
-            self.metrics.segment_repeated(of.0);
+            self.metrics.segment_repeated(offered.fleet);
         }
         Ok(known)
     }
@@ -86,23 +88,56 @@ impl Ingest {
     /// Stores a segment of `of`, a fleet and a node.
     pub(super) async fn store(&self, of: (String, String), offer: Box<Offer>, bytes: Bytes) -> Result<(), Failure> {
         let began = Instant::now();
-        let (fleet, id) = (of.0.clone(), offer.id.clone());
         let (shipped, sealed) = (shipped(of, *offer), bytes.clone());
-        let rows =
-            self.aside(move || decode(&sealed, &shipped).map_err(|error| Failure::Never(error.to_string()))).await?;
-        if rows.lost_bytes > 0 {
-            tracing::warn!(%fleet, node = %rows.node, segment = %id, bytes = rows.lost_bytes,
-                "a segment is damaged: what can be read of it is indexed, and the rest is a gap");
-        }
+        let rows = self.aside(move || Ok(decode(&sealed, &shipped))).await?;
         self.take_back(&rows.object).await?;
         self.put(&Path::from(rows.object.as_str()), &bytes).await?;
-        let (frames, plain) = (rows.frames.len() as u64, bytes.len() as u64);
-        match self.commit(&rows).await? {
-            Committed::New => self.metrics.segment_stored(&fleet, frames, plain, began.elapsed()),
-            Committed::Again => self.metrics.segment_repeated(&fleet),
-            Committed::Foreign(owner) => return Err(Failure::Never(foreign(&owner))),
+        let (rows, committed) = self.commit_somehow(rows).await?;
+        if committed == Committed::Again {
+            self.metrics.segment_repeated(&rows.fleet);
+            return Ok(());
         }
+        let (frames, bytes) = (rows.frames.len() as u64, bytes.len() as u64);
+        self.metrics.segment_stored(&rows.fleet, frames, bytes, began.elapsed());
+        self.tell(&rows);
         Ok(())
+    }
+
+    /// Tells what a segment lacks that was stored.
+    fn tell(&self, rows: &SegmentRows) {
+        let SegmentRows { fleet, node, instance, sequence, .. } = rows;
+        if let Some(unread) = rows.unread {
+            let told = rows.gaps.first().map_or("", |gap| &gap.detail);
+            tracing::error!(fleet, node, instance, sequence, told, "nothing of a segment is found; its bytes are kept");
+            self.metrics.segment_unread(fleet, unread.as_str());
+        } else if rows.lost_bytes > 0 {
+            tracing::warn!(
+                fleet,
+                node,
+                instance,
+                sequence,
+                bytes = rows.lost_bytes,
+                "a segment is damaged: what can be read of it is indexed, and the rest is a gap"
+            );
+        }
+    }
+
+    /// Commits a segment: as bytes alone, if the index will not have its rows or has others under its number.
+    async fn commit_somehow(&self, rows: SegmentRows) -> Result<(SegmentRows, Committed), Failure> {
+        let (unread, detail) = match self.commit(&rows).await {
+            Ok(Committed::Taken) => (Unread::Twin, TWIN.to_owned()),
+            Err(Failure::Never(why)) => {
+                (Unread::NotIndexed, format!("the index will not have its rows: {}", cut(&why)))
+            }
+            Ok(committed) => return Ok((rows, committed)),
+            Err(away) => return Err(away),
+        };
+        let rows = rows.unread(unread, &detail);
+        match self.commit(&rows).await? {
+            // Others came meanwhile under its number.
+            Committed::Taken => Err(Failure::Away("the index takes no twin".to_owned())),
+            committed => Ok((rows, committed)),
+        }
     }
 
     /// What an earlier try has left behind may be about to be deleted.
@@ -156,9 +191,11 @@ fn shipped(of: (String, String), offer: Offer) -> Shipped {
         node: of.1,
         instance: offer.id.instance,
         sequence: offer.id.sequence,
+        digest: offer.digest,
         first_record: offer.first_record,
         last_record: offer.last_record,
         messages: offer.messages.into_iter().map(|(hash, bytes)| (hash, u64::from(bytes))).collect(),
+        spoiled: offer.spoiled,
         at: now(),
     }
 }

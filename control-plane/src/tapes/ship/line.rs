@@ -9,7 +9,8 @@
 //! Invariants, each tested:
 //! - What is under way (from `Borrowing` to `Storing`) is bounded: [`UNDER_WAY_MAX`] segments, and [`BYTES_UNDER_WAY`] unless it is one.
 //! - `stored` is said once for each offer, after the store said so.
-//! - What comes and was not wanted ends the stream; what comes and is not what was offered is refused.
+//! - What comes and was not wanted ends the stream; what comes and is not what was offered is refused, and may be offered again.
+//! - A message that is not what its hash says costs its segment nothing but the message.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -43,8 +44,8 @@ pub(super) enum Event {
     /// The memory for a segment is there.
     Granted(SegmentId),
     Came(SegmentChunk),
-    /// A message of this segment, which has so many bytes, is durable; or why it never will be.
-    Kept(SegmentId, u32, Result<(), String>),
+    /// A message of this segment, by its hash and its bytes, is durable; or why it never will be.
+    Kept(SegmentId, ([u8; 32], u32), Result<(), String>),
     /// This segment is; or why it never will be.
     Done(SegmentId, Result<(), String>),
 }
@@ -52,8 +53,8 @@ pub(super) enum Event {
 /// What follows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Is it stored already, and which of its messages are?
-    Look(SegmentId, Vec<[u8; 32]>),
+    /// Is it stored already, with this digest, and which of its messages are?
+    Look(SegmentId, [u8; 32], Vec<[u8; 32]>),
     /// So many bytes of the memory that streams share are needed.
     Borrow(SegmentId, u32),
     /// Keep a message of this segment.
@@ -119,7 +120,7 @@ impl Line {
             Event::Looked(id, known) => self.looked(id, known),
             Event::Granted(id) => self.granted(id),
             Event::Came(chunk) => self.came(chunk)?,
-            Event::Kept(id, bytes, kept) => self.kept(id, bytes, kept),
+            Event::Kept(id, message, kept) => self.kept(&id, message, &kept),
             Event::Done(id, done) => self.done(id, done),
         };
         self.want_more(&mut actions);
@@ -129,6 +130,16 @@ impl Line {
     /// Whether the next message of the node can be taken: what it sends waits on its side else.
     pub(super) fn has_room(&self) -> bool {
         self.keeping < MESSAGE_BYTES_MAX
+    }
+
+    /// Whether the node is to send something now: it holds memory until it does.
+    pub(super) fn is_owed(&self) -> bool {
+        let is_owed = |phase: &Phase| match phase {
+            Phase::Coming(coming) => coming.whole.is_none(),
+            Phase::Passing => true,
+            Phase::Looking | Phase::Waiting(_) | Phase::Borrowing(_) | Phase::Storing => false,
+        };
+        self.has_room() && self.offers.values().any(|(_, phase)| is_owed(phase))
     }
 
     fn offered(&mut self, offer: &SegmentOffer) -> Result<Vec<Action>, Broken> {
@@ -141,9 +152,9 @@ impl Line {
         }
         match Offer::read(offer) {
             Ok(offer) => {
-                let messages = offer.messages.iter().map(|(hash, _)| *hash).collect();
+                let (digest, messages) = (offer.digest, offer.messages.iter().map(|(hash, _)| *hash).collect());
                 self.offers.insert(id.clone(), (offer, Phase::Looking));
-                Ok(vec![Action::Look(id, messages)])
+                Ok(vec![Action::Look(id, digest, messages)])
             }
             Err(why) => Ok(vec![refuse(&id, why)]),
         }
@@ -158,7 +169,6 @@ impl Line {
                 Vec::new()
             }
             Known::Stored => self.settle(id, Ok(())),
-            Known::Foreign(owner) => self.settle(id, Err(foreign(&owner))),
         }
     }
 
@@ -217,17 +227,14 @@ impl Line {
         Ok(self.store(&id))
     }
 
-    fn kept(&mut self, id: SegmentId, bytes: u32, kept: Result<(), String>) -> Vec<Action> {
+    fn kept(&mut self, id: &SegmentId, (hash, bytes): ([u8; 32], u32), kept: &Result<(), String>) -> Vec<Action> {
         self.keeping = self.keeping.saturating_sub(bytes);
-        let Some((_, Phase::Coming(coming))) = self.offers.get_mut(&id) else { return Vec::new() };
+        let Some((offer, Phase::Coming(coming))) = self.offers.get_mut(id) else { return Vec::new() };
         coming.keeping -= 1;
-        match kept {
-            Ok(()) => self.store(&id),
-            Err(why) => {
-                let rest = if coming.whole.is_some() { Rest::Came } else { Rest::Comes };
-                self.give_up(id, rest, why)
-            }
+        if let Err(why) = kept {
+            offer.spoil(&hash, why);
         }
+        self.store(id)
     }
 
     /// Stores a segment that is whole and whose messages are durable.
@@ -294,11 +301,6 @@ impl Line {
             self.waiting.pop_front();
         }
     }
-}
-
-/// Why a segment of another node's boot is refused.
-pub(super) fn foreign(owner: &str) -> String {
-    format!("its instance is one of node {owner}: what that node recorded comes from there")
 }
 
 fn refuse(id: &SegmentId, why: String) -> Action {

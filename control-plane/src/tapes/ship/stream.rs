@@ -11,12 +11,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream as Messages, StreamExt as _, TryStreamExt as _};
-use shadowcat_proto::fleet::v1::{
-    FollowRecords, Reconnect, ShipMessage, ShipReply, ShipWelcome, ship_message, ship_reply,
-};
+use shadowcat_proto::fleet::v1::{FollowRecords, ShipMessage, ShipReply, ShipWelcome, ship_message, ship_reply};
 use shadowcat_tape::segment::SegmentId;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::{Instant, interval, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until};
 use tonic::Status;
 
 use super::ingest::Failure;
@@ -24,25 +22,16 @@ use super::line::{Action, Event, Line, OFFERS_MAX};
 use super::offer::Offer;
 use crate::fleet::Hub;
 use crate::fleet::farewell::{removed, stopping};
+use crate::fleet::streaming::{Age, begun, first, reached, say_last};
 use crate::tapes::Tapes;
-
-/// A node says hello within this time of opening its stream.
-const HELLO_DEADLINE: Duration = Duration::from_secs(5);
+use crate::tapes::index::Offered;
 
 /// How often a node tells what its calls come to: what an overview is late.
 const TRAFFIC_EVERY: Duration = Duration::from_secs(5);
 
-/// How old a stream gets, give or take [`AGE_JITTER`]: nodes spread over replicas that came later.
-const STREAM_AGE: Duration = Duration::from_secs(30 * 60);
-
-/// Streams that began together do not end together.
-const AGE_JITTER: f64 = 0.2;
-
-/// A node that is told to reconnect does so within this time, at a moment of its own.
-const RECONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// A stream that was to be left is ended after this long.
-const RECONNECT_GRACE: Duration = Duration::from_secs(15);
+/// What is wanted comes within this time of its last byte, or the stream ends: it holds memory that other streams wait for. A node on the
+/// slowest of lines sends a piece in less.
+const PROGRESS_WITHIN: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether this replica knows that the node was removed.
 const REMOVED_EVERY: Duration = Duration::from_secs(1);
@@ -56,9 +45,6 @@ pub(crate) const OUTGOING_MAX: usize = 8;
 /// What waits for a node that does not read: an answer to each offer, twice, and a few words of the stream itself. A node that makes
 /// more wait is given up.
 const QUEUE_MAX: usize = 2 * OFFERS_MAX + 8;
-
-/// The word with which a stream ends reaches a node that reads; one that does not is not waited for.
-const LAST_WORD: Duration = Duration::from_millis(500);
 
 /// Where a node's messages come from.
 pub(crate) trait Incoming: Messages<Item = Result<ShipMessage, Status>> + Unpin + Send {}
@@ -92,8 +78,9 @@ struct Stream {
     work: FuturesUnordered<Work>,
     lent: BTreeMap<SegmentId, OwnedSemaphorePermit>,
     queue: VecDeque<ship_reply::Kind>,
-    leaves: Instant,
-    told_to_leave: bool,
+    /// By when the next byte of what is wanted comes.
+    owed_by: Option<Instant>,
+    age: Age,
 }
 
 /// Serves a stream to its end. `of` is the fleet and the node, by the certificate; `admitted` says whether the node may be here.
@@ -104,17 +91,13 @@ pub(crate) async fn serve(
     admitted: impl Future<Output = Result<(), Status>> + Send,
     (mut incoming, outgoing): (impl Incoming, Outgoing),
 ) {
-    let begun = async {
-        let instance = first(&mut incoming).await?;
+    let beginning = async {
+        let instance = greeted(&mut incoming).await?;
         admitted.await?;
         let key = tapes.redaction_key(&of.0).await.map_err(|error| Status::unavailable(error.to_string()))?;
         Ok((instance, key))
     };
-    let begun = tokio::select! {
-        begun = begun => begun,
-        () = tapes.stop.cancelled() => Err(stopping()),
-    };
-    let ended = match begun {
+    let ended = match begun(&tapes.stop, beginning).await {
         Ok((instance, key)) => {
             let mut stream = Stream::begin(&tapes, hub, of, &instance);
             stream.welcome(&key);
@@ -124,16 +107,11 @@ pub(crate) async fn serve(
         }
         Err(refused) => Err(refused),
     };
-    if let Err(word) = ended {
-        // The node may be gone, or not read: then there is nobody to tell.
-        let _ = timeout(LAST_WORD, outgoing.send(Err(word))).await;
-    }
+    say_last(&outgoing, ended).await;
 }
 
-async fn first(incoming: &mut impl Incoming) -> Result<String, Status> {
-    let first = timeout(HELLO_DEADLINE, incoming.try_next())
-        .await
-        .map_err(|_| Status::deadline_exceeded("a stream begins with ShipHello, within 5 s"))??;
+async fn greeted(incoming: &mut impl Incoming) -> Result<String, Status> {
+    let first = first(incoming, "ShipHello").await?;
     let Some(ship_message::Kind::Hello(hello)) = first.and_then(|message| message.kind) else {
         return Err(Status::failed_precondition("a stream begins with ShipHello"));
     };
@@ -143,7 +121,6 @@ async fn first(incoming: &mut impl Incoming) -> Result<String, Status> {
 
 impl Stream {
     fn begin(tapes: &Arc<Tapes>, hub: Arc<Hub>, of: (String, String), instance: &str) -> Self {
-        let age = STREAM_AGE.mul_f64(1.0 - AGE_JITTER + 2.0 * AGE_JITTER * fastrand::f64());
         Self {
             tapes: Arc::clone(tapes),
             hub,
@@ -154,8 +131,8 @@ impl Stream {
             work: FuturesUnordered::new(),
             lent: BTreeMap::new(),
             queue: VecDeque::new(),
-            leaves: Instant::now() + age,
-            told_to_leave: false,
+            owed_by: None,
+            age: Age::new(),
         }
     }
 
@@ -194,7 +171,13 @@ impl Stream {
                 Ok(()) = followed.changed() => self.follow(&mut followed, &mut follows),
                 _ = look.tick() => if self.hub.is_removed(&self.fleet, &self.node) { return Err(removed()) },
                 _ = ask.tick() => self.ask_whether_removed(),
-                () = sleep_until(self.leaves) => self.leave()?,
+                () = reached(self.owed_by) => {
+                    return Err(Status::deadline_exceeded("nothing came of what was wanted for 30 s: connect again"));
+                }
+                () = sleep_until(self.age.until()) => {
+                    let reconnect = self.age.leave()?;
+                    self.queue.push_back(ship_reply::Kind::Reconnect(reconnect));
+                }
             }
         }
     }
@@ -246,9 +229,15 @@ impl Stream {
     }
 
     fn step(&mut self, event: Event) -> Result<(), Status> {
+        let is_progress = matches!(&event, Event::Came(chunk) if !chunk.bytes.is_empty());
         for action in self.line.on(event).map_err(Status::invalid_argument)? {
             self.act(action);
         }
+        self.owed_by = match self.owed_by {
+            _ if !self.line.is_owed() => None,
+            Some(by) if !is_progress => Some(by),
+            _ => Some(Instant::now() + PROGRESS_WITHIN),
+        };
         Ok(())
     }
 
@@ -258,7 +247,7 @@ impl Stream {
             Action::Say(kind) => {
                 if let ship_reply::Kind::Refused(refused) = &kind {
                     tracing::warn!(%fleet, %node, instance = %refused.instance, segment = refused.sequence, why = %refused.why,
-                        "a segment is refused; its node puts it aside");
+                        "a segment is refused; its node offers it again, or gives it up");
                     ingest.metrics.segment_refused(&fleet);
                 }
                 self.queue.push_back(kind);
@@ -273,8 +262,9 @@ impl Stream {
                     }
                 }));
             }
-            Action::Look(id, messages) => self.work.push(Box::pin(async move {
-                match ingest.look((&fleet, &node), &id, &messages).await {
+            Action::Look(id, digest, messages) => self.work.push(Box::pin(async move {
+                let offered = Offered { fleet: &fleet, node: &node, id: &id, digest: &digest, messages: &messages };
+                match ingest.look(offered).await {
                     Ok(known) => Worked::Event(Event::Looked(id, known)),
                     Err(Failure::Away(why) | Failure::Never(why)) => Worked::Away(why),
                 }
@@ -282,7 +272,7 @@ impl Stream {
             Action::Keep(id, hash, packed) => {
                 let bytes = u32::try_from(packed.len()).unwrap_or(u32::MAX);
                 self.work.push(Box::pin(async move {
-                    judged(ingest.keep(&fleet, hash, packed).await, |kept| Event::Kept(id, bytes, kept))
+                    judged(ingest.keep(&fleet, hash, packed).await, |kept| Event::Kept(id, (hash, bytes), kept))
                 }));
             }
             Action::Store(offer, bytes) => self.work.push(Box::pin(store(ingest, (fleet, node), offer, bytes))),
@@ -295,19 +285,6 @@ impl Stream {
             *follows = wanted;
             self.queue.push_back(ship_reply::Kind::Follow(FollowRecords { wanted }));
         }
-    }
-
-    /// Tells the node to open another stream; when it did not, ends this one.
-    fn leave(&mut self) -> Result<(), Status> {
-        if self.told_to_leave {
-            return Err(Status::unavailable("the stream has reached its age: connect again"));
-        }
-        self.told_to_leave = true;
-        let after = RECONNECT_WITHIN.mul_f64(fastrand::f64());
-        self.leaves = Instant::now() + after + RECONNECT_GRACE;
-        let after_ms = u32::try_from(after.as_millis()).unwrap_or(u32::MAX);
-        self.queue.push_back(ship_reply::Kind::Reconnect(Reconnect { after_ms }));
-        Ok(())
     }
 }
 
@@ -327,3 +304,7 @@ fn judged(outcome: Result<(), Failure>, event: impl FnOnce(Result<(), String>) -
         Err(Failure::Away(why)) => Worked::Away(why),
     }
 }
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

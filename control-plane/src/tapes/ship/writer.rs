@@ -14,8 +14,9 @@ const QUEUE: usize = 64;
 /// Segments of one transaction: few waits for the disk, and none of them long.
 const BATCH_SEGMENTS: usize = 32;
 
-/// Frames of one transaction, about: a second's work of either database on one core.
-const BATCH_FRAMES: usize = 32_000;
+/// Frames of one transaction, about, and what else takes as long: a second's work of either database on one core. A segment that has
+/// more is committed alone.
+const BATCH_WEIGHT: usize = 32_000;
 
 /// A segment to be committed, and who waits for it.
 type Job = (SegmentRows, oneshot::Sender<Result<Committed, StoreError>>);
@@ -47,11 +48,13 @@ impl Jobs {
     /// Commits until `stop`, and what waits then.
     pub(crate) async fn run(mut self, index: Arc<dyn Index>, stop: CancellationToken) {
         while let Some(first) = stop.run_until_cancelled(self.0.recv()).await.flatten() {
-            let mut batch = vec![first];
-            let frames = |batch: &[Job]| batch.iter().map(|(rows, _)| rows.frames.len()).sum::<usize>();
-            while batch.len() < BATCH_SEGMENTS && frames(&batch) < BATCH_FRAMES {
+            let (mut weight, mut batch) = (first.0.weight(), vec![first]);
+            while batch.len() < BATCH_SEGMENTS && weight < BATCH_WEIGHT {
                 match self.0.try_recv() {
-                    Ok(job) => batch.push(job),
+                    Ok(job) => {
+                        weight += job.0.weight();
+                        batch.push(job);
+                    }
                     Err(_) => break,
                 }
             }
@@ -66,30 +69,81 @@ impl Jobs {
 
 async fn commit(index: &dyn Index, batch: Vec<Job>) {
     let (rows, waiting): (Vec<SegmentRows>, Vec<_>) = batch.into_iter().unzip();
-    match index.commit(&rows).await {
-        Ok(committed) => {
-            for (told, outcome) in waiting.into_iter().zip(committed) {
-                // A stream that is gone will offer it again, and hear that it is stored.
-                let _ = told.send(Ok(outcome));
+    let outcomes = commit_apart(&rows, |rows| index.commit(rows)).await;
+    for (told, outcome) in waiting.into_iter().zip(outcomes) {
+        // A stream that is gone will offer it again, and hear that it is stored.
+        let _ = told.send(outcome);
+    }
+}
+
+/// Commits segments at once. What the database will not have of one of them does not hold up the others: they are halved until it stands
+/// alone, so that most go in few transactions, and what it is about is tried as often as it is halved.
+async fn commit_apart<'a, F>(
+    rows: &'a [SegmentRows],
+    commit: impl Fn(&'a [SegmentRows]) -> F,
+) -> Vec<Result<Committed, StoreError>>
+where
+    F: Future<Output = Result<Vec<Committed>, StoreError>>,
+{
+    let mut outcomes = Vec::with_capacity(rows.len());
+    // The last one is the first in order.
+    let mut parts = vec![rows];
+    while let Some(part) = parts.pop() {
+        match commit(part).await {
+            Ok(committed) => outcomes.extend(committed.into_iter().map(Ok)),
+            Err(StoreError::Unkept(_)) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                parts.extend([second, first]);
+            }
+            Err(StoreError::Unkept(why)) => outcomes.push(Err(StoreError::Unkept(why))),
+            Err(error) => {
+                let why = error.to_string();
+                outcomes.extend(part.iter().map(|_| Err(StoreError::Unavailable(why.clone()))));
             }
         }
-        // What the database will not have of one segment does not hold up the others.
-        Err(StoreError::Unkept(_)) if rows.len() > 1 => {
-            for (told, rows) in waiting.into_iter().zip(rows) {
-                let outcome = index.commit(std::slice::from_ref(&rows)).await;
-                let _ = told.send(outcome.map(|committed| committed.into_iter().next().unwrap_or(Committed::Again)));
-            }
-        }
-        Err(StoreError::Unkept(why)) => {
-            for told in waiting {
-                let _ = told.send(Err(StoreError::Unkept(why.clone())));
-            }
-        }
-        Err(error) => {
-            let why = error.to_string();
-            for told in waiting {
-                let _ = told.send(Err(StoreError::Unavailable(why.clone())));
-            }
-        }
+    }
+    outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::future::ready;
+
+    use super::*;
+
+    fn segments(count: u64) -> Vec<SegmentRows> {
+        (1..=count).map(|sequence| SegmentRows { sequence, ..SegmentRows::default() }).collect()
+    }
+
+    #[tokio::test]
+    async fn one_segment_that_is_not_kept_costs_the_others_few_transactions() {
+        let rows = segments(32);
+        let transactions = RefCell::new(Vec::new());
+        let outcomes = commit_apart(&rows, |part| {
+            transactions.borrow_mut().push(part.len());
+            let is_bad = part.iter().any(|rows| rows.sequence == 20);
+            ready(if is_bad { Err(StoreError::Unkept("no".to_owned())) } else { Ok(vec![Committed::New; part.len()]) })
+        })
+        .await;
+        let refused: Vec<usize> = (0..32).filter(|index| outcomes[*index].is_err()).collect();
+        assert_eq!((outcomes.len(), refused), (32, vec![19]));
+        assert!(matches!(outcomes[19], Err(StoreError::Unkept(_))));
+        // All, and two of each half from sixteen down to one.
+        assert_eq!(transactions.borrow().len(), 11, "{transactions:?}");
+    }
+
+    #[tokio::test]
+    async fn a_database_that_is_away_is_asked_once() {
+        let (rows, asked) = (segments(3), Cell::new(0));
+        let outcomes = commit_apart(&rows, |_| {
+            asked.set(asked.get() + 1);
+            ready(Err(StoreError::Unavailable("away".to_owned())))
+        })
+        .await;
+        assert_eq!(asked.get(), 1);
+        assert!(
+            outcomes.len() == 3 && outcomes.iter().all(|outcome| matches!(outcome, Err(StoreError::Unavailable(_))))
+        );
     }
 }

@@ -3,18 +3,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
 use prost::Message as _;
 use shadowcat_config::digest;
-use shadowcat_control_plane::store::NewVersion;
-use shadowcat_control_plane::tapes::blobs::{Blobs, message_key, segment_key};
-use shadowcat_control_plane::tapes::index::{self, Filter, FoundFrame, FrameRow, Index, SegmentRows, TapeRow, What};
+use shadowcat_control_plane::store::{NewVersion, StoreError};
+use shadowcat_control_plane::tapes::blobs::{Blobs, SegmentName, message_key, segment_key};
+use shadowcat_control_plane::tapes::index::{
+    self, Filter, FoundFrame, FrameRow, Index, Known, Offered, SegmentRows, TapeRow, What,
+};
 use shadowcat_control_plane::tapes::retention::{Passed, Retention};
 use shadowcat_tape::line::encode;
 use shadowcat_tape::record::{BlobRef, Head, Kind, Record};
-use shadowcat_tape::segment::{Found, Scan, seal, unseal};
+use shadowcat_tape::segment::{Found, Scan, SegmentId, seal, unseal};
 use tempfile::TempDir;
 
 use crate::subject::Subject;
@@ -112,18 +115,21 @@ impl Segment {
             bytes: FRAMES * 10,
             ..TapeRow::default()
         };
+        let digest = *blake3::hash(&self.sealed()).as_bytes();
+        let name = SegmentName { fleet: FLEET, node: "edge-1", instance: INSTANCE, sequence: self.sequence };
         SegmentRows {
             fleet: FLEET.to_owned(),
             node: "edge-1".to_owned(),
             instance: INSTANCE.to_owned(),
             sequence: self.sequence,
+            digest,
             first_record: self.first_record(),
             last_record: self.sequence * RECORDS,
             stored_bytes: STORED,
             plain_bytes: 2 * STORED,
             first_at,
             last_at,
-            object: segment_key(FLEET, first_at, INSTANCE, self.sequence).to_string(),
+            object: segment_key(name, first_at, &digest).to_string(),
             messages: self.message.map(|message| (*blake3::hash(message).as_bytes(), 100)).into_iter().collect(),
             tapes: vec![tape],
             frames,
@@ -174,6 +180,13 @@ impl Kept {
         self.index.commit(&[rows]).await.unwrap();
     }
 
+    /// What is known of this segment, whose message it says is kept apart.
+    pub(crate) async fn known(&self, segment: &Segment, messages: &[[u8; 32]]) -> Result<Known, StoreError> {
+        let id = SegmentId::new(INSTANCE, segment.sequence).unwrap();
+        let digest = segment.rows().digest;
+        self.index.known(Offered { fleet: FLEET, node: "edge-1", id: &id, digest: &digest, messages }).await
+    }
+
     pub(crate) fn retention(&self) -> Retention {
         let (clock, store) = (Arc::clone(&self.clock), Arc::clone(&self.subject.store));
         let clock = Arc::new(move || clock.load(Ordering::Relaxed));
@@ -183,7 +196,10 @@ impl Kept {
     /// A pass when it is so many hours later than everything began.
     pub(crate) async fn pass_at(&self, hours: i64) {
         self.clock.store(THEN + hours * HOUR, Ordering::Relaxed);
-        assert_eq!(self.retention().pass().await.unwrap(), Passed::Here);
+        // The turn before ends when Postgres has seen its connection go.
+        while self.retention().pass().await.unwrap() != Passed::Here {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     pub(crate) async fn found(&self) -> Vec<FoundFrame> {

@@ -9,11 +9,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use object_store::path::Path;
 use shadowcat_control_plane::tapes::blobs::message_key;
-use shadowcat_control_plane::tapes::index::{Filter, Hold, Known, Removal, Rewritten, SegmentRows, Which, Why};
+use shadowcat_control_plane::tapes::index::{Filter, Hold, Known, Removal, Rewritten, SegmentRows, Unread, Which, Why};
 use shadowcat_control_plane::tapes::retention::Passed;
-use shadowcat_tape::segment::SegmentId;
 
-use super::kept::{HOUR, INSTANCE, Kept, RECORDS, Segment, THEN};
+use super::kept::{HOUR, Kept, RECORDS, Segment, THEN};
 use crate::subject::Subject;
 use crate::support::FLEET;
 
@@ -115,14 +114,13 @@ pub(crate) async fn a_message_goes_with_the_last_segment_that_refers_to_it(subje
     assert_eq!(kept.counted(), (1, 1));
     kept.pass_at(40).await;
     assert_eq!(kept.counted(), (0, 1), "a node may have been told that it is here");
-    let id = SegmentId::new(INSTANCE, 9).unwrap();
-    let hash = *blake3::hash(MESSAGE).as_bytes();
+    let (next, hash) = (Segment::new(9, &["short"]), *blake3::hash(MESSAGE).as_bytes());
     kept.pass_at(42).await;
     assert_eq!((kept.counted(), kept.index.totals(FLEET).await.unwrap().messages), ((0, 0), 0));
-    assert_eq!(kept.index.known(FLEET, "edge-1", &id, &[hash]).await.unwrap(), Known::Missing(vec![hash]));
+    assert_eq!(kept.known(&next, &[hash]).await.unwrap(), Known::Missing(vec![hash]));
     // One that is listed as discarded, and not yet gone, is not asked for.
     kept.index.discard(message_key(FLEET, &blake3::hash(MESSAGE)).as_ref(), THEN).await.unwrap();
-    assert!(kept.index.known(FLEET, "edge-1", &id, &[hash]).await.is_err());
+    assert!(kept.known(&next, &[hash]).await.is_err());
 }
 
 pub(crate) async fn what_was_deleted_is_neither_missed_nor_taken_again(subject: Subject) {
@@ -143,14 +141,40 @@ pub(crate) async fn what_was_deleted_is_neither_missed_nor_taken_again(subject: 
     // What never came between two that are gone has nobody left who misses it.
     assert_eq!(gaps().await, (vec![unshipped(3, 4)], 2, 16, 8 * RECORDS));
     for (sequence, known) in [(2, Known::Stored), (7, Known::Stored), (6, Known::Missing(vec![]))] {
-        let id = SegmentId::new(INSTANCE, sequence).unwrap();
-        assert_eq!(kept.index.known(FLEET, "edge-1", &id, &[]).await.unwrap(), known, "{sequence}");
+        assert_eq!(kept.known(&Segment::new(sequence, &["short"]), &[]).await.unwrap(), known, "{sequence}");
     }
     // It came all the same, on a stream that had asked before.
     kept.store(&Segment::new(2, &["short"])).await;
     assert_eq!((kept.by_segment().await, kept.counted().0), (vec![(3, 8), (8, 8)], 3));
     kept.pass_at(10).await;
     assert_eq!(kept.counted().0, 2);
+}
+
+pub(crate) async fn what_is_kept_as_bytes_alone_is_forgotten_without_its_twin(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    kept.configure(&[("short", "keep: 1h"), ("long", "keep: 8760h")]).await;
+    for sequence in 1..=3 {
+        kept.store(&Segment::new(sequence, &["long"])).await;
+    }
+    let copies = [Segment::new(2, &["short"]), Segment::new(5, &["short"])];
+    for (segment, unread) in copies.iter().zip([Unread::Twin, Unread::NotIndexed]) {
+        let rows = segment.rows().unread(unread, "of a copy");
+        kept.blobs.put(&Path::from(rows.object.as_str()), segment.sealed().into()).await.unwrap();
+        kept.index.commit(&[rows]).await.unwrap();
+    }
+    let gaps = async || {
+        let sources = kept.index.sources(FLEET).await.unwrap();
+        sources[0].gaps.iter().map(|gap| (gap.after, gap.before, gap.why.clone())).collect::<Vec<_>>()
+    };
+    let (twin, lost) = ((9, 19, "twin".to_owned()), (36, 46, "not_indexed".to_owned()));
+    let unshipped = (27, 37, "not_shipped".to_owned());
+    assert_eq!(gaps().await, [twin, unshipped, lost]);
+    assert_eq!(kept.counted().0, 5);
+    // They have no recording any more that says how long they are kept.
+    kept.pass_at(5 + 168 + 1).await;
+    assert_eq!((kept.counted().0, gaps().await), (3, vec![(27, 37, "not_shipped".to_owned())]));
+    kept.assert_readable().await;
+    assert_eq!(kept.known(&Segment::new(2, &["long"]), &[]).await.unwrap(), Known::Stored);
 }
 
 pub(crate) async fn what_is_removed_by_order_is_in_no_object_after_the_next_pass(subject: Subject) {
@@ -200,6 +224,8 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
         kept.blobs.put(&Path::from(object(sequence)), segment(sequence).sealed().into()).await.unwrap();
     }
     kept.blobs.put(&message_key(FLEET, &blake3::hash(b"larger")), Bytes::from_static(b"x")).await.unwrap();
+    let unfinished = kept.place.path().join(format!("{}#1", object(2)));
+    std::fs::write(&unfinished, b"hal").unwrap();
     // Objects have the time of this machine.
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
     let hours = (i64::try_from(now).unwrap() - THEN) / HOUR;
@@ -213,7 +239,9 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
     sweep_at(hours).await;
     kept.pass_at(hours + 3).await;
     assert_eq!(kept.counted(), (4, 2), "they may be on their way");
+    assert!(unfinished.exists());
     sweep_at(hours + 26).await;
+    assert!(!unfinished.exists());
     assert_eq!(kept.index.discarded(i64::MAX, 10).await.unwrap().len(), 3);
     // A node comes back at once, another asks first, and one is late.
     kept.index.commit(&[SegmentRows { messages: vec![], ..segment(2).rows() }]).await.unwrap();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use shadowcat_control_plane::tapes::index::{
-    self, Committed, Filter, FoundFrame, FrameRow, GapRow, Hold, Index, Known, Position, SegmentRows, TapeRow, What,
+    self, Committed, Filter, FoundFrame, FrameRow, GapRow, Hold, Index, Known, Offered, Position, SegmentRows, TapeRow,
+    Unread, What,
 };
 use shadowcat_tape::segment::SegmentId;
 
@@ -20,6 +21,17 @@ const TOOL_ERROR: i16 = 5;
 
 async fn index_of(subject: &Subject) -> Arc<dyn Index> {
     index::open(&subject.url).await.unwrap()
+}
+
+/// The digest of the segment of this number, unless a test says another.
+fn digest_of(sequence: u64) -> [u8; 32] {
+    *blake3::hash(&sequence.to_be_bytes()).as_bytes()
+}
+
+/// What is known of a segment that a node offers.
+async fn known(index: &Arc<dyn Index>, node: &str, sequence: u64, messages: &[[u8; 32]]) -> Known {
+    let (id, digest) = (SegmentId::new(INSTANCE, sequence).unwrap(), digest_of(sequence));
+    index.known(Offered { fleet: FLEET, node, id: &id, digest: &digest, messages }).await.unwrap()
 }
 
 /// A segment with so many frames from a place on: of every two, a request and the answer that ends its call.
@@ -69,6 +81,7 @@ fn segment(instance: &str, sequence: u64, first_record: u64, frames: u64) -> Seg
         node: "edge-1".to_owned(),
         instance: instance.to_owned(),
         sequence,
+        digest: digest_of(sequence),
         first_record,
         last_record: first_record + frames - 1,
         stored_bytes: 1_000,
@@ -97,15 +110,13 @@ async fn calls(index: &Arc<dyn Index>, filter: Filter) -> Vec<u64> {
 
 pub(crate) async fn a_segment_is_stored_once_and_its_frames_are_found_once(subject: Subject) {
     let index = index_of(&subject).await;
-    let id = SegmentId::new(INSTANCE, 1).unwrap();
-    assert_eq!(index.known(FLEET, "edge-1", &id, &[[1; 32]]).await.unwrap(), Known::Missing(vec![[1; 32]]));
+    assert_eq!(known(&index, "edge-1", 1, &[[1; 32]]).await, Known::Missing(vec![[1; 32]]));
     let one = SegmentRows { messages: vec![([1; 32], 70_000)], ..segment(INSTANCE, 1, 1, 10) };
     assert_eq!(index.commit(std::slice::from_ref(&one)).await.unwrap(), [Committed::New]);
     let both = [segment(INSTANCE, 2, 11, 10), one];
     assert_eq!(index.commit(&both).await.unwrap(), [Committed::New, Committed::Again]);
-    assert_eq!(index.known(FLEET, "edge-1", &id, &[]).await.unwrap(), Known::Stored);
-    let next = SegmentId::new(INSTANCE, 3).unwrap();
-    assert_eq!(index.known(FLEET, "edge-1", &next, &[[1; 32], [2; 32]]).await.unwrap(), Known::Missing(vec![[2; 32]]));
+    assert_eq!(known(&index, "edge-1", 1, &[]).await, Known::Stored);
+    assert_eq!(known(&index, "edge-1", 3, &[[1; 32], [2; 32]]).await, Known::Missing(vec![[2; 32]]));
 
     let found = index.search(&all(), What::Frames, None, 100).await.unwrap();
     assert_eq!(places(&found), (1..=20).rev().collect::<Vec<_>>());
@@ -219,6 +230,7 @@ pub(crate) async fn what_is_missing_is_proved_by_numbers(subject: Subject) {
         segments: Some((4, 5)),
         ..GapRow::default()
     };
+    let claimed = GapRow { why: "spool_old".to_owned(), segments: Some((1, 5)), ..dropped.clone() };
     index
         .commit(&[
             segment(INSTANCE, 2, 5, 3),
@@ -226,6 +238,8 @@ pub(crate) async fn what_is_missing_is_proved_by_numbers(subject: Subject) {
             segment(INSTANCE, 6, 30, 2),
             SegmentRows { ended: Some(35), ..segment(INSTANCE, 7, 34, 2) },
             SegmentRows { gaps: vec![dropped], ..segment(next, 1, 1, 4) },
+            // What another node says of an instance is about its own boot of that name.
+            SegmentRows { node: "edge-2".to_owned(), gaps: vec![claimed], ..segment(next, 1, 1, 4) },
         ])
         .await
         .unwrap();
@@ -243,16 +257,52 @@ pub(crate) async fn what_is_missing_is_proved_by_numbers(subject: Subject) {
     assert!(sources.iter().all(|source| source.instance == INSTANCE || source.gaps.is_empty()));
 }
 
-pub(crate) async fn an_instance_is_of_one_node(subject: Subject) {
+pub(crate) async fn two_nodes_with_one_instance_are_two_sources(subject: Subject) {
     let index = index_of(&subject).await;
-    index.commit(&[segment(INSTANCE, 1, 1, 2)]).await.unwrap();
-    let id = SegmentId::new(INSTANCE, 2).unwrap();
-    assert_eq!(index.known(FLEET, "edge-2", &id, &[]).await.unwrap(), Known::Foreign("edge-1".to_owned()));
-    let claimed = SegmentRows { node: "edge-2".to_owned(), ..segment(INSTANCE, 2, 3, 2) };
-    assert_eq!(index.commit(&[claimed]).await.unwrap(), [Committed::Foreign("edge-1".to_owned())]);
-    assert_eq!(index.search(&all(), What::Frames, None, 9).await.unwrap().len(), 2);
-    let elsewhere = SegmentRows { fleet: "other".to_owned(), ..segment(INSTANCE, 2, 3, 2) };
+    let claimed =
+        SegmentRows { node: "edge-2".to_owned(), object: "segments/claimed".to_owned(), ..segment(INSTANCE, 1, 1, 2) };
+    assert_eq!(index.commit(&[claimed]).await.unwrap(), [Committed::New]);
+    assert_eq!(known(&index, "edge-1", 1, &[]).await, Known::Missing(vec![]), "whoever was first owns nothing");
+    let asked = SegmentRows { unanswered: vec![(1, THEN + 1_000)], ..segment(INSTANCE, 1, 1, 2) };
+    assert_eq!(index.commit(&[asked]).await.unwrap(), [Committed::New]);
+    assert_eq!(known(&index, "edge-2", 1, &[]).await, Known::Stored);
+    let of = |node: &str| Filter { node: node.to_owned(), ..all() };
+    for (node, object) in [("edge-1", "segments/1"), ("edge-2", "segments/claimed")] {
+        let found = index.search(&of(node), What::Frames, None, 9).await.unwrap();
+        assert_eq!((places(&found), &*found[0].node), (vec![2, 1], node));
+        assert_eq!(index.segments(&[found[0].segment]).await.unwrap()[0].object, object);
+    }
+    // An answer at another node ends no call of this one.
+    let answered = SegmentRows { node: "edge-2".to_owned(), answered: vec![1], ..segment(INSTANCE, 2, 3, 1) };
+    index.commit(&[answered]).await.unwrap();
+    assert_eq!(calls(&index, of("edge-1")).await, [2, 1]);
+    let sources = index.sources(FLEET).await.unwrap();
+    let told: Vec<_> = sources.iter().map(|source| (&*source.node, source.segments, source.repeated)).collect();
+    assert_eq!(told, [("edge-2", 2, 1), ("edge-1", 1, 0)]);
+    let elsewhere = SegmentRows { fleet: "other".to_owned(), ..segment(INSTANCE, 1, 1, 2) };
     assert_eq!(index.commit(&[elsewhere]).await.unwrap(), [Committed::New], "fleets have nothing in common");
+}
+
+pub(crate) async fn other_bytes_under_the_number_of_a_segment_are_kept_and_told(subject: Subject) {
+    let index = index_of(&subject).await;
+    let first = segment(INSTANCE, 1, 1, 4);
+    let other = SegmentRows { digest: [9; 32], object: "segments/other".to_owned(), ..segment(INSTANCE, 1, 1, 6) };
+    let next = SegmentRows { ended: Some(8), ..segment(INSTANCE, 2, 5, 4) };
+    let batch = [first, other.clone(), next];
+    assert_eq!(index.commit(&batch).await.unwrap(), [Committed::New, Committed::Taken, Committed::New]);
+    let twin = other.unread(Unread::Twin, "it is a copy");
+    assert_eq!(index.commit(std::slice::from_ref(&twin)).await.unwrap(), [Committed::New]);
+    assert_eq!(index.commit(std::slice::from_ref(&twin)).await.unwrap(), [Committed::Again]);
+    let id = SegmentId::new(INSTANCE, 1).unwrap();
+    let offered = |digest| Offered { fleet: FLEET, node: "edge-1", id: &id, digest, messages: &[] };
+    assert_eq!(index.known(offered(&[9; 32])).await.unwrap(), Known::Stored);
+    assert_eq!(index.known(offered(&[8; 32])).await.unwrap(), Known::Missing(vec![]), "a third one is another again");
+
+    assert_eq!(index.search(&all(), What::Frames, None, 99).await.unwrap().len(), 8);
+    let source = &index.sources(FLEET).await.unwrap()[0];
+    let told: Vec<_> = source.gaps.iter().map(|gap| (gap.after, gap.before, gap.frames, &*gap.why)).collect();
+    assert_eq!((source.segments, source.ended, told), (3, Some(8), vec![(0, 7, Some(6), "twin")]));
+    assert!(source.gaps[0].detail.contains("segments/other"), "{:?}", source.gaps);
 }
 
 pub(crate) async fn tapes_are_listed_by_their_last_frame_and_may_be_held(subject: Subject) {

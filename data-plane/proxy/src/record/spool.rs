@@ -153,7 +153,7 @@ impl SpoolMetrics {
             sealed: counter("shadowcat_spool_segments_sealed_total", "Segments of recorded traffic that were sealed."),
             dropped: counter(
                 "shadowcat_spool_segments_dropped_total",
-                "Segments dropped for want of room, or for their age; the record says which.",
+                "Segments dropped for want of room, for their age, or because the control plane refused them again and again; the record says which.",
             ),
             lost: counter(
                 "shadowcat_spool_frames_lost_total",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::contents::is_frame;
-use crate::record::{Kind, Record};
+use crate::record::{Head, Kind, Record};
 
 /// What was read, what was lost, and how that is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Summary {
     pub heads: u64,
     /// Whether the instance says that it stopped in order.
     pub has_ended: bool,
-    /// Whose records these are, by the last head.
-    instance: Option<String>,
+    /// Whose records these are, by the last head: the instance, and its node.
+    source: Option<(String, String)>,
 }
 
 impl Summary {
@@ -53,11 +53,11 @@ impl Summary {
         self.has_ended |= record.k == Kind::End;
         if let Some(head) = &record.head {
             self.heads += 1;
-            if self.instance.as_deref().is_some_and(|instance| instance != head.instance) {
+            if self.source.as_ref().is_some_and(|source| is_another(source, head)) {
                 // Another instance counts for itself.
                 self.last_seq = None;
             }
-            self.instance = Some(head.instance.to_string());
+            self.source = Some((head.instance.to_string(), head.node.to_string()));
         }
         if let Some(gap) = &record.gap {
             self.gaps += 1;
@@ -71,6 +71,11 @@ impl Summary {
         self.first_seq = self.first_seq.or(Some(record.seq));
         self.last_seq = self.last_seq.max(Some(record.seq));
     }
+}
+
+/// Whether a head is of another instance, or of another node that claims the same one. A head that was lost and written anew names no node.
+fn is_another((instance, node): &(String, String), head: &Head<'_>) -> bool {
+    *instance != head.instance || !node.is_empty() && !head.node.is_empty() && *node != head.node
 }
 
 impl fmt::Display for Summary {

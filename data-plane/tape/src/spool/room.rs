@@ -5,6 +5,7 @@ use std::io;
 use tracing::warn;
 
 use super::Writer;
+use super::shelf::Entry;
 use crate::directory::Directory;
 use crate::record::Gap;
 
@@ -50,6 +51,18 @@ impl Writer {
                 return false;
             }
         };
+        self.note_dropped(dropped, why);
+        true
+    }
+
+    /// Notes what is missing by segments that were given up.
+    pub(super) fn note_given_up(&mut self) {
+        for entry in self.shelf.take_given_up() {
+            self.note_dropped(entry, "refused");
+        }
+    }
+
+    fn note_dropped(&mut self, dropped: Entry, why: &'static str) {
         let id = dropped.place.id;
         warn!(segment = %id, why, frames = dropped.frames, "a recorded segment was dropped");
         self.counts.segments_dropped += 1;
@@ -57,7 +70,6 @@ impl Writer {
         let segments = Some((id.sequence, id.sequence));
         let instance = (id.instance != self.settings.instance).then_some(id.instance.into());
         self.gaps.add(Gap { why: why.into(), frames: dropped.frames, bytes: None, instance, segments });
-        true
     }
 }
 

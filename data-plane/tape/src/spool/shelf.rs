@@ -78,6 +78,8 @@ struct Books {
     /// When each instance began. As many as had segments when the spool was opened, and this one.
     born: BTreeMap<String, u64>,
     bytes: u64,
+    /// Segments that were given up, until the writer tells of them: as many as lay here, at most.
+    given_up: Vec<Entry>,
 }
 
 impl Books {
@@ -145,12 +147,22 @@ impl Shelf {
     /// # Errors
     /// What the system says. The segment then stays on the shelf.
     pub fn remove(&self, id: &SegmentId) -> io::Result<()> {
-        let listed = {
-            let books = self.books();
-            books.place(id).and_then(|place| books.entries.get(&place).cloned())
-        };
-        let Some(Entry { place, sealed, .. }) = listed else { return Ok(()) };
-        self.take(&place, &sealed.blobs).map(drop)
+        self.take_listed(id).map(drop)
+    }
+
+    /// Removes a segment that nobody will have: a `gap` says so in the next segment that is written. Blocks on the disk.
+    ///
+    /// # Errors
+    /// As for [`remove`](Self::remove).
+    pub fn give_up(&self, id: &SegmentId) -> io::Result<()> {
+        let taken = self.take_listed(id)?;
+        self.books().given_up.extend(taken);
+        Ok(())
+    }
+
+    /// What was given up since this was asked last.
+    pub(super) fn take_given_up(&self) -> Vec<Entry> {
+        std::mem::take(&mut self.books().given_up)
     }
 
     /// Bytes of all segments and blobs on the shelf.
@@ -187,6 +199,15 @@ impl Shelf {
             self.books().entries.first_key_value().map(|(place, entry)| (place.clone(), entry.sealed.blobs.clone()));
         let Some((place, blobs)) = oldest else { return Ok(None) };
         self.take(&place, &blobs)
+    }
+
+    fn take_listed(&self, id: &SegmentId) -> io::Result<Option<Entry>> {
+        let listed = {
+            let books = self.books();
+            books.place(id).and_then(|place| books.entries.get(&place).cloned())
+        };
+        let Some(Entry { place, sealed, .. }) = listed else { return Ok(None) };
+        self.take(&place, &sealed.blobs)
     }
 
     /// Removes the files first: what is left of them after an error is still on the books.

@@ -32,7 +32,7 @@ const BLOBS_SHARE: u64 = 4;
 pub struct Counts {
     /// Segments that were sealed.
     pub segments_sealed: u64,
-    /// Sealed segments that were dropped, because there was no room for them or they were too old.
+    /// Sealed segments that were dropped: there was no room for them, they were too old, or they were given up.
     pub segments_dropped: u64,
     /// Frames that were in dropped segments.
     pub frames_dropped: u64,
@@ -137,6 +137,7 @@ impl Writer {
     /// Tells the time, and does what is due: to be called ten times a second or so, and after a while without records.
     pub fn tick(&mut self, now: Now) {
         self.now = Now { at: now.at.max(self.now.at), wall: now.wall };
+        self.note_given_up();
         self.keep_within_bounds();
         if !self.gaps.is_empty() {
             self.make_ready();
@@ -152,6 +153,7 @@ impl Writer {
     /// Ends the instance in order: nothing follows. The last segment may be one too many for the bounds: there is
     /// nobody left to tell what would be dropped for it.
     pub fn end(mut self) -> Counts {
+        self.note_given_up();
         self.keep_within_bounds();
         if (self.seq > 0 || !self.gaps.is_empty()) && self.make_ready() {
             self.tell_end();

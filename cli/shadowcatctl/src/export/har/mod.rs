@@ -45,15 +45,20 @@ pub(super) struct HarSink {
 /// By what a later record says which call it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Name {
-    /// The instance, and `seq` of the request.
-    Request(String, u64),
-    /// The id of the frame that opened the operation.
-    Operation(String),
+    /// The node, the instance, and `seq` of the request.
+    Request(String, String, u64),
+    /// The node, and the id of the frame that opened the operation.
+    Operation(String, String),
 }
 
 impl Name {
+    fn of_request(frame: &Frame, seq: u64) -> Self {
+        Self::Request(frame.node.clone(), frame.instance.clone(), seq)
+    }
+
     fn of_operation(frame: &Frame) -> Self {
-        Self::Operation(if frame.operation.is_empty() { frame.id.clone() } else { frame.operation.clone() })
+        let opened_by = if frame.operation.is_empty() { &frame.id } else { &frame.operation };
+        Self::Operation(frame.node.clone(), opened_by.clone())
     }
 }
 
@@ -88,7 +93,7 @@ impl HarSink {
 
     /// The open call that a record belongs to.
     fn call_of(&self, frame: &Frame, record: &Record<'_>) -> Option<u64> {
-        let answered = record.re.map(|request| Name::Request(frame.instance.clone(), request));
+        let answered = record.re.map(|request| Name::of_request(frame, request));
         answered.and_then(|name| self.names.get(&name)).or_else(|| self.names.get(&Name::of_operation(frame))).copied()
     }
 
@@ -96,7 +101,7 @@ impl HarSink {
     fn begin(&mut self, frame: &Frame, record: &Record<'_>, said: Said) -> Result<(), Failure> {
         let exchange = Exchange::new(frame.clone(), record, said);
         self.open_bytes += exchange.bytes;
-        self.names.insert(Name::Request(frame.instance.clone(), record.seq), self.next);
+        self.names.insert(Name::of_request(frame, record.seq), self.next);
         self.names.insert(Name::of_operation(frame), self.next);
         self.open.insert(self.next, exchange);
         self.next += 1;
@@ -113,7 +118,7 @@ impl HarSink {
     fn end(&mut self, call: u64, answer: Option<(&Frame, &Record<'_>, Said)>) -> Result<(), Failure> {
         let Some(exchange) = self.open.remove(&call) else { return Ok(()) };
         self.open_bytes -= exchange.bytes;
-        self.names.remove(&Name::Request(exchange.frame.instance.clone(), exchange.seq));
+        self.names.remove(&Name::of_request(&exchange.frame, exchange.seq));
         let operation = Name::of_operation(&exchange.frame);
         if self.names.get(&operation) == Some(&call) {
             self.names.remove(&operation);

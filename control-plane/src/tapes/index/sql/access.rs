@@ -1,14 +1,12 @@
 //! The way to the database: connections, and the time that an operation has.
 
 use sqlx::Pool;
-use sqlx::pool::PoolConnection;
 use tokio::time::error::Elapsed;
-use tokio::time::{Instant, timeout_at};
 
 use super::super::super::OPERATION_TIMEOUT;
 use super::super::{Database, Place, is_of_content, words};
-use super::Connection;
 use crate::store::StoreError;
+use crate::store::lent::{Lent, no_answer};
 
 /// Ways to the database. Clones share them.
 #[derive(Debug, Clone)]
@@ -18,66 +16,23 @@ pub(in super::super) struct Access {
     pub(in super::super) place: Place,
 }
 
-/// A connection while an operation runs. It goes back to its pool when the operation has ended. If it did not end, because its time
-/// was up or whoever asked is gone, the connection is closed: its answer may still come, and would have to be waited for.
-pub(super) struct Lent(Option<PoolConnection<Database>>);
-
-impl Lent {
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        self.0.as_mut().expect("it is given back by value")
-    }
-
-    fn give_back(mut self) {
-        drop(self.0.take());
-    }
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        drop(self.0.take().map(PoolConnection::detach));
-    }
-}
-
-/// Runs an operation on a connection of a pool, both within [`OPERATION_TIMEOUT`].
-macro_rules! ask {
-    ($access:expr, $pool:ident, $operation:path $(, $argument:expr)*) => {{
-        let (access, until) = (&$access, Instant::now() + OPERATION_TIMEOUT);
-        let mut lent = access.lend(&access.$pool, until).await?;
-        let outcome = timeout_at(until, $operation(lent.connection() $(, $argument)*)).await;
-        access::settle(lent, outcome)
-    }};
-}
-pub(super) use ask;
-
 impl Access {
-    pub(super) async fn lend(&self, pool: &Pool<Database>, until: Instant) -> Result<Lent, StoreError> {
+    pub(super) async fn lend(&self, pool: &Pool<Database>) -> Result<Lent<Database>, StoreError> {
         self.place.check().map_err(StoreError::Unavailable)?;
-        match timeout_at(until, pool.acquire()).await {
-            Ok(Ok(connection)) => Ok(Lent(Some(connection))),
-            Ok(Err(error)) => Err(StoreError::Unavailable(words(&error))),
-            Err(_) => Err(no_answer()),
-        }
+        Lent::of(pool, OPERATION_TIMEOUT, words).await.map_err(StoreError::Unavailable)
     }
-}
 
-/// What an operation came to.
-pub(super) fn settle<T>(lent: Lent, outcome: Result<Result<T, sqlx::Error>, Elapsed>) -> Result<T, StoreError> {
-    match outcome {
-        Ok(Ok(value)) => {
-            lent.give_back();
-            Ok(value)
-        }
-        Ok(Err(error)) => {
-            if error.as_database_error().is_some() {
-                lent.give_back();
-            }
-            let told = words(&error);
-            Err(if is_of_content(&error) { StoreError::Unkept(told) } else { StoreError::Unavailable(told) })
-        }
-        Err(_) => Err(no_answer()),
+    /// What an operation came to.
+    #[allow(clippy::unused_self, reason = "that of the store notes whether the database answers")]
+    pub(super) fn settle<T>(
+        &self,
+        lent: Lent<Database>,
+        outcome: Result<Result<T, sqlx::Error>, Elapsed>,
+    ) -> Result<T, StoreError> {
+        lent.give_back(outcome, |error| error.as_database_error().is_some()).map_err(|failure| match failure {
+            Some(error) if is_of_content(&error) => StoreError::Unkept(words(&error)),
+            Some(error) => StoreError::Unavailable(words(&error)),
+            None => StoreError::Unavailable(no_answer(OPERATION_TIMEOUT)),
+        })
     }
-}
-
-pub(super) fn no_answer() -> StoreError {
-    StoreError::Unavailable(format!("no answer within {OPERATION_TIMEOUT:?}"))
 }

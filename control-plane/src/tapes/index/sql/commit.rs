@@ -6,6 +6,7 @@ use sqlx::{Connection as _, query, query_as};
 
 use super::super::super::{Committed, GapRow, SegmentRows, TapeRow};
 use super::super::{BEGIN, Database, insert_frames, prepare};
+use super::known::Standing;
 use super::{Connection, Dictionary, Frame, known, shares, signed};
 
 /// Numbers of words.
@@ -40,7 +41,10 @@ pub(super) async fn commit(
     let (mut committed, mut new) = (vec![Committed::Again; segments.len()], Vec::new());
     // In one order everywhere, as words are.
     let mut order: Vec<usize> = (0..segments.len()).collect();
-    order.sort_by_key(|index| (&segments[*index].fleet, &segments[*index].instance, segments[*index].sequence));
+    order.sort_by_key(|index| {
+        let rows = &segments[*index];
+        (&rows.fleet, &rows.node, &rows.instance, rows.sequence)
+    });
     for index in order {
         match enter(&mut transaction, &segments[index], &numbers).await? {
             Ok(entered) => {
@@ -70,26 +74,29 @@ async fn enter<'a>(
     let number = |word: &str| numbers.get(word).copied().ok_or(sqlx::Error::RowNotFound);
     let (fleet, node) = (number(&rows.fleet)?, number(&rows.node)?);
     // What changes nothing still takes the row, so that commits of one source wait for each other here.
-    let (source, owner) = query_as::<Database, (i64, i64)>(
+    let (source,) = query_as::<Database, (i64,)>(
         "INSERT INTO sources (fleet, instance, node) VALUES ($1, $2, $3)
-         ON CONFLICT (fleet, instance) DO UPDATE SET instance = excluded.instance RETURNING number, node",
+         ON CONFLICT (fleet, instance, node) DO UPDATE SET instance = excluded.instance RETURNING number",
     )
     .bind(fleet)
     .bind(&rows.instance)
     .bind(node)
     .fetch_one(&mut *connection)
     .await?;
-    if owner != node {
-        let (owner,) = query_as::<Database, (String,)>("SELECT word FROM words WHERE id = $1")
-            .bind(owner)
-            .fetch_one(connection)
-            .await?;
-        return Ok(Err(Committed::Foreign(owner)));
-    }
-    let Some(segment) = insert_segment(connection, source, rows).await? else {
-        discard_again(connection, source, rows).await?;
-        return Ok(Err(Committed::Again));
+    let standing = if known::was_removed(connection, source, rows.sequence).await? {
+        Standing::Stored
+    } else {
+        known::standing(connection, source, rows.sequence, &rows.digest).await?
     };
+    match standing {
+        Standing::Stored => {
+            discard_again(connection, source, rows).await?;
+            return Ok(Err(Committed::Again));
+        }
+        Standing::Others if rows.unread.is_none() => return Ok(Err(Committed::Taken)),
+        Standing::Others | Standing::Nothing => {}
+    }
+    let segment = insert_segment(connection, (source, standing), rows).await?;
     add_to_source(connection, source, rows).await?;
     let words = rows.words.iter().map(|word| number(word)).collect::<Result<_, _>>()?;
     Ok(Ok(New { rows, fleet, source, number: segment, words }))
@@ -109,19 +116,16 @@ async fn discard_again(connection: &mut Connection, source: i64, rows: &SegmentR
     Ok(())
 }
 
-/// The number of a segment; `None` if it is here, or was deleted.
+/// The number of a segment that is new.
 async fn insert_segment(
     connection: &mut Connection,
-    source: i64,
+    (source, standing): (i64, Standing),
     rows: &SegmentRows,
-) -> Result<Option<i64>, sqlx::Error> {
-    if known::was_removed(connection, source, rows.sequence).await? {
-        return Ok(None);
-    }
-    let inserted = query_as::<Database, (i64,)>(
+) -> Result<i64, sqlx::Error> {
+    let (number,) = query_as::<Database, (i64,)>(
         "INSERT INTO segments (source, sequence, first_record, last_record, frames, stored_bytes, plain_bytes, lost_bytes,
-             first_at, last_at, object)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (source, sequence) DO NOTHING RETURNING number",
+             first_at, last_at, object, digest, twin)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING number",
     )
     .bind(source)
     .bind(signed(rows.sequence))
@@ -134,9 +138,11 @@ async fn insert_segment(
     .bind(rows.first_at)
     .bind(rows.last_at)
     .bind(&rows.object)
-    .fetch_optional(connection)
+    .bind(rows.digest.as_slice())
+    .bind(i64::from(standing == Standing::Others))
+    .fetch_one(connection)
     .await?;
-    Ok(inserted.map(|(number,)| number))
+    Ok(number)
 }
 
 /// Both databases compare two values with another function, so the smaller and the larger are chosen by `CASE`.

@@ -1,10 +1,9 @@
 //! What is stored already.
 
-use shadowcat_tape::segment::SegmentId;
 use sqlx::{QueryBuilder, query, query_as};
 
 use super::super::super::super::blobs::message_key;
-use super::super::super::{KeptSegment, Known};
+use super::super::super::{KeptSegment, Known, Offered};
 use super::super::Database;
 use super::{Connection, dictionary, discard, signed, unsigned};
 
@@ -23,30 +22,50 @@ impl From<Known> for Looked {
     }
 }
 
-/// `of` is the fleet and the node that offers.
-pub(super) async fn known(
-    connection: &mut Connection,
-    of: (&str, &str),
-    id: &SegmentId,
-    messages: &[[u8; 32]],
-) -> Result<Looked, sqlx::Error> {
-    let Some(fleet) = dictionary::look(connection, of.0).await? else {
-        return Ok(Known::Missing(messages.to_vec()).into());
+pub(super) async fn known(connection: &mut Connection, offered: Offered<'_>) -> Result<Looked, sqlx::Error> {
+    let Some(fleet) = dictionary::look(connection, offered.fleet).await? else {
+        return Ok(Known::Missing(offered.messages.to_vec()).into());
     };
-    let source = query_as::<Database, (i64, String)>(
-        "SELECT s.number, w.word FROM sources s JOIN words w ON w.id = s.node WHERE s.fleet = $1 AND s.instance = $2",
+    let source = query_as::<Database, (i64,)>(
+        "SELECT s.number FROM sources s JOIN words w ON w.id = s.node WHERE s.fleet = $1 AND s.instance = $2 AND w.word = $3",
     );
-    if let Some((source, owner)) = source.bind(fleet).bind(&id.instance).fetch_optional(&mut *connection).await? {
-        if owner != of.1 {
-            return Ok(Known::Foreign(owner).into());
-        }
-        let stored = query_as::<Database, (i64,)>("SELECT number FROM segments WHERE source = $1 AND sequence = $2");
-        let stored = stored.bind(source).bind(signed(id.sequence)).fetch_optional(&mut *connection).await?;
-        if stored.is_some() || was_removed(connection, source, id.sequence).await? {
+    let source = source.bind(fleet).bind(&offered.id.instance).bind(offered.node);
+    if let Some((source,)) = source.fetch_optional(&mut *connection).await? {
+        let sequence = offered.id.sequence;
+        let stored = standing(connection, source, sequence, offered.digest).await?;
+        if stored == Standing::Stored || was_removed(connection, source, sequence).await? {
             return Ok(Known::Stored.into());
         }
     }
-    messages_of(connection, (fleet, of.0), messages).await
+    messages_of(connection, (fleet, offered.fleet), offered.messages).await
+}
+
+/// What is stored under the number of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Nothing,
+    /// The segment itself.
+    Stored,
+    /// Others, with other bytes.
+    Others,
+}
+
+pub(super) async fn standing(
+    connection: &mut Connection,
+    source: i64,
+    sequence: u64,
+    digest: &[u8; 32],
+) -> Result<Standing, sqlx::Error> {
+    let stored = query_as::<Database, (i64,)>(
+        "SELECT CAST(max(CASE WHEN digest = $3 THEN 1 ELSE 0 END) AS BIGINT) FROM segments
+         WHERE source = $1 AND sequence = $2 GROUP BY sequence",
+    );
+    let stored = stored.bind(source).bind(signed(sequence)).bind(digest.as_slice());
+    Ok(match stored.fetch_optional(connection).await? {
+        None => Standing::Nothing,
+        Some((0,)) => Standing::Others,
+        Some(_) => Standing::Stored,
+    })
 }
 
 /// Which messages of an offer are here. `fleet` is its number and its name.
@@ -75,7 +94,8 @@ async fn messages_of(
     Ok(Looked { known: Known::Missing(missing), unused, leaving })
 }
 
-/// Whether a segment was here and was deleted: it is not wanted again.
+/// Whether a segment was here and was deleted: it is not wanted again. Nobody knows its digest any more, so a twin that comes after that
+/// is taken for it.
 pub(super) async fn was_removed(connection: &mut Connection, source: i64, sequence: u64) -> Result<bool, sqlx::Error> {
     let removed = query_as::<Database, (i64,)>(
         "SELECT source FROM removed WHERE source = $1 AND from_segment <= $2 AND to_segment >= $2",
@@ -84,13 +104,14 @@ pub(super) async fn was_removed(connection: &mut Connection, source: i64, sequen
 }
 
 /// A stored segment was offered again.
-pub(super) async fn repeated(connection: &mut Connection, fleet: &str, id: &SegmentId) -> Result<(), sqlx::Error> {
+pub(super) async fn repeated(connection: &mut Connection, offered: Offered<'_>) -> Result<(), sqlx::Error> {
     query::<Database>(
         "UPDATE sources SET repeated = repeated + 1
-         WHERE instance = $2 AND fleet = (SELECT id FROM words WHERE word = $1)",
+         WHERE instance = $2 AND fleet = (SELECT id FROM words WHERE word = $1) AND node = (SELECT id FROM words WHERE word = $3)",
     )
-    .bind(fleet)
-    .bind(&id.instance)
+    .bind(offered.fleet)
+    .bind(&offered.id.instance)
+    .bind(offered.node)
     .execute(connection)
     .await?;
     Ok(())

@@ -27,19 +27,18 @@ mod whole;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use shadowcat_tape::segment::SegmentId;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use self::access::Access;
-use self::access::ask;
 use self::dictionary::Dictionary;
 pub(super) use self::frame::{Frame, INSERT_FRAMES};
 use super::super::{
     Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, Hold, Index, KeptSegment, Known, OPERATION_TIMEOUT,
-    Position, SegmentRows, Totals, What,
+    Offered, Position, SegmentRows, Totals, What,
 };
 use super::Database;
 use crate::store::StoreError;
+use crate::store::lent::ask;
 
 type Connection = <Database as sqlx::Database>::Connection;
 
@@ -59,10 +58,10 @@ impl SqlIndex {
 
 #[async_trait]
 impl Index for SqlIndex {
-    async fn known(&self, fleet: &str, node: &str, id: &SegmentId, messages: &[[u8; 32]]) -> Result<Known, StoreError> {
-        let looked = ask!(self.access, readers, known::known, (fleet, node), id, messages)?;
+    async fn known(&self, offered: Offered<'_>) -> Result<Known, StoreError> {
+        let looked = ask!(self.access, readers, known::known, offered)?;
         if looked.known == Known::Stored {
-            ask!(self.access, writers, known::repeated, fleet, id)?;
+            ask!(self.access, writers, known::repeated, offered)?;
         }
         if let Some(hash) = looked.leaving {
             let hash = blake3::Hash::from_bytes(hash);
@@ -71,7 +70,7 @@ impl Index for SqlIndex {
             )));
         }
         if !looked.unused.is_empty() {
-            ask!(self.access, writers, discard::keep_messages, fleet, &looked.unused, now())?;
+            ask!(self.access, writers, discard::keep_messages, offered.fleet, &looked.unused, now())?;
         }
         Ok(looked.known)
     }

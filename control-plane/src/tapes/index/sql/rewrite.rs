@@ -19,18 +19,18 @@ pub(super) async fn to_rewrite(connection: &mut Connection, after: i64, limit: u
 }
 
 /// As it is selected.
-type Row = (i64, i64, i64, i64, String, i64, String, i64, i64, i64);
+type Row = (i64, String, i64, i64, i64, String, i64, String, i64, i64, i64);
 
 pub(super) async fn rewriting(connection: &mut Connection, number: i64) -> Result<Option<Rewriting>, sqlx::Error> {
     let row: Option<Row> = query_as::<Database, _>(
-        "SELECT s.fleet, s.number, g.first_at, g.last_at, s.instance, g.sequence, g.object, g.stored_bytes, g.plain_bytes,
+        "SELECT s.fleet, w.word, s.number, g.first_at, g.last_at, s.instance, g.sequence, g.object, g.stored_bytes, g.plain_bytes,
              g.gone
-         FROM segments g JOIN sources s ON s.number = g.source WHERE g.number = $1 AND g.rewrite = 1",
+         FROM segments g JOIN sources s ON s.number = g.source JOIN words w ON w.id = s.node WHERE g.number = $1 AND g.rewrite = 1",
     )
     .bind(number)
     .fetch_optional(&mut *connection)
     .await?;
-    let Some((fleet, source, first_at, last_at, instance, sequence, object, stored, plain, gone)) = row else {
+    let Some((fleet, node, source, first_at, last_at, instance, sequence, object, stored, plain, gone)) = row else {
         return Ok(None);
     };
     // Behind the row: what goes from now on is counted in `gone`, and so noticed in the end.
@@ -51,6 +51,7 @@ pub(super) async fn rewriting(connection: &mut Connection, number: i64) -> Resul
     Ok(Some(Rewriting {
         number,
         fleet,
+        node,
         instance,
         sequence: unsigned(sequence),
         first_at,

@@ -64,7 +64,7 @@ pub(super) async fn sources(connection: &mut Connection, fleet: &str) -> Result<
     for row in rows {
         let (number, node, instance, segments, frames, stored, plain, repeated, first_at, last_at, ended, last) = row;
         let mut gaps = told(connection, number).await?;
-        gaps.extend(unshipped(connection, number, &instance).await?);
+        gaps.extend(unshipped(connection, number).await?);
         gaps.sort_by_key(|gap| gap.after);
         found.push(FoundSource {
             node,
@@ -106,19 +106,20 @@ async fn told(connection: &mut Connection, source: i64) -> Result<Vec<GapRow>, s
 }
 
 /// Segments, or records between segments, that never came: the holes in their numbers prove it.
-async fn unshipped(connection: &mut Connection, source: i64, instance: &str) -> Result<Vec<GapRow>, sqlx::Error> {
+async fn unshipped(connection: &mut Connection, source: i64) -> Result<Vec<GapRow>, sqlx::Error> {
     // What was deleted is missed by nobody, and a hole is told where it borders on something that is here. The source begins behind a
-    // segment 0, so that a hole at its beginning is one too.
+    // segment 0, so that a hole at its beginning is one too. A twin stands where another segment does, and where the records of a segment
+    // are (0) nobody may know.
     let holes: Vec<(i64, i64, i64, i64)> = query_as::<Database, _>(
         "SELECT sequence, last_record, next_sequence, next_record FROM (
              SELECT to_segment AS sequence, last_record, kept, lead(from_segment) OVER (ORDER BY from_segment) AS next_sequence,
                  lead(first_record) OVER (ORDER BY from_segment) AS next_record, lead(kept) OVER (ORDER BY from_segment) AS next_kept
              FROM (SELECT sequence AS from_segment, sequence AS to_segment, first_record, last_record, 1 AS kept
-                       FROM segments WHERE source = $1
+                       FROM segments WHERE source = $1 AND twin = 0
                    UNION ALL SELECT from_segment, to_segment, first_record, last_record, 0 FROM removed WHERE source = $1
                    UNION ALL SELECT 0, 0, 0, 0, 0) came) pairs
          WHERE next_sequence IS NOT NULL AND kept + next_kept > 0
-             AND (next_sequence <> sequence + 1 OR (last_record > 0 AND next_record <> last_record + 1))
+             AND (next_sequence <> sequence + 1 OR (last_record > 0 AND next_record > 0 AND next_record <> last_record + 1))
          ORDER BY sequence LIMIT $2",
     )
     .bind(source)
@@ -129,7 +130,7 @@ async fn unshipped(connection: &mut Connection, source: i64, instance: &str) -> 
     for (sequence, last_record, next_sequence, next_record) in holes {
         let segments = (next_sequence > sequence + 1).then_some((sequence + 1, next_sequence - 1));
         let (why, detail) = match segments {
-            Some((from, to)) => match reason(connection, instance, (from, to)).await? {
+            Some((from, to)) => match reason(connection, source, (from, to)).await? {
                 Some(told) => told,
                 None => ("not_shipped".to_owned(), format!("segments {from} to {to} have not come")),
             },
@@ -140,7 +141,7 @@ async fn unshipped(connection: &mut Connection, source: i64, instance: &str) -> 
             after: unsigned(last_record),
             before: unsigned(next_record),
             // With heads and clocks among them: the most that is missing.
-            frames: (last_record > 0).then_some(unsigned(frames)),
+            frames: (last_record > 0 && next_record > 0).then_some(unsigned(frames)),
             why,
             detail,
             segments: segments.map(|(from, to)| (unsigned(from), unsigned(to))),
@@ -150,17 +151,19 @@ async fn unshipped(connection: &mut Connection, source: i64, instance: &str) -> 
     Ok(gaps)
 }
 
-/// What a later segment, perhaps of a later boot, says of segments that were dropped.
+/// What a later segment, perhaps of a later boot of the same node, says of segments that were dropped.
 async fn reason(
     connection: &mut Connection,
-    instance: &str,
+    source: i64,
     segments: (i64, i64),
 ) -> Result<Option<(String, String)>, sqlx::Error> {
     query_as::<Database, (String, String)>(
-        "SELECT g.why, g.detail FROM gaps g JOIN sources s ON s.number = g.source
-         WHERE coalesce(g.instance, s.instance) = $1 AND g.from_segment <= $3 AND g.to_segment >= $2 LIMIT 1",
+        "SELECT g.why, g.detail FROM sources o JOIN sources s ON s.fleet = o.fleet AND s.node = o.node
+         JOIN gaps g ON g.source = s.number
+         WHERE o.number = $1 AND coalesce(g.instance, s.instance) = o.instance AND g.from_segment <= $3 AND g.to_segment >= $2
+         LIMIT 1",
     )
-    .bind(instance)
+    .bind(source)
     .bind(segments.0)
     .bind(segments.1)
     .fetch_optional(connection)

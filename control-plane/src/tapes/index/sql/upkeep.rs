@@ -1,22 +1,22 @@
 //! What the index does to forget, each within the time that an operation has.
 
 use async_trait::async_trait;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use super::super::super::{
     KeptRecording, OPERATION_TIMEOUT, Removal, Removed, Rewriting, Rewritten, Share, Turn, Upkeep,
 };
 use super::super::{drop_empty_partitions, take_turn, words};
-use super::access::ask;
-use super::{SqlIndex, access, discard, keep, remove, rewrite, shares};
+use super::{SqlIndex, discard, keep, remove, rewrite, shares};
 use crate::store::StoreError;
+use crate::store::lent::{ask, no_answer};
 
 #[async_trait]
 impl Upkeep for SqlIndex {
     async fn turn(&self) -> Result<Option<Turn>, StoreError> {
         match timeout(OPERATION_TIMEOUT, take_turn(&self.access.writers)).await {
             Ok(taken) => taken.map_err(|error| StoreError::Unavailable(words(&error))),
-            Err(_) => Err(access::no_answer()),
+            Err(_) => Err(StoreError::Unavailable(no_answer(OPERATION_TIMEOUT))),
         }
     }
 

@@ -28,20 +28,23 @@ pub(super) async fn remove(
         .bind(segment.number)
         .execute(&mut *connection)
         .await?;
-    query::<Database>("DELETE FROM open_calls WHERE source = $1 AND seq BETWEEN $2 AND $3")
-        .bind(segment.source)
-        .bind(segment.records.0)
-        .bind(segment.records.1)
-        .execute(&mut *connection)
-        .await?;
-    let (frames, stored, plain, object) = query_as::<Database, (i64, i64, i64, String)>(
-        "DELETE FROM segments WHERE number = $1 RETURNING frames, stored_bytes, plain_bytes, object",
+    let (frames, stored, plain, object, twin) = query_as::<Database, (i64, i64, i64, String, i64)>(
+        "DELETE FROM segments WHERE number = $1 RETURNING frames, stored_bytes, plain_bytes, object, twin",
     )
     .bind(segment.number)
     .fetch_one(&mut *connection)
     .await?;
     discard::discard(connection, &object, now).await?;
-    note(connection, segment, why).await?;
+    // The number of a twin, and the calls at its places, are those of another segment.
+    if twin == 0 {
+        query::<Database>("DELETE FROM open_calls WHERE source = $1 AND seq BETWEEN $2 AND $3")
+            .bind(segment.source)
+            .bind(segment.records.0)
+            .bind(segment.records.1)
+            .execute(&mut *connection)
+            .await?;
+        note(connection, segment, why).await?;
+    }
     subtract_from_source(connection, segment, (frames, stored, plain)).await?;
     let (fleet,) = query_as::<Database, (String,)>("SELECT word FROM words WHERE id = $1")
         .bind(segment.fleet)

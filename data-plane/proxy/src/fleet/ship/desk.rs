@@ -10,12 +10,21 @@ use super::super::line::Violation;
 /// Offers outstanding, whatever the control plane would take: each costs a few hundred bytes.
 const OFFERS_MAX: u32 = 256;
 
+/// How often a segment is offered on one line that is refused each time. What was read or sent wrongly is right the next time; what is not
+/// will never be.
+const OFFERED_MAX: u32 = 3;
+
+/// Refused segments that are remembered. Beyond it the oldest is forgotten, and offered as often again.
+const REFUSED_MAX: usize = 1024;
+
 /// The state of one line.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
     /// How many may be offered beyond those stored or refused; 0 before the welcome.
     offers_max: usize,
     offered: BTreeMap<SegmentId, Standing>,
+    /// How often each was refused that is still to be stored.
+    refused: BTreeMap<SegmentId, u32>,
     /// Wanted and not sent yet, in the order in which they were wanted.
     wanted: VecDeque<Wanted>,
 }
@@ -24,6 +33,15 @@ pub(super) struct Desk {
 enum Standing {
     Offered,
     Wanted,
+}
+
+/// What follows from a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It was another line's, or is repeated.
+    Nothing,
+    OfferAgain,
+    GiveUp(SegmentId),
 }
 
 /// A segment to be sent.
@@ -73,13 +91,35 @@ impl Desk {
         self.wanted.pop_front()
     }
 
-    /// A segment is settled, stored or refused. One that this line did not offer is another line's, or a repetition.
+    /// A segment is stored. One that this line did not offer is another line's, or a repetition.
     ///
     /// # Errors
     /// When it names no segment.
-    pub(super) fn settled(&mut self, instance: &str, sequence: u64) -> Result<Option<SegmentId>, Violation> {
+    pub(super) fn stored(&mut self, instance: &str, sequence: u64) -> Result<Option<SegmentId>, Violation> {
         let segment = id(instance, sequence)?;
+        self.refused.remove(&segment);
         Ok(self.offered.remove(&segment).map(|_| segment))
+    }
+
+    /// A segment is refused.
+    ///
+    /// # Errors
+    /// When it names no segment.
+    pub(super) fn refused(&mut self, instance: &str, sequence: u64) -> Result<Refusal, Violation> {
+        let segment = id(instance, sequence)?;
+        if self.offered.remove(&segment).is_none() {
+            return Ok(Refusal::Nothing);
+        }
+        self.wanted.retain(|wanted| wanted.segment != segment);
+        let times = self.refused.remove(&segment).unwrap_or(0) + 1;
+        if times >= OFFERED_MAX {
+            return Ok(Refusal::GiveUp(segment));
+        }
+        if self.refused.len() >= REFUSED_MAX {
+            self.refused.pop_first();
+        }
+        self.refused.insert(segment, times);
+        Ok(Refusal::OfferAgain)
     }
 }
 
@@ -106,8 +146,30 @@ mod tests {
             desk.offered(id(INSTANCE, sequence).unwrap());
         }
         assert_eq!(desk.room(), 0);
-        assert!(desk.settled(INSTANCE, 1).unwrap().is_some());
-        assert_eq!((desk.room(), desk.settled(INSTANCE, 1).unwrap()), (1, None));
+        assert!(desk.stored(INSTANCE, 1).unwrap().is_some());
+        assert_eq!((desk.room(), desk.stored(INSTANCE, 1).unwrap()), (1, None));
+    }
+
+    #[test]
+    fn what_is_refused_is_offered_again_some_times_and_then_given_up() {
+        let mut desk = Desk::default();
+        desk.open(4);
+        let segment = id(INSTANCE, 1).unwrap();
+        for _ in 1..OFFERED_MAX {
+            desk.offered(segment.clone());
+            desk.want(&wanted(1)).unwrap();
+            assert_eq!(desk.refused(INSTANCE, 1).unwrap(), Refusal::OfferAgain);
+            assert!(!desk.has(&segment) && desk.next().is_none());
+            assert_eq!(desk.refused(INSTANCE, 1).unwrap(), Refusal::Nothing);
+        }
+        desk.offered(segment.clone());
+        assert_eq!(desk.refused(INSTANCE, 1).unwrap(), Refusal::GiveUp(segment.clone()));
+        // What is stored in the end begins anew.
+        desk.offered(segment.clone());
+        assert_eq!(desk.refused(INSTANCE, 1).unwrap(), Refusal::OfferAgain);
+        desk.offered(segment.clone());
+        assert_eq!(desk.stored(INSTANCE, 1).unwrap(), Some(segment));
+        assert!(desk.refused.is_empty());
     }
 
     #[test]

@@ -26,7 +26,7 @@ use tonic::transport::Channel;
 use super::super::ending::LineError;
 use super::super::line::Violation;
 use super::super::talk::{Slot, done, reached};
-use super::desk::{Desk, Wanted};
+use super::desk::{Desk, Refusal, Wanted};
 use crate::gateway::Control;
 use crate::record::{Live, Records};
 
@@ -148,17 +148,12 @@ impl ShipLine<'_> {
         match reply.kind {
             Some(Reply::Wanted(wanted)) => talk.desk.want(&wanted)?,
             Some(Reply::Stored(wire::SegmentStored { instance, sequence })) => {
-                return self.forget(talk.desk.settled(&instance, sequence)?).await;
+                return match talk.desk.stored(&instance, sequence)? {
+                    Some(segment) => Ok(self.forget(segment, Shelf::remove).await),
+                    None => Ok(false),
+                };
             }
-            Some(Reply::Refused(wire::SegmentRefused { instance, sequence, why })) => {
-                tracing::error!(
-                    instance,
-                    sequence,
-                    why,
-                    "the control plane refuses a segment of recorded traffic: it is given up"
-                );
-                return self.forget(talk.desk.settled(&instance, sequence)?).await;
-            }
+            Some(Reply::Refused(refused)) => return self.refused(refused, talk).await,
             Some(Reply::Follow(follow)) => talk.following = follow.wanted.then(|| self.records.recorder.follow()),
             Some(Reply::Reconnect(reconnect)) => {
                 talk.leave_at = Some(Instant::now() + Duration::from_millis(reconnect.after_ms.into()));
@@ -170,16 +165,36 @@ impl ShipLine<'_> {
         Ok(false)
     }
 
-    /// Forgets a segment that is settled; true if there was one, so that another may be offered.
-    async fn forget(&self, segment: Option<SegmentId>) -> Result<bool, LineError> {
-        let Some(segment) = segment else { return Ok(false) };
+    /// Takes a refusal; true if there may be more to offer. What came on a bad day is read and offered again.
+    async fn refused(&self, refused: wire::SegmentRefused, talk: &mut Talk) -> Result<bool, LineError> {
+        let wire::SegmentRefused { instance, sequence, why } = refused;
+        match talk.desk.refused(&instance, sequence)? {
+            Refusal::Nothing => Ok(false),
+            Refusal::OfferAgain => {
+                tracing::warn!(instance, sequence, why, "the control plane refuses a segment: it is offered again");
+                Ok(true)
+            }
+            Refusal::GiveUp(segment) => {
+                tracing::error!(
+                    instance,
+                    sequence,
+                    why,
+                    "the control plane refuses a segment again and again: it is given up, and the record says so"
+                );
+                Ok(self.forget(segment, Shelf::give_up).await)
+            }
+        }
+    }
+
+    /// Takes a segment that is settled off the shelf; true, because another may be offered.
+    async fn forget(&self, segment: SegmentId, settle: fn(&Shelf, &SegmentId) -> io::Result<()>) -> bool {
         let (shelf, sequence) = (Arc::clone(&self.records.shelf), segment.sequence);
-        let removed = spawn_blocking(move || shelf.remove(&segment)).await;
+        let removed = spawn_blocking(move || settle(&shelf, &segment)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, sequence, "a settled segment stays on this disk, and will be offered again");
         }
         self.records.settled();
-        Ok(true)
+        true
     }
 
     /// Reads what may be offered now.
@@ -290,7 +305,8 @@ fn read(read: Result<io::Result<Vec<u8>>, JoinError>) -> Result<Bytes, LineError
     }
 }
 
-/// What is gone is sent as nothing, which does not fit its digest: the control plane gives it up at once.
+/// What is gone is sent as nothing, which does not fit its digest: the control plane refuses it at once, and it is not there to be offered
+/// again.
 async fn pieces(
     segment: &SegmentId,
     blob: Bytes,

@@ -88,6 +88,29 @@ fn what_is_too_old_is_dropped_at_the_start_and_later_and_the_instance_is_named()
 }
 
 #[test]
+fn what_nobody_will_have_is_given_up_and_the_record_says_so() {
+    let mut node = Node::new();
+    let (mut writer, ..) = node.boot();
+    append(&mut writer, 100);
+    writer.end();
+    let earlier = node.instance();
+    let (mut writer, shelf, _) = node.boot();
+    append(&mut writer, 1);
+    writer.tick(at(2_100));
+    let (first, last) = (shelf.oldest(1).remove(0), shelf.oldest(usize::MAX).pop().unwrap());
+    for segment in [&first, &last] {
+        shelf.give_up(&segment.id).unwrap();
+        shelf.give_up(&segment.id).unwrap();
+    }
+    writer.tick(at(2_200));
+    let counts = writer.end();
+    assert_eq!((counts.segments_dropped, counts.frames_dropped), (2, first.frames + 1));
+    let told: Vec<_> = gaps(&read(&shelf)).into_iter().map(|gap| (gap.why, gap.instance, gap.segments)).collect();
+    let refused = || "refused".into();
+    assert_eq!(told, [(refused(), Some(earlier.into()), Some((1, 1))), (refused(), None, Some((1, 1)))]);
+}
+
+#[test]
 fn a_directory_has_one_process_one_instance_and_room_for_two_segments() {
     let mut node = Node::new();
     let (mut writer, shelf, _) = node.boot();
