@@ -32,6 +32,15 @@ INSERT INTO shares (segment, recording, fleet, last_at, frames, stored_bytes)
 SELECT g.number, 0, s.fleet, g.last_at, 0, g.stored_bytes FROM segments g JOIN sources s ON s.number = g.source
 WHERE NOT EXISTS (SELECT 1 FROM shares h WHERE h.segment = g.number);
 
+-- What a configuration last said of a recording: it may be gone from the newest one, and what was recorded under its name is not.
+CREATE TABLE retentions (
+    fleet INTEGER NOT NULL,
+    recording INTEGER NOT NULL,
+    keep INTEGER NOT NULL,
+    max_size INTEGER,
+    PRIMARY KEY (fleet, recording)
+) STRICT, WITHOUT ROWID;
+
 -- Segments that were deleted, in runs. They are not taken again, and nobody misses them.
 CREATE TABLE removed (
     source INTEGER NOT NULL,

@@ -87,7 +87,8 @@ every_store! {
         what_was_deleted_is_neither_missed_nor_taken_again,
         what_is_removed_by_order_is_in_no_object_after_the_next_pass,
         what_the_index_has_never_heard_of_is_found_and_deleted_unless_its_node_comes_back,
-        a_fleet_whose_configuration_cannot_be_read_loses_nothing,
+        a_fleet_whose_configuration_is_not_known_loses_nothing,
+        what_has_no_recording_any_more_is_kept_as_that_last_said,
         whenever_a_pass_ends_every_frame_that_is_found_is_read_and_no_object_stays_for_ever;
     life:
         a_database_that_is_opened_again_is_the_same,

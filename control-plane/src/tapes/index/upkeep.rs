@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use shadowcat_config::Retention;
 
 use crate::store::StoreError;
 
@@ -30,6 +31,9 @@ pub trait Upkeep: Send + Sync + 'static {
 
     /// Recordings of a fleet of which something is kept that is not on hold.
     async fn recordings_kept(&self, fleet: &str) -> Result<Vec<KeptRecording>, StoreError>;
+
+    /// Notes what a configuration says of a recording, for when it is gone from it.
+    async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError>;
 
     /// Up to `limit` shares whose last frame is before a time, the oldest first.
     async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError>;
@@ -99,6 +103,8 @@ impl fmt::Debug for Turn {
 pub struct KeptRecording {
     /// Its name; empty for frames of none.
     pub name: String,
+    /// What was last noted of it.
+    pub said: Option<Retention>,
     pub(super) fleet: i64,
     pub(super) number: i64,
 }

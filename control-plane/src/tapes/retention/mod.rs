@@ -10,7 +10,8 @@
 //! next one goes on.
 //!
 //! Invariants:
-//! - A fleet whose configuration cannot be read loses nothing.
+//! - A fleet whose configuration is not known, because there is none or nobody can read it, loses nothing.
+//! - A recording that is gone from the configuration is kept as it last said, and traffic of no recording as one that says nothing.
 //! - What is on hold stays, whatever its recording says, and counts to no size.
 //! - Each transaction is about one segment, and others get their turn between two of them.
 //!
@@ -31,7 +32,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use self::policy::Policies;
+use self::policy::{Policies, Policy};
 use super::blobs::{BlobError, Blobs};
 use super::index::{Index, KeptRecording, Removal, Share, Which, Why};
 use crate::observe::Metrics;
@@ -90,9 +91,6 @@ pub enum Unfinished {
     /// The place for bytes.
     #[error(transparent)]
     Blobs(#[from] BlobError),
-    /// A version of a configuration.
-    #[error("nothing of fleet {0} is forgotten until its configuration can be read: {1}")]
-    Policy(String, String),
     /// A segment.
     #[error("segment {0} cannot be written anew: {1}")]
     Segment(String, String),
@@ -150,15 +148,24 @@ impl Retention {
     }
 
     async fn fleet(&self, fleet: &str) -> Result<(), Unfinished> {
-        let policy = self.policies.of(fleet).await?;
+        let Some(policy) = self.policies.of(fleet).await? else { return Ok(()) };
         for recording in self.index.recordings_kept(fleet).await? {
-            let Kept { keep, max_size } = policy.get(&recording.name).copied().unwrap_or_default();
+            let Kept { keep, max_size } = self.kept(&policy, &recording).await?;
             self.by_age(&recording, keep).await?;
             if let Some(max) = max_size {
                 self.by_size(&recording, max).await?;
             }
         }
         Ok(())
+    }
+
+    /// What holds for a recording, noted for when the configuration has it no more.
+    async fn kept(&self, policy: &Policy, of: &KeptRecording) -> Result<Kept, Unfinished> {
+        let Some(said) = policy.get(&of.name).copied() else { return Ok(of.said.unwrap_or_default()) };
+        if of.said != Some(said) {
+            self.index.note_retention(of, said).await?;
+        }
+        Ok(said)
     }
 
     async fn by_age(&self, of: &KeptRecording, keep: Duration) -> Result<(), Unfinished> {

@@ -134,7 +134,14 @@ impl Segment {
 }
 
 impl Kept {
+    /// Of a fleet whose configuration has no recordings.
     pub(crate) async fn of(subject: Subject) -> Self {
+        let kept = Self::without_configuration(subject).await;
+        kept.configure(&[]).await;
+        kept
+    }
+
+    pub(crate) async fn without_configuration(subject: Subject) -> Self {
         let (index, place) = (index::open(&subject.url).await.unwrap(), TempDir::new().unwrap());
         let blobs = Blobs::open(place.path().to_str().unwrap()).unwrap();
         Self { subject, index, blobs, place, clock: Arc::new(AtomicI64::new(THEN)) }
@@ -150,7 +157,10 @@ impl Kept {
                 "- {{ name: {name}, match: {{ path: /{name} }}, targets: [{{ upstream: u }}], recording: {name} }}\n"
             );
         }
-        text += "recordings:\n";
+        if recordings.is_empty() {
+            text += "- { name: r, match: { path: /mcp }, targets: [{ upstream: u }] }\n";
+        }
+        text += if recordings.is_empty() { "recordings: []\n" } else { "recordings:\n" };
         for (name, retention) in recordings {
             text += &format!("- {{ name: {name}, retention: {{ {retention} }} }}\n");
         }

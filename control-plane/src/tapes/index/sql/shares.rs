@@ -1,7 +1,9 @@
 //! What each recording has of a segment.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use shadowcat_config::Retention;
 use sqlx::{query, query_as};
 
 use super::super::super::{KeptRecording, SegmentRows, Share};
@@ -61,19 +63,44 @@ pub(super) async fn fleets(connection: &mut Connection) -> Result<Vec<String>, s
     Ok(found)
 }
 
+/// A recording as it is selected: its number and name, and what was noted of it.
+type RecordingRow = (i64, Option<String>, Option<i64>, Option<i64>);
+
 pub(super) async fn recordings(connection: &mut Connection, fleet: &str) -> Result<Vec<KeptRecording>, sqlx::Error> {
     let Some(fleet) = dictionary::look(connection, fleet).await? else { return Ok(Vec::new()) };
     let (mut found, mut last) = (Vec::new(), -1_i64);
     while found.len() < NAMES_MAX {
-        let next = query_as::<Database, (i64, Option<String>)>(
-            "SELECT h.recording, w.word FROM shares h LEFT JOIN words w ON w.id = h.recording
+        let next = query_as::<Database, RecordingRow>(
+            "SELECT h.recording, w.word, r.keep, r.max_size FROM shares h LEFT JOIN words w ON w.id = h.recording
+             LEFT JOIN retentions r ON r.fleet = h.fleet AND r.recording = h.recording
              WHERE h.held = 0 AND h.fleet = $1 AND h.recording > $2 ORDER BY h.recording LIMIT 1",
         );
-        let Some((number, name)) = next.bind(fleet).bind(last).fetch_optional(&mut *connection).await? else { break };
-        found.push(KeptRecording { name: name.unwrap_or_default(), fleet, number });
+        let next = next.bind(fleet).bind(last).fetch_optional(&mut *connection).await?;
+        let Some((number, name, keep, max_size)) = next else { break };
+        let said = keep
+            .map(|keep| Retention { keep: Duration::from_micros(unsigned(keep)), max_size: max_size.map(unsigned) });
+        found.push(KeptRecording { name: name.unwrap_or_default(), said, fleet, number });
         last = number;
     }
     Ok(found)
+}
+
+pub(super) async fn note_retention(
+    connection: &mut Connection,
+    of: &KeptRecording,
+    said: Retention,
+) -> Result<(), sqlx::Error> {
+    query::<Database>(
+        "INSERT INTO retentions (fleet, recording, keep, max_size) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (fleet, recording) DO UPDATE SET keep = excluded.keep, max_size = excluded.max_size",
+    )
+    .bind(of.fleet)
+    .bind(of.number)
+    .bind(i64::try_from(said.keep.as_micros()).unwrap_or(i64::MAX))
+    .bind(said.max_size.map(signed))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn due(

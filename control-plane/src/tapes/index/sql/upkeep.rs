@@ -1,6 +1,7 @@
 //! What the index does to forget, each within the time that an operation has.
 
 use async_trait::async_trait;
+use shadowcat_config::Retention;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::super::super::{
@@ -26,6 +27,10 @@ impl Upkeep for SqlIndex {
 
     async fn recordings_kept(&self, fleet: &str) -> Result<Vec<KeptRecording>, StoreError> {
         ask!(self.access, readers, shares::recordings, fleet)
+    }
+
+    async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError> {
+        ask!(self.access, writers, shares::note_retention, of, said)
     }
 
     async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError> {
