@@ -138,10 +138,12 @@ CREATE TABLE gaps (
 CREATE INDEX gaps_of_sources ON gaps (source, after);
 CREATE INDEX gaps_of_segments ON gaps (said_by);
 
+-- Messages that are kept apart. Each counts to one of the recordings that refer to it, and to none while all that does is on hold.
 CREATE TABLE messages (
     fleet BIGINT NOT NULL,
     hash BYTEA NOT NULL,
     stored_bytes BIGINT NOT NULL,
+    recording BIGINT,
     PRIMARY KEY (fleet, hash)
 );
 
@@ -149,7 +151,8 @@ CREATE TABLE message_uses (
     fleet BIGINT NOT NULL,
     hash BYTEA NOT NULL,
     segment BIGINT NOT NULL,
-    PRIMARY KEY (fleet, hash, segment)
+    recording BIGINT NOT NULL,
+    PRIMARY KEY (fleet, hash, segment, recording)
 );
 
 CREATE INDEX message_uses_of_segments ON message_uses (segment);

@@ -134,10 +134,12 @@ CREATE TABLE gaps (
 CREATE INDEX gaps_of_sources ON gaps (source, after);
 CREATE INDEX gaps_of_segments ON gaps (said_by);
 
+-- Messages that are kept apart. Each counts to one of the recordings that refer to it, and to none while all that does is on hold.
 CREATE TABLE messages (
     fleet INTEGER NOT NULL,
     hash BLOB NOT NULL,
     stored_bytes INTEGER NOT NULL,
+    recording INTEGER,
     PRIMARY KEY (fleet, hash)
 ) STRICT, WITHOUT ROWID;
 
@@ -145,7 +147,8 @@ CREATE TABLE message_uses (
     fleet INTEGER NOT NULL,
     hash BLOB NOT NULL,
     segment INTEGER NOT NULL,
-    PRIMARY KEY (fleet, hash, segment)
+    recording INTEGER NOT NULL,
+    PRIMARY KEY (fleet, hash, segment, recording)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX message_uses_of_segments ON message_uses (segment);

@@ -10,7 +10,7 @@ CREATE INDEX segments_to_rewrite ON segments (number) WHERE rewrite = 1;
 CREATE INDEX segments_by_object ON segments (object);
 
 -- What each recording (0 for none) has of a segment: the unit in which traffic is forgotten. `stored_bytes` is its part of the segment's
--- object and of the messages that are kept apart. `held` says that all that is left is of tapes on hold.
+-- object; messages that are kept apart count for themselves. `held` says that all that is left is of tapes on hold.
 CREATE TABLE shares (
     segment INTEGER NOT NULL,
     recording INTEGER NOT NULL,
@@ -60,7 +60,8 @@ CREATE TABLE discarded (
 
 CREATE INDEX discarded_by_time ON discarded (due);
 
--- Since when no segment refers to a message.
+-- Since when no segment refers to a message, and no node has offered it.
 ALTER TABLE messages ADD COLUMN unused_since INTEGER;
 
 CREATE INDEX messages_unused ON messages (unused_since) WHERE unused_since IS NOT NULL;
+CREATE INDEX messages_of_recordings ON messages (fleet, recording, stored_bytes) WHERE unused_since IS NULL;

@@ -90,6 +90,10 @@ every_store! {
         a_fleet_whose_configuration_is_not_known_loses_nothing,
         what_has_no_recording_any_more_is_kept_as_that_last_said,
         whenever_a_pass_ends_every_frame_that_is_found_is_read_and_no_object_stays_for_ever;
+    messages:
+        a_message_counts_once_however_many_segments_refer_to_it,
+        what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks,
+        a_segment_whose_message_is_being_deleted_is_stored_after_that;
     life:
         a_database_that_is_opened_again_is_the_same,
         two_databases_have_two_epochs,

@@ -27,6 +27,9 @@ type Database = Postgres;
 
 const BEGIN: &str = "BEGIN";
 
+/// Holds a message while a segment comes to refer to it, together with others who do so.
+const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2 FOR SHARE";
+
 /// Where the tables are, apart from those of versions and nodes.
 const SCHEMA: &str = "shadowcat_tapes";
 

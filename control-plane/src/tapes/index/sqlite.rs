@@ -25,6 +25,9 @@ type Database = Sqlite;
 /// Takes the write lock at once: a transaction that reads first and writes then can be refused in between.
 const BEGIN: &str = "BEGIN IMMEDIATE";
 
+/// Holds a message while a segment comes to refer to it. Nobody else writes meanwhile.
+const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2";
+
 /// Connections that read: a search or two, and a look.
 const READERS: u32 = 4;
 

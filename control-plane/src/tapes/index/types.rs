@@ -1,5 +1,7 @@
 //! What an index takes and gives.
 
+use std::collections::BTreeSet;
+
 /// What is known of a segment that is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
@@ -61,6 +63,8 @@ pub struct SegmentRows {
     pub gaps: Vec<GapRow>,
     /// Messages that are kept apart: hash and stored bytes.
     pub messages: Vec<([u8; 32], u64)>,
+    /// Which of them frames refer to, each with the recording of such a frame.
+    pub uses: BTreeSet<([u8; 32], Word)>,
     /// Requests that are not answered in here: the place and the time of each.
     pub unanswered: Vec<(u64, i64)>,
     /// Requests that are not in here and are answered in here.

@@ -38,7 +38,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Up to `limit` shares whose last frame is before a time, the oldest first.
     async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError>;
 
-    /// Stored bytes of a recording's shares. What is on hold does not count.
+    /// Stored bytes of a recording's shares, and of the messages that are kept apart and count to it. What is on hold does not count.
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError>;
 
     /// Removes frames of a segment, and the segment with its last one.
@@ -116,7 +116,7 @@ pub struct Share {
     pub segment: i64,
     /// The recording, as the index numbers it; 0 for none.
     pub recording: i64,
-    /// Its part of the segment's object, and of the messages that are kept apart.
+    /// Its part of the segment's object.
     pub stored_bytes: u64,
 }
 
@@ -170,6 +170,8 @@ pub struct Removed {
     pub frames: u64,
     /// Bytes of their messages as they were received.
     pub bytes: u64,
+    /// Stored bytes of messages that counted to the recording whose share it was, and do no more.
+    pub freed: u64,
     /// The fleet, and the stored bytes of the segment, if it went with them.
     pub segment: Option<(String, u64)>,
 }

@@ -57,8 +57,8 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Shares, segments and objects that are looked up at once.
 const AT_ONCE: u32 = 100;
 
-/// A message stays so long after the last segment that referred to it: a node was told that it need not send it, and its segment is
-/// stored, or its stream ends, long before.
+/// A message stays so long after the last segment that referred to it, and after a node was last told that it need not send it: that
+/// node's segment is stored, or its stream ends, long before, by whichever replica's clock. A commit that is later still is refused.
 const MESSAGES_STAY: Duration = Duration::from_secs(60 * 60);
 
 /// Microseconds since 1970.
@@ -182,8 +182,12 @@ impl Retention {
     }
 
     async fn by_size(&self, of: &KeptRecording, max: u64) -> Result<(), Unfinished> {
-        let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
-        while beyond > 0 {
+        loop {
+            // Counted anew each time: a message that other segments refer to goes on to them, and is not gone with the first.
+            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
+            if beyond == 0 {
+                return Ok(());
+            }
             let oldest = self.index.shares(of, i64::MAX, AT_ONCE).await?;
             if oldest.is_empty() {
                 return Ok(());
@@ -192,21 +196,21 @@ impl Retention {
                 if beyond == 0 {
                     break;
                 }
-                self.remove(&share, Why::Size).await?;
-                beyond = beyond.saturating_sub(share.stored_bytes);
+                let freed = self.remove(&share, Why::Size).await?;
+                beyond = beyond.saturating_sub(share.stored_bytes.saturating_add(freed));
             }
         }
-        Ok(())
     }
 
-    async fn remove(&self, share: &Share, why: Why) -> Result<(), Unfinished> {
+    /// Removes a share: bytes of messages that count no more to its recording.
+    async fn remove(&self, share: &Share, why: Why) -> Result<u64, Unfinished> {
         let removal = Removal { segment: share.segment, which: Which::Recording(share.recording), why };
         let removed = self.index.remove(&removal, (self.clock)()).await?;
         if let Some((fleet, bytes)) = removed.segment {
             self.metrics.segment_deleted(&fleet, why.as_str(), bytes);
         }
         sleep(BREATH).await;
-        Ok(())
+        Ok(removed.freed)
     }
 
     /// One segment that cannot be written anew holds up no other.

@@ -31,7 +31,7 @@ pub(crate) const HOUR: i64 = 60 * 60 * 1_000_000;
 pub(crate) const FRAMES: u64 = 8;
 pub(crate) const RECORDS: u64 = FRAMES + 1;
 
-/// Bytes of a segment, as its rows say: configurations say sizes in units of this.
+/// Bytes of a segment, and of a message that is kept apart, as rows say: configurations say sizes in units of this.
 pub(crate) const STORED: u64 = 1024;
 
 /// An index, a directory of objects, and a clock that the test sets.
@@ -124,7 +124,12 @@ impl Segment {
             first_at,
             last_at,
             object: segment_key(FLEET, first_at, INSTANCE, self.sequence).to_string(),
-            messages: self.message.map(|message| (*blake3::hash(message).as_bytes(), 100)).into_iter().collect(),
+            messages: self.message.map(|message| (*blake3::hash(message).as_bytes(), STORED)).into_iter().collect(),
+            uses: self
+                .message
+                .map(|message| (*blake3::hash(message).as_bytes(), frames[0].recording))
+                .into_iter()
+                .collect(),
             tapes: vec![tape],
             frames,
             words,

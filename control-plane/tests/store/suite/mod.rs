@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 mod kept;
 pub(crate) mod life;
+pub(crate) mod messages;
 pub(crate) mod nodes;
 pub(crate) mod retention;
 pub(crate) mod secrets;

@@ -14,6 +14,7 @@ mod discard;
 mod frame;
 mod keep;
 mod known;
+mod messages;
 mod remove;
 mod resolve;
 mod rewrite;
@@ -64,14 +65,15 @@ impl Index for SqlIndex {
         if looked.known == Known::Stored {
             ask!(self.access, writers, known::repeated, fleet, id)?;
         }
-        if let Some(hash) = looked.leaving {
+        let mut leaving = looked.leaving;
+        if !looked.unused.is_empty() {
+            leaving = leaving.or(ask!(self.access, writers, messages::keep, fleet, &looked.unused, now())?);
+        }
+        if let Some(hash) = leaving {
             let hash = blake3::Hash::from_bytes(hash);
             return Err(StoreError::Unavailable(format!(
                 "the message {hash} is being deleted, and is wanted after that"
             )));
-        }
-        if !looked.unused.is_empty() {
-            ask!(self.access, writers, discard::keep_messages, fleet, &looked.unused, now())?;
         }
         Ok(looked.known)
     }

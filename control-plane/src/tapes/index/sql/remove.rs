@@ -9,7 +9,7 @@ use sqlx::{Connection as _, QueryBuilder, query, query_as};
 use super::super::super::codes::FAILURES_FROM;
 use super::super::super::{Removal, Removed, Which, Why};
 use super::super::{BEGIN, Database};
-use super::{Connection, shares, signed, unsigned, whole};
+use super::{Connection, messages, shares, signed, unsigned, whole};
 
 /// Places of one statement: SQLite binds 32 766 values at most.
 const PLACES_AT_ONCE: usize = 1_000;
@@ -69,10 +69,14 @@ pub(super) async fn remove(connection: &mut Connection, removal: &Removal, now: 
     let mut removed = Removed {
         frames: gone.len() as u64,
         bytes: gone.iter().fold(0, |sum, (.., size)| sum + unsigned(*size)),
-        segment: None,
+        ..Removed::default()
     };
     subtract_from_tapes(&mut transaction, &gone).await?;
     subtract_from_shares(&mut transaction, &segment, &removal.which, &gone).await?;
+    let freed = messages::settle(&mut transaction, &segment, now).await?;
+    if let Which::Recording(recording) = removal.which {
+        removed.freed = freed.get(&recording).copied().unwrap_or_default();
+    }
     forget_open_calls(&mut transaction, &segment).await?;
     if whole::is_empty(&mut transaction, &segment).await? {
         removed.segment = Some(whole::remove(&mut transaction, &segment, removal.why, now).await?);

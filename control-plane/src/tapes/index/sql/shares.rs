@@ -13,8 +13,7 @@ use super::{Connection, dictionary, signed, unsigned};
 /// Fleets, and recordings of one, that are looked at: more than anybody configures.
 const NAMES_MAX: usize = 10_000;
 
-/// Shares out a segment that is new: its object and the messages that are kept apart from it, by the number of frames. `word` says the
-/// number of a frame's recording.
+/// Shares out a segment that is new, by the number of frames. `word` says the number of a frame's recording.
 pub(super) async fn insert(
     connection: &mut Connection,
     (fleet, segment): (i64, i64),
@@ -29,10 +28,9 @@ pub(super) async fn insert(
     if shares.is_empty() {
         shares.insert(0, (0, rows.last_at));
     }
-    let stored = rows.messages.iter().fold(rows.stored_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
     let all = (rows.frames.len() as u64).max(1);
     for (recording, (frames, last_at)) in shares {
-        let part = u128::from(stored) * u128::from(frames.max(1)) / u128::from(all);
+        let part = u128::from(rows.stored_bytes) * u128::from(frames.max(1)) / u128::from(all);
         query::<Database>(
             "INSERT INTO shares (segment, recording, fleet, last_at, frames, stored_bytes) VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -125,7 +123,10 @@ pub(super) async fn due(
 
 pub(super) async fn stored_bytes(connection: &mut Connection, of: &KeptRecording) -> Result<u64, sqlx::Error> {
     let (bytes,) = query_as::<Database, (i64,)>(
-        "SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM shares WHERE held = 0 AND fleet = $1 AND recording = $2",
+        "SELECT (SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM shares
+                 WHERE held = 0 AND fleet = $1 AND recording = $2)
+             + (SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM messages
+                 WHERE unused_since IS NULL AND fleet = $1 AND recording = $2)",
     )
     .bind(of.fleet)
     .bind(of.number)

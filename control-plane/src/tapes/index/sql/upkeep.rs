@@ -9,7 +9,7 @@ use super::super::super::{
 };
 use super::super::{drop_empty_partitions, take_turn, words};
 use super::access::ask;
-use super::{SqlIndex, access, discard, keep, remove, rewrite, shares};
+use super::{SqlIndex, access, discard, keep, messages, remove, rewrite, shares};
 use crate::store::StoreError;
 
 #[async_trait]
@@ -80,7 +80,7 @@ impl Upkeep for SqlIndex {
     }
 
     async fn discard_messages(&self, before: i64, now: i64, limit: u32) -> Result<u64, StoreError> {
-        ask!(self.access, writers, discard::messages, before, now, limit)
+        ask!(self.access, writers, messages::discard_unused, before, now, limit)
     }
 
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError> {

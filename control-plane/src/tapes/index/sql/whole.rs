@@ -20,9 +20,6 @@ pub(super) async fn remove(
     why: Why,
     now: i64,
 ) -> Result<(String, u64), sqlx::Error> {
-    let uses = query_as::<Database, (Vec<u8>,)>("SELECT hash FROM message_uses WHERE segment = $1 ORDER BY hash");
-    let uses: Vec<(Vec<u8>,)> = uses.bind(segment.number).fetch_all(&mut *connection).await?;
-    discard::let_go_of_messages(connection, segment, uses.into_iter().map(|(hash,)| hash), now).await?;
     // What it says of other segments goes with its source.
     query::<Database>("DELETE FROM gaps WHERE said_by = $1 AND from_segment IS NULL")
         .bind(segment.number)
