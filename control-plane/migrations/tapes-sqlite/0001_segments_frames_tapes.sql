@@ -42,10 +42,13 @@ CREATE TABLE segments (
 
 CREATE INDEX segments_by_time ON segments (last_at);
 
+-- `began` is the time of the first frame that came, and is never changed: by it tapes are listed, and each keeps its place there while it
+-- is recorded.
 CREATE TABLE tapes (
     number INTEGER PRIMARY KEY,
     fleet INTEGER NOT NULL,
     id TEXT NOT NULL,
+    began INTEGER NOT NULL,
     first_at INTEGER NOT NULL,
     last_at INTEGER NOT NULL,
     frames INTEGER NOT NULL,
@@ -59,7 +62,7 @@ CREATE TABLE tapes (
     UNIQUE (fleet, id)
 ) STRICT;
 
-CREATE INDEX tapes_by_time ON tapes (fleet, last_at, number);
+CREATE INDEX tapes_by_beginning ON tapes (fleet, began, number);
 
 CREATE TABLE tape_sources (
     tape INTEGER NOT NULL,
@@ -102,6 +105,7 @@ CREATE INDEX frames_of_calls ON frames (fleet, name, outcome, at, source, seq) W
 CREATE INDEX frames_of_failures ON frames (fleet, outcome, at, source, seq) WHERE outcome >= 4;
 CREATE INDEX frames_of_tapes ON frames (tape, source, seq) WHERE tape IS NOT NULL;
 CREATE INDEX frames_of_sessions ON frames (fleet, session, at) WHERE session IS NOT NULL;
+CREATE INDEX frames_of_principals ON frames (fleet, principal, at) WHERE principal IS NOT NULL;
 CREATE INDEX frames_of_traces ON frames (fleet, trace, at) WHERE trace IS NOT NULL;
 
 -- Requests whose answer is in no segment so far, and answers whose request is in none (`answered` = 1, without a time).

@@ -76,7 +76,9 @@ every_store! {
         a_request_without_an_answer_is_a_call_until_the_answer_comes,
         what_is_missing_is_proved_by_numbers,
         an_instance_is_of_one_node,
-        tapes_are_listed_by_their_last_frame_and_may_be_held,
+        tapes_are_listed_by_their_beginning_and_may_be_held,
+        a_tape_that_is_recorded_between_two_pages_is_on_one_of_them,
+        tapes_with_what_is_rare_are_those_that_have_it,
         two_replicas_that_commit_the_same_at_once_store_it_once;
     retention:
         what_is_older_than_its_recording_keeps_goes_with_its_object,

@@ -88,6 +88,20 @@ impl Place {
     }
 }
 
+/// A statement ends by itself, by [`STATEMENT_TIMEOUT`].
+#[derive(Debug)]
+pub(super) struct Interrupt;
+
+impl Interrupt {
+    #[allow(clippy::unused_async, reason = "the other database has something to tell")]
+    async fn of(_: &mut PgConnection) -> Result<Self, sqlx::Error> {
+        Ok(Self)
+    }
+
+    #[allow(clippy::unused_self, reason = "the other database has something to end")]
+    fn interrupt(&self) {}
+}
+
 async fn bring_up_to_date(options: &PgConnectOptions) -> Result<(), StoreError> {
     let silent = |_| StoreError::Unavailable(format!("no connection within {OPERATION_TIMEOUT:?}"));
     let mut connection =

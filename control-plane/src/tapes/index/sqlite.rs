@@ -4,6 +4,8 @@
 //! last commit.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
@@ -17,6 +19,8 @@ use crate::store::{StoreError, sqlite};
 #[allow(clippy::duplicate_mod, reason = "the statements are the same for both databases, and sqlx's types are not")]
 #[path = "sql/mod.rs"]
 mod sql;
+#[cfg(test)]
+mod tests;
 
 pub use self::sql::SqlIndex as SqliteIndex;
 
@@ -41,6 +45,9 @@ const CACHE: &str = "-65536";
 /// Pages of the log before they are copied into the file: 32 MiB, so that one copy serves many commits.
 const CHECKPOINT_PAGES: &str = "8192";
 
+/// Steps of a statement between two looks whether anybody waits for it: a fraction of a millisecond.
+const STEPS: i32 = 10_000;
+
 /// Never changed, only added to.
 const MIGRATIONS: &[Source] = &[
     (1, "segments, frames, tapes", include_str!("../../../migrations/tapes-sqlite/0001_segments_frames_tapes.sql")),
@@ -53,7 +60,10 @@ impl SqliteIndex {
     /// # Errors
     /// As those of the store in SQLite.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Ok(Self::over(Self::access(path.as_ref()).await?))
+    }
+
+    async fn access(path: &Path) -> Result<sql::Access, StoreError> {
         let at = |error: StoreError| match error {
             StoreError::Unavailable(reason) => StoreError::Unavailable(format!("{}: {reason}", path.display())),
             StoreError::Unusable(reason) => StoreError::Unusable(format!("{}: {reason}", path.display())),
@@ -73,12 +83,29 @@ impl SqliteIndex {
         let mut connection = writers.acquire().await.map_err(|error| at(refused(&error)))?;
         migrate(&mut *connection, MIGRATIONS, refused).await.map_err(at)?;
         drop(connection);
-        Ok(Self::over(sql::Access { writers, readers: pool(READERS).connect_lazy_with(options), place }))
+        Ok(sql::Access { writers, readers: pool(READERS).connect_lazy_with(options), place })
     }
 }
 
 /// Whether the file is still where it was.
 pub(super) type Place = sqlite::Place;
+
+/// Ends what a connection is at. Closing it would not: a statement runs in this process, to its end.
+#[derive(Debug)]
+pub(super) struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    async fn of(connection: &mut SqliteConnection) -> Result<Self, sqlx::Error> {
+        let interrupted = Arc::new(AtomicBool::new(false));
+        let seen = Arc::clone(&interrupted);
+        connection.lock_handle().await?.set_progress_handler(STEPS, move || !seen.load(Ordering::Relaxed));
+        Ok(Self(interrupted))
+    }
+
+    fn interrupt(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Nothing is to be made ahead.
 #[allow(clippy::unused_async, reason = "the other database has something to make")]

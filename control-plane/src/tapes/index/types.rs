@@ -292,6 +292,8 @@ pub struct FoundTape {
     pub number: i64,
     /// Its id.
     pub id: String,
+    /// When it began, as it was first known: its place among tapes, which does not change while it is recorded.
+    pub began: i64,
     /// Its first frame: microseconds since 1970.
     pub first_at: i64,
     /// Its last.

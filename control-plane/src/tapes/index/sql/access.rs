@@ -6,7 +6,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::super::OPERATION_TIMEOUT;
-use super::super::{Database, Place, is_of_content, words};
+use super::super::{Database, Interrupt, Place, is_of_content, words};
 use super::Connection;
 use crate::store::StoreError;
 
@@ -19,11 +19,12 @@ pub(in super::super) struct Access {
 }
 
 /// A connection while an operation runs. It goes back to its pool when the operation has ended. If it did not end, because its time
-/// was up or whoever asked is gone, the connection is closed: its answer may still come, and would have to be waited for.
-pub(super) struct Lent(Option<PoolConnection<Database>>);
+/// was up or whoever asked is gone, what it is at is interrupted and the connection is closed: its answer may still come, and would have
+/// to be waited for.
+pub(in super::super) struct Lent(Option<PoolConnection<Database>>, Interrupt);
 
 impl Lent {
-    pub(super) fn connection(&mut self) -> &mut Connection {
+    pub(in super::super) fn connection(&mut self) -> &mut Connection {
         self.0.as_mut().expect("it is given back by value")
     }
 
@@ -34,7 +35,10 @@ impl Lent {
 
 impl Drop for Lent {
     fn drop(&mut self) {
-        drop(self.0.take().map(PoolConnection::detach));
+        if let Some(connection) = self.0.take() {
+            self.1.interrupt();
+            drop(connection.detach());
+        }
     }
 }
 
@@ -50,10 +54,15 @@ macro_rules! ask {
 pub(super) use ask;
 
 impl Access {
-    pub(super) async fn lend(&self, pool: &Pool<Database>, until: Instant) -> Result<Lent, StoreError> {
+    pub(in super::super) async fn lend(&self, pool: &Pool<Database>, until: Instant) -> Result<Lent, StoreError> {
         self.place.check().map_err(StoreError::Unavailable)?;
-        match timeout_at(until, pool.acquire()).await {
-            Ok(Ok(connection)) => Ok(Lent(Some(connection))),
+        let acquired = async {
+            let mut connection = pool.acquire().await?;
+            let interrupt = Interrupt::of(&mut connection).await?;
+            Ok(Lent(Some(connection), interrupt))
+        };
+        match timeout_at(until, acquired).await {
+            Ok(Ok(lent)) => Ok(lent),
             Ok(Err(error)) => Err(StoreError::Unavailable(words(&error))),
             Err(_) => Err(no_answer()),
         }

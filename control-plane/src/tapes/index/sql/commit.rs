@@ -225,8 +225,8 @@ fn add(sum: &mut Sum, tape: &TapeRow) {
 async fn upsert_tape(connection: &mut Connection, key: TapeKey<'_>, sum: &Sum) -> Result<i64, sqlx::Error> {
     let (row, (fleet, id)) = (&sum.row, key);
     let (number,) = query_as::<Database, (i64,)>(
-        "INSERT INTO tapes (fleet, id, first_at, last_at, frames, calls, errors, bytes, route, session, principal)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        "INSERT INTO tapes (fleet, id, began, first_at, last_at, frames, calls, errors, bytes, route, session, principal)
+         VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (fleet, id) DO UPDATE SET
              first_at = CASE WHEN tapes.first_at <= excluded.first_at THEN tapes.first_at ELSE excluded.first_at END,
              last_at = CASE WHEN tapes.last_at >= excluded.last_at THEN tapes.last_at ELSE excluded.last_at END,

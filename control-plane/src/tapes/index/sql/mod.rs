@@ -18,11 +18,12 @@ mod messages;
 mod remove;
 mod resolve;
 mod rewrite;
-mod search;
+pub(super) mod search;
 mod shares;
 mod stats;
-mod tapes;
+pub(super) mod tapes;
 mod upkeep;
+mod ways;
 mod whole;
 
 use std::time::{SystemTime, UNIX_EPOCH};
