@@ -2,10 +2,24 @@
 -- Times are microseconds since 1970. What repeats (names of fleets, nodes, routes, tools, …) is the id of a word, so that the row of
 -- a frame is about a hundred bytes.
 
+-- No number is given again. `let_go` says that a segment has let go of it, or that it is new, and nobody has looked since whether
+-- anything refers to it.
 CREATE TABLE words (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    word TEXT COLLATE "C" NOT NULL UNIQUE
+    word TEXT COLLATE "C" NOT NULL UNIQUE,
+    let_go BIGINT NOT NULL DEFAULT 1
 );
+
+CREATE INDEX words_let_go ON words (id) WHERE let_go = 1;
+
+-- The words that frames of a segment have.
+CREATE TABLE word_uses (
+    segment BIGINT NOT NULL,
+    word BIGINT NOT NULL,
+    PRIMARY KEY (segment, word)
+);
+
+CREATE INDEX word_uses_of_words ON word_uses (word);
 
 -- One boot of a node. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
 CREATE TABLE sources (
@@ -64,6 +78,8 @@ CREATE TABLE tapes (
 );
 
 CREATE INDEX tapes_by_beginning ON tapes (fleet, began, number);
+CREATE INDEX tapes_of_principals ON tapes (principal) WHERE principal IS NOT NULL;
+CREATE INDEX tapes_of_routes ON tapes (route) WHERE route IS NOT NULL;
 
 CREATE TABLE tape_sources (
     tape BIGINT NOT NULL,

@@ -96,6 +96,9 @@ every_store! {
         a_message_counts_once_however_many_segments_refer_to_it,
         what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks,
         a_segment_whose_message_is_being_deleted_is_stored_after_that;
+    words:
+        names_are_forgotten_with_the_last_frame_that_has_them,
+        a_name_that_comes_back_while_it_is_forgotten_is_found;
     life:
         a_database_that_is_opened_again_is_the_same,
         two_databases_have_two_epochs,

@@ -32,6 +32,12 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// Holds a message while a segment comes to refer to it. Nobody else writes meanwhile.
 const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2";
 
+/// A commit holds words. Nobody else writes meanwhile.
+const HOLD_WORDS: &str = "";
+
+/// Takes a word to forget it.
+const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1";
+
 /// Connections that read: a search or two, and a look.
 const READERS: u32 = 4;
 

@@ -77,6 +77,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// These objects are gone.
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError>;
 
+    /// Looks at up to `limit` words behind a number that segments have let go of, and forgets those that nothing refers to: the last that
+    /// was looked at, if there may be more.
+    async fn forget_words(&self, after: i64, limit: u32) -> Result<Option<i64>, StoreError>;
+
     /// Gives back what the database holds for days of which nothing is left: how many.
     async fn drop_empty_days(&self) -> Result<u64, StoreError>;
 }

@@ -143,6 +143,7 @@ impl Retention {
         done = done.and(self.rewrite().await);
         done = done.and(self.messages().await);
         done = done.and(self.collect().await);
+        done = done.and(self.words().await);
         self.index.drop_empty_days().await?;
         done.map(|()| Passed::Here)
     }
@@ -230,6 +231,16 @@ impl Retention {
     async fn messages(&self) -> Result<(), Unfinished> {
         while self.index.discard_messages(self.ago(MESSAGES_STAY), (self.clock)(), AT_ONCE).await? == u64::from(AT_ONCE)
         {
+            sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    /// Names, of resources and of callers, that nothing has any more.
+    async fn words(&self) -> Result<(), Unfinished> {
+        let mut after = i64::MIN;
+        while let Some(last) = self.index.forget_words(after, AT_ONCE).await? {
+            after = last;
             sleep(BREATH).await;
         }
         Ok(())

@@ -13,7 +13,7 @@ use crate::subject::Subject;
 use crate::support::FLEET;
 
 /// Points at which one question is held up while another is answered: more than any question has.
-const POINTS: u64 = 80;
+pub(crate) const POINTS: u64 = 80;
 
 /// What is not answered by then waits for the one that is held up.
 const ANSWERED_WITHIN: Duration = Duration::from_millis(100);
@@ -59,8 +59,13 @@ pub(crate) async fn a_message_counts_once_however_many_segments_refer_to_it(subj
     assert_eq!(kept.by_segment().await, [(9, 8), (10, 8), (11, 6), (12, 8)]);
 }
 
-/// Holds up one future at a point, and lets another go before it where it can. `None` for the first if it has no such point.
-async fn held_up<A, B>(point: u64, first: impl Future<Output = A>, second: impl Future<Output = B>) -> (A, B, bool) {
+/// Holds up one future at a point, and lets another go before it where it can: what came of both, and whether the first has no such
+/// point.
+pub(crate) async fn held_up<A, B>(
+    point: u64,
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, B, bool) {
     let (mut first, mut second, mut left) = (Box::pin(first), Box::pin(second), point);
     let early = std::future::poll_fn(|context| {
         if left == 0 {

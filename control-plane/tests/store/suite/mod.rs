@@ -9,3 +9,4 @@ pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod tapes;
 pub(crate) mod versions;
+pub(crate) mod words;

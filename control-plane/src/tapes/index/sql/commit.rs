@@ -7,7 +7,7 @@ use sqlx::{Connection as _, query, query_as};
 use super::super::super::{Committed, GapRow, SegmentRows, TapeRow};
 use super::super::{BEGIN, Database, insert_frames, prepare};
 use super::messages::{self, Reference};
-use super::{Connection, Dictionary, Frame, known, shares, signed};
+use super::{Connection, Dictionary, Frame, known, names, shares, signed};
 
 /// Numbers of words.
 type Numbers<'a> = HashMap<&'a str, i64>;
@@ -281,6 +281,7 @@ async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx
         .bind(&segment.rows.object)
         .execute(&mut *connection)
         .await?;
+    names::used(connection, segment.number, &segment.words).await?;
     let of = (segment.fleet, segment.number);
     shares::insert(connection, of, segment.rows, |place| segment.word(place)).await?;
     for (request, at) in &segment.rows.unanswered {

@@ -15,6 +15,7 @@ mod frame;
 mod keep;
 mod known;
 mod messages;
+mod names;
 mod remove;
 mod resolve;
 mod rewrite;

@@ -162,13 +162,15 @@ async fn subtract_from_tapes(connection: &mut Connection, gone: &[Gone]) -> Resu
             query::<Database>("DELETE FROM tape_sources WHERE tape = $1").bind(tape).execute(&mut *connection).await?;
             continue;
         }
-        // Its times are those of the first and the last frame of each boot, whose clock goes forward.
+        // Its times are those of the first and the last frame of each boot, whose clock goes forward; its caller is one of who is left.
         query::<Database>(
             "UPDATE tapes SET frames = frames - $2, calls = calls - $3, errors = errors - $4, bytes = bytes - $5,
                  first_at = coalesce((SELECT min((SELECT f.at FROM frames f WHERE f.tape = $1 AND f.source = u.source
                      ORDER BY f.seq LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), first_at),
                  last_at = coalesce((SELECT max((SELECT f.at FROM frames f WHERE f.tape = $1 AND f.source = u.source
-                     ORDER BY f.seq DESC LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), last_at)
+                     ORDER BY f.seq DESC LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), last_at),
+                 principal = CASE WHEN principal IS NULL THEN NULL ELSE (SELECT f.principal FROM frames f
+                     WHERE f.tape = $1 AND f.principal IS NOT NULL ORDER BY f.source, f.seq LIMIT 1) END
              WHERE number = $1",
         )
         .bind(tape)

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, QueryBuilder, query, query_as};
 use super::super::super::{Rewriting, Rewritten};
 use super::super::{BEGIN, Database};
 use super::remove::Segment;
-use super::{Connection, discard, messages, signed, unsigned};
+use super::{Connection, discard, messages, names, signed, unsigned};
 
 /// Places of frames that one statement sets. Beyond some tens it saves no time.
 const PLACES_AT_ONCE: usize = 64;
@@ -92,6 +92,7 @@ pub(super) async fn rewritten(
     discard::discard(&mut transaction, &from.object, now).await?;
     set_places(&mut transaction, &segment, rewritten).await?;
     let_go(&mut transaction, &segment, rewritten, now).await?;
+    names::let_go(&mut transaction, &segment).await?;
     add_up(&mut transaction, &segment, rewritten).await?;
     transaction.commit().await?;
     Ok(true)

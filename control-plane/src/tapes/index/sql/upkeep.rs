@@ -9,7 +9,7 @@ use super::super::super::{
 };
 use super::super::{drop_empty_partitions, take_turn, words};
 use super::access::ask;
-use super::{SqlIndex, access, discard, keep, messages, remove, rewrite, shares};
+use super::{SqlIndex, access, discard, keep, messages, names, remove, rewrite, shares};
 use crate::store::StoreError;
 
 #[async_trait]
@@ -89,6 +89,10 @@ impl Upkeep for SqlIndex {
 
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError> {
         ask!(self.access, writers, discard::forget, objects)
+    }
+
+    async fn forget_words(&self, after: i64, limit: u32) -> Result<Option<i64>, StoreError> {
+        ask!(self.access, writers, names::forget, after, limit)
     }
 
     async fn drop_empty_days(&self) -> Result<u64, StoreError> {
