@@ -10,7 +10,7 @@ CREATE INDEX segments_to_rewrite ON segments (number) WHERE rewrite = 1;
 CREATE INDEX segments_by_object ON segments (object);
 
 -- What each recording (0 for none) has of a segment: the unit in which traffic is forgotten. `stored_bytes` is its part of the segment's
--- object and of the messages that are kept apart. `held` says that all that is left is of tapes on hold.
+-- object; messages that are kept apart count for themselves. `held` says that all that is left is of tapes on hold.
 CREATE TABLE shares (
     segment BIGINT NOT NULL,
     recording BIGINT NOT NULL,
@@ -32,6 +32,15 @@ INSERT INTO shares (segment, recording, fleet, last_at, frames, stored_bytes)
 SELECT g.number, 0, s.fleet, g.last_at, 0, g.stored_bytes FROM segments g JOIN sources s ON s.number = g.source
 WHERE NOT EXISTS (SELECT 1 FROM shares h WHERE h.segment = g.number);
 
+-- What a configuration last said of a recording: it may be gone from the newest one, and what was recorded under its name is not.
+CREATE TABLE retentions (
+    fleet BIGINT NOT NULL,
+    recording BIGINT NOT NULL,
+    keep BIGINT NOT NULL,
+    max_size BIGINT,
+    PRIMARY KEY (fleet, recording)
+);
+
 -- Segments that were deleted, in runs. They are not taken again, and nobody misses them.
 CREATE TABLE removed (
     source BIGINT NOT NULL,
@@ -51,7 +60,8 @@ CREATE TABLE discarded (
 
 CREATE INDEX discarded_by_time ON discarded (due);
 
--- Since when no segment refers to a message.
+-- Since when no segment refers to a message, and no node has offered it.
 ALTER TABLE messages ADD COLUMN unused_since BIGINT;
 
 CREATE INDEX messages_unused ON messages (unused_since) WHERE unused_since IS NOT NULL;
+CREATE INDEX messages_of_recordings ON messages (fleet, recording, stored_bytes) WHERE unused_since IS NULL;

@@ -1,12 +1,27 @@
 -- Times are microseconds since 1970. What repeats (names of fleets, nodes, routes, tools, …) is the id of a word, so that the row of
 -- a frame is about a hundred bytes.
 
+-- No number is given again. `let_go` says that a segment has let go of it, or that it is new, and nobody has looked since whether
+-- anything refers to it.
 CREATE TABLE words (
-    id INTEGER PRIMARY KEY,
-    word TEXT NOT NULL UNIQUE
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    word TEXT NOT NULL UNIQUE,
+    let_go INTEGER NOT NULL DEFAULT 1
 ) STRICT;
 
--- One boot of a node: two nodes that claim one instance are two sources. `ended` is the place of its last record, once that is here. Segments below `kept_from` were deleted.
+CREATE INDEX words_let_go ON words (id) WHERE let_go = 1;
+
+-- The words that frames of a segment have.
+CREATE TABLE word_uses (
+    segment INTEGER NOT NULL,
+    word INTEGER NOT NULL,
+    PRIMARY KEY (segment, word)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX word_uses_of_words ON word_uses (word);
+
+-- One boot of a node: two nodes that claim one instance are two sources. `ended` is the place of its last record, once that is
+-- here. Segments below `kept_from` were deleted.
 CREATE TABLE sources (
     number INTEGER PRIMARY KEY,
     fleet INTEGER NOT NULL,
@@ -46,10 +61,13 @@ CREATE TABLE segments (
 
 CREATE INDEX segments_by_time ON segments (last_at);
 
+-- `began` is the time of the first frame that came, and is never changed: by it tapes are listed, and each keeps its place there while it
+-- is recorded.
 CREATE TABLE tapes (
     number INTEGER PRIMARY KEY,
     fleet INTEGER NOT NULL,
     id TEXT NOT NULL,
+    began INTEGER NOT NULL,
     first_at INTEGER NOT NULL,
     last_at INTEGER NOT NULL,
     frames INTEGER NOT NULL,
@@ -63,7 +81,9 @@ CREATE TABLE tapes (
     UNIQUE (fleet, id)
 ) STRICT;
 
-CREATE INDEX tapes_by_time ON tapes (fleet, last_at, number);
+CREATE INDEX tapes_by_beginning ON tapes (fleet, began, number);
+CREATE INDEX tapes_of_principals ON tapes (principal) WHERE principal IS NOT NULL;
+CREATE INDEX tapes_of_routes ON tapes (route) WHERE route IS NOT NULL;
 
 CREATE TABLE tape_sources (
     tape INTEGER NOT NULL,
@@ -106,6 +126,7 @@ CREATE INDEX frames_of_calls ON frames (fleet, name, outcome, at, source, seq) W
 CREATE INDEX frames_of_failures ON frames (fleet, outcome, at, source, seq) WHERE outcome >= 4;
 CREATE INDEX frames_of_tapes ON frames (tape, source, seq) WHERE tape IS NOT NULL;
 CREATE INDEX frames_of_sessions ON frames (fleet, session, at) WHERE session IS NOT NULL;
+CREATE INDEX frames_of_principals ON frames (fleet, principal, at) WHERE principal IS NOT NULL;
 CREATE INDEX frames_of_traces ON frames (fleet, trace, at) WHERE trace IS NOT NULL;
 
 -- Requests whose answer is in no segment so far, and answers whose request is in none (`answered` = 1, without a time).
@@ -138,10 +159,12 @@ CREATE TABLE gaps (
 CREATE INDEX gaps_of_sources ON gaps (source, after);
 CREATE INDEX gaps_of_segments ON gaps (said_by);
 
+-- Messages that are kept apart. Each counts to one of the recordings that refer to it, and to none while all that does is on hold.
 CREATE TABLE messages (
     fleet INTEGER NOT NULL,
     hash BLOB NOT NULL,
     stored_bytes INTEGER NOT NULL,
+    recording INTEGER,
     PRIMARY KEY (fleet, hash)
 ) STRICT, WITHOUT ROWID;
 
@@ -149,7 +172,8 @@ CREATE TABLE message_uses (
     fleet INTEGER NOT NULL,
     hash BLOB NOT NULL,
     segment INTEGER NOT NULL,
-    PRIMARY KEY (fleet, hash, segment)
+    recording INTEGER NOT NULL,
+    PRIMARY KEY (fleet, hash, segment, recording)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX message_uses_of_segments ON message_uses (segment);

@@ -51,7 +51,7 @@ impl Tapes for Admin {
         let before = position(&from)?.map(|at| (at.at, at.source));
         let found = self.tapes.index().tapes(&selected.filter, before, limit).await.map_err(refused)?;
         let last = found.last().filter(|_| found.len() >= limit as usize);
-        let next = last.map(|last| cursor(Position { at: last.last_at, source: last.number, seq: 0 }));
+        let next = last.map(|last| cursor(Position { at: last.began, source: last.number, seq: 0 }));
         let tapes = found.into_iter().map(tape).collect();
         Ok(Response::new(ListTapesResponse { tapes, next: next.unwrap_or_default() }))
     }

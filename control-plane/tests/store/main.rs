@@ -77,7 +77,9 @@ every_store! {
         what_is_missing_is_proved_by_numbers,
         two_nodes_with_one_instance_are_two_sources,
         other_bytes_under_the_number_of_a_segment_are_kept_and_told,
-        tapes_are_listed_by_their_last_frame_and_may_be_held,
+        tapes_are_listed_by_their_beginning_and_may_be_held,
+        a_tape_that_is_recorded_between_two_pages_is_on_one_of_them,
+        tapes_with_what_is_rare_are_those_that_have_it,
         two_replicas_that_commit_the_same_at_once_store_it_once;
     retention:
         what_is_older_than_its_recording_keeps_goes_with_its_object,
@@ -89,8 +91,16 @@ every_store! {
         what_is_kept_as_bytes_alone_is_forgotten_without_its_twin,
         what_is_removed_by_order_is_in_no_object_after_the_next_pass,
         what_the_index_has_never_heard_of_is_found_and_deleted_unless_its_node_comes_back,
-        a_fleet_whose_configuration_cannot_be_read_loses_nothing,
+        a_fleet_whose_configuration_is_not_known_loses_nothing,
+        what_has_no_recording_any_more_is_kept_as_that_last_said,
         whenever_a_pass_ends_every_frame_that_is_found_is_read_and_no_object_stays_for_ever;
+    messages:
+        a_message_counts_once_however_many_segments_refer_to_it,
+        what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks,
+        a_segment_whose_message_is_being_deleted_is_stored_after_that;
+    words:
+        names_are_forgotten_with_the_last_frame_that_has_them,
+        a_name_that_comes_back_while_it_is_forgotten_is_found;
     life:
         a_database_that_is_opened_again_is_the_same,
         two_databases_have_two_epochs,

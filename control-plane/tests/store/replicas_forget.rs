@@ -1,4 +1,5 @@
-//! Two replicas on one Postgres forget by turns, and give back what the database holds for days that are gone.
+//! Two replicas on one Postgres forget by turns, and give back what the database holds for days that are gone. What takes too long
+//! ends there too.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -68,4 +69,21 @@ async fn a_day_of_which_nothing_is_left_is_dropped() {
     // A late frame of that day finds its place all the same.
     index.commit(&[segment(3, then)]).await.unwrap();
     assert_eq!(days(&subject).await.len(), before.len() + 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_takes_too_long_ends_in_the_server() {
+    let subject = Subject::in_postgres().await;
+    let index = index::open(&subject.url).await.unwrap();
+    let mut other = PgConnection::connect(&subject.url).await.unwrap();
+    // Without the fleet's word nothing is asked of the table.
+    sqlx::query("INSERT INTO shadowcat_tapes.words (word) VALUES ($1)").bind(FLEET).execute(&mut other).await.unwrap();
+    let mut locking = other.begin().await.unwrap();
+    sqlx::raw_sql("LOCK TABLE shadowcat_tapes.tapes IN ACCESS EXCLUSIVE MODE").execute(&mut *locking).await.unwrap();
+    let told = index.totals(FLEET).await.unwrap_err().to_string();
+    assert!(told.contains("statement timeout"), "{told}");
+    let asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND application_name = 'shadowcat-control-plane-tapes' AND state = 'active'";
+    let (active,): (i64,) = sqlx::query_as(asked).fetch_one(&mut *locking).await.unwrap();
+    assert_eq!(active, 0);
 }

@@ -17,7 +17,7 @@ const ANY_ERROR: &str = "error";
 /// What `tapes` does.
 #[derive(Debug, Subcommand)]
 pub enum TapesCommand {
-    /// List tapes, the latest first
+    /// List tapes, those first that began last
     List(Box<ListTapesArgs>),
     /// Find calls, the latest first
     Search(Box<SearchArgs>),

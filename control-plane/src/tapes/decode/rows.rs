@@ -1,7 +1,7 @@
 //! Records as rows.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use shadowcat_tape::record::{Direction, Kind, Record, Stage};
 
@@ -25,6 +25,7 @@ pub(super) struct Rows {
     tapes: Vec<TapeRow>,
     tapes_known: HashMap<String, u32>,
     frames: Vec<FrameRow>,
+    uses: BTreeSet<([u8; 32], Word)>,
     /// Requests, and when they were made.
     unanswered: HashMap<u64, i64>,
     answered: Vec<u64>,
@@ -66,6 +67,9 @@ impl Rows {
             ..FrameRow::default()
         };
         row.tape = record.tape.as_deref().filter(|tape| !tape.is_empty()).map(|tape| self.tape(tape, &row));
+        if let Some(hash) = record.blob.as_ref().and_then(|blob| blake3::Hash::from_hex(blob.hash.as_bytes()).ok()) {
+            self.uses.insert((*hash.as_bytes(), row.recording));
+        }
         if !is_copy {
             self.follow(record, at);
         }
@@ -88,6 +92,7 @@ impl Rows {
         rows.words = self.words;
         rows.tapes = self.tapes;
         rows.frames = self.frames;
+        rows.uses = self.uses;
         rows.unanswered = self.unanswered.into_iter().collect();
         rows.unanswered.sort_unstable();
         rows.answered = self.answered;

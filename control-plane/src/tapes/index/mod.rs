@@ -73,8 +73,8 @@ pub trait Index: Upkeep {
         limit: u32,
     ) -> Result<Vec<FoundFrame>, StoreError>;
 
-    /// Up to `limit` tapes with a frame that fits, the latest first: those before `before`, which is the time and the number of the
-    /// last of the page before.
+    /// Up to `limit` tapes with a frame that fits, those first that began last: those before `before`, which is the beginning and the
+    /// number of the last of the page before.
     async fn tapes(
         &self,
         filter: &Filter,

@@ -27,6 +27,15 @@ type Database = Postgres;
 
 const BEGIN: &str = "BEGIN";
 
+/// Holds a message while a segment comes to refer to it, together with others who do so.
+const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2 FOR SHARE";
+
+/// A commit holds words, together with others who do so.
+const HOLD_WORDS: &str = " FOR KEY SHARE";
+
+/// Takes a word to forget it, unless a commit holds it.
+const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1 FOR UPDATE SKIP LOCKED";
+
 /// Where the tables are, apart from those of versions and nodes.
 const SCHEMA: &str = "shadowcat_tapes";
 

@@ -17,6 +17,8 @@ use crate::store::{StoreError, sqlite};
 #[allow(clippy::duplicate_mod, reason = "the statements are the same for both databases, and sqlx's types are not")]
 #[path = "sql/mod.rs"]
 mod sql;
+#[cfg(test)]
+mod tests;
 
 pub use self::sql::SqlIndex as SqliteIndex;
 
@@ -24,6 +26,15 @@ type Database = Sqlite;
 
 /// Takes the write lock at once: a transaction that reads first and writes then can be refused in between.
 const BEGIN: &str = "BEGIN IMMEDIATE";
+
+/// Holds a message while a segment comes to refer to it. Nobody else writes meanwhile.
+const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2";
+
+/// A commit holds words. Nobody else writes meanwhile.
+const HOLD_WORDS: &str = "";
+
+/// Takes a word to forget it.
+const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1";
 
 /// Connections that read: a search or two, and a look.
 const READERS: u32 = 4;
@@ -50,7 +61,10 @@ impl SqliteIndex {
     /// # Errors
     /// As those of the store in SQLite.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let path = path.as_ref();
+        Ok(Self::over(Self::access(path.as_ref()).await?))
+    }
+
+    async fn access(path: &Path) -> Result<sql::Access, StoreError> {
         let at = |error: StoreError| match error {
             StoreError::Unavailable(reason) => StoreError::Unavailable(format!("{}: {reason}", path.display())),
             StoreError::Unusable(reason) => StoreError::Unusable(format!("{}: {reason}", path.display())),
@@ -70,7 +84,7 @@ impl SqliteIndex {
         let mut connection = writers.acquire().await.map_err(|error| at(refused(&error)))?;
         migrate(&mut *connection, MIGRATIONS, refused).await.map_err(at)?;
         drop(connection);
-        Ok(Self::over(sql::Access { writers, readers: pool(READERS).connect_lazy_with(options), place }))
+        Ok(sql::Access { writers, readers: pool(READERS).connect_lazy_with(options), place })
     }
 }
 

@@ -1,5 +1,7 @@
 //! What an index takes and gives.
 
+use std::collections::BTreeSet;
+
 use shadowcat_tape::segment::SegmentId;
 
 /// What a row costs that is looked up or written by itself, in rows of frames: a statement or two, against a part of one.
@@ -103,6 +105,8 @@ pub struct SegmentRows {
     pub gaps: Vec<GapRow>,
     /// Messages that are kept apart: hash and stored bytes.
     pub messages: Vec<([u8; 32], u64)>,
+    /// Which of them frames refer to, each with the recording of such a frame.
+    pub uses: BTreeSet<([u8; 32], Word)>,
     /// Requests that are not answered in here: the place and the time of each.
     pub unanswered: Vec<(u64, i64)>,
     /// Requests that are not in here and are answered in here.
@@ -374,6 +378,8 @@ pub struct FoundTape {
     pub number: i64,
     /// Its id.
     pub id: String,
+    /// When it began, as it was first known: its place among tapes, which does not change while it is recorded.
+    pub began: i64,
     /// Its first frame: microseconds since 1970.
     pub first_at: i64,
     /// Its last.

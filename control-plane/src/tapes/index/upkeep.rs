@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use shadowcat_config::Retention;
 
 use crate::store::StoreError;
 
@@ -31,10 +32,13 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Recordings of a fleet of which something is kept that is not on hold.
     async fn recordings_kept(&self, fleet: &str) -> Result<Vec<KeptRecording>, StoreError>;
 
+    /// Notes what a configuration says of a recording, for when it is gone from it.
+    async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError>;
+
     /// Up to `limit` shares whose last frame is before a time, the oldest first.
     async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError>;
 
-    /// Stored bytes of a recording's shares. What is on hold does not count.
+    /// Stored bytes of a recording's shares, and of the messages that are kept apart and count to it. What is on hold does not count.
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError>;
 
     /// Removes frames of a segment, and the segment with its last one.
@@ -73,6 +77,10 @@ pub trait Upkeep: Send + Sync + 'static {
     /// These objects are gone.
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError>;
 
+    /// Looks at up to `limit` words behind a number that segments have let go of, and forgets those that nothing refers to: the last that
+    /// was looked at, if there may be more.
+    async fn forget_words(&self, after: i64, limit: u32) -> Result<Option<i64>, StoreError>;
+
     /// Gives back what the database holds for days of which nothing is left: how many.
     async fn drop_empty_days(&self) -> Result<u64, StoreError>;
 }
@@ -99,6 +107,8 @@ impl fmt::Debug for Turn {
 pub struct KeptRecording {
     /// Its name; empty for frames of none.
     pub name: String,
+    /// What was last noted of it.
+    pub said: Option<Retention>,
     pub(super) fleet: i64,
     pub(super) number: i64,
 }
@@ -110,7 +120,7 @@ pub struct Share {
     pub segment: i64,
     /// The recording, as the index numbers it; 0 for none.
     pub recording: i64,
-    /// Its part of the segment's object, and of the messages that are kept apart.
+    /// Its part of the segment's object.
     pub stored_bytes: u64,
 }
 
@@ -164,6 +174,8 @@ pub struct Removed {
     pub frames: u64,
     /// Bytes of their messages as they were received.
     pub bytes: u64,
+    /// Stored bytes of messages that counted to the recording whose share it was, and do no more.
+    pub freed: u64,
     /// The fleet, and the stored bytes of the segment, if it went with them.
     pub segment: Option<(String, u64)>,
 }

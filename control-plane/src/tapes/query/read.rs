@@ -101,7 +101,7 @@ impl Reading<'_> {
         loop {
             let page = self.tapes.index().tapes(&self.selected.filter, before, TAPES_PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            before = Some((last.last_at, last.number));
+            before = Some((last.began, last.number));
             for tape in &page {
                 self.tape(tape).await?;
             }

@@ -10,7 +10,8 @@
 //! next one goes on.
 //!
 //! Invariants:
-//! - A fleet whose configuration cannot be read loses nothing.
+//! - A fleet whose configuration is not known, because there is none or nobody can read it, loses nothing.
+//! - A recording that is gone from the configuration is kept as it last said, and traffic of no recording as one that says nothing.
 //! - What is on hold stays, whatever its recording says, and counts to no size.
 //! - Each transaction is about one segment, and others get their turn between two of them.
 //!
@@ -31,7 +32,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use self::policy::Policies;
+use self::policy::{Policies, Policy};
 use super::blobs::{BlobError, Blobs};
 use super::index::{Index, KeptRecording, Removal, Share, Which, Why};
 use crate::observe::Metrics;
@@ -56,8 +57,8 @@ const BREATH: Duration = Duration::from_millis(5);
 /// Shares, segments and objects that are looked up at once.
 const AT_ONCE: u32 = 100;
 
-/// A message stays so long after the last segment that referred to it: a node was told that it need not send it, and its segment is
-/// stored, or its stream ends, long before.
+/// A message stays so long after the last segment that referred to it, and after a node was last told that it need not send it: that
+/// node's segment is stored, or its stream ends, long before, by whichever replica's clock. A commit that is later still is refused.
 const MESSAGES_STAY: Duration = Duration::from_secs(60 * 60);
 
 /// Microseconds since 1970.
@@ -90,9 +91,6 @@ pub enum Unfinished {
     /// The place for bytes.
     #[error(transparent)]
     Blobs(#[from] BlobError),
-    /// A version of a configuration.
-    #[error("nothing of fleet {0} is forgotten until its configuration can be read: {1}")]
-    Policy(String, String),
     /// A segment.
     #[error("segment {0} cannot be written anew: {1}")]
     Segment(String, String),
@@ -145,20 +143,30 @@ impl Retention {
         done = done.and(self.rewrite().await);
         done = done.and(self.messages().await);
         done = done.and(self.collect().await);
+        done = done.and(self.words().await);
         self.index.drop_empty_days().await?;
         done.map(|()| Passed::Here)
     }
 
     async fn fleet(&self, fleet: &str) -> Result<(), Unfinished> {
-        let policy = self.policies.of(fleet).await?;
+        let Some(policy) = self.policies.of(fleet).await? else { return Ok(()) };
         for recording in self.index.recordings_kept(fleet).await? {
-            let Kept { keep, max_size } = policy.get(&recording.name).copied().unwrap_or_default();
+            let Kept { keep, max_size } = self.kept(&policy, &recording).await?;
             self.by_age(&recording, keep).await?;
             if let Some(max) = max_size {
                 self.by_size(&recording, max).await?;
             }
         }
         Ok(())
+    }
+
+    /// What holds for a recording, noted for when the configuration has it no more.
+    async fn kept(&self, policy: &Policy, of: &KeptRecording) -> Result<Kept, Unfinished> {
+        let Some(said) = policy.get(&of.name).copied() else { return Ok(of.said.unwrap_or_default()) };
+        if of.said != Some(said) {
+            self.index.note_retention(of, said).await?;
+        }
+        Ok(said)
     }
 
     async fn by_age(&self, of: &KeptRecording, keep: Duration) -> Result<(), Unfinished> {
@@ -175,8 +183,12 @@ impl Retention {
     }
 
     async fn by_size(&self, of: &KeptRecording, max: u64) -> Result<(), Unfinished> {
-        let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
-        while beyond > 0 {
+        loop {
+            // Counted anew each time: a message that other segments refer to goes on to them, and is not gone with the first.
+            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
+            if beyond == 0 {
+                return Ok(());
+            }
             let oldest = self.index.shares(of, i64::MAX, AT_ONCE).await?;
             if oldest.is_empty() {
                 return Ok(());
@@ -185,21 +197,21 @@ impl Retention {
                 if beyond == 0 {
                     break;
                 }
-                self.remove(&share, Why::Size).await?;
-                beyond = beyond.saturating_sub(share.stored_bytes);
+                let freed = self.remove(&share, Why::Size).await?;
+                beyond = beyond.saturating_sub(share.stored_bytes.saturating_add(freed));
             }
         }
-        Ok(())
     }
 
-    async fn remove(&self, share: &Share, why: Why) -> Result<(), Unfinished> {
+    /// Removes a share: bytes of messages that count no more to its recording.
+    async fn remove(&self, share: &Share, why: Why) -> Result<u64, Unfinished> {
         let removal = Removal { segment: share.segment, which: Which::Recording(share.recording), why };
         let removed = self.index.remove(&removal, (self.clock)()).await?;
         if let Some((fleet, bytes)) = removed.segment {
             self.metrics.segment_deleted(&fleet, why.as_str(), bytes);
         }
         sleep(BREATH).await;
-        Ok(())
+        Ok(removed.freed)
     }
 
     /// One segment that cannot be written anew holds up no other.
@@ -219,6 +231,16 @@ impl Retention {
     async fn messages(&self) -> Result<(), Unfinished> {
         while self.index.discard_messages(self.ago(MESSAGES_STAY), (self.clock)(), AT_ONCE).await? == u64::from(AT_ONCE)
         {
+            sleep(BREATH).await;
+        }
+        Ok(())
+    }
+
+    /// Names, of resources and of callers, that nothing has any more.
+    async fn words(&self) -> Result<(), Unfinished> {
+        let mut after = i64::MIN;
+        while let Some(last) = self.index.forget_words(after, AT_ONCE).await? {
+            after = last;
             sleep(BREATH).await;
         }
         Ok(())

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -21,7 +20,7 @@ use shadowcat_tape::segment::{Found, Scan, SegmentId, seal, unseal};
 use tempfile::TempDir;
 
 use crate::subject::Subject;
-use crate::support::{FLEET, alice, version_in};
+use crate::support::{FLEET, SOON, alice, eventually, version_in};
 
 pub(crate) const INSTANCE: &str = "3f9a21c0000000000000000000000000";
 
@@ -34,7 +33,7 @@ pub(crate) const HOUR: i64 = 60 * 60 * 1_000_000;
 pub(crate) const FRAMES: u64 = 8;
 pub(crate) const RECORDS: u64 = FRAMES + 1;
 
-/// Bytes of a segment, as its rows say: configurations say sizes in units of this.
+/// Bytes of a segment, and of a message that is kept apart, as rows say: configurations say sizes in units of this.
 pub(crate) const STORED: u64 = 1024;
 
 /// An index, a directory of objects, and a clock that the test sets.
@@ -130,7 +129,12 @@ impl Segment {
             first_at,
             last_at,
             object: segment_key(name, first_at, &digest).to_string(),
-            messages: self.message.map(|message| (*blake3::hash(message).as_bytes(), 100)).into_iter().collect(),
+            messages: self.message.map(|message| (*blake3::hash(message).as_bytes(), STORED)).into_iter().collect(),
+            uses: self
+                .message
+                .map(|message| (*blake3::hash(message).as_bytes(), frames[0].recording))
+                .into_iter()
+                .collect(),
             tapes: vec![tape],
             frames,
             words,
@@ -140,7 +144,14 @@ impl Segment {
 }
 
 impl Kept {
+    /// Of a fleet whose configuration has no recordings.
     pub(crate) async fn of(subject: Subject) -> Self {
+        let kept = Self::without_configuration(subject).await;
+        kept.configure(&[]).await;
+        kept
+    }
+
+    pub(crate) async fn without_configuration(subject: Subject) -> Self {
         let (index, place) = (index::open(&subject.url).await.unwrap(), TempDir::new().unwrap());
         let blobs = Blobs::open(place.path().to_str().unwrap()).unwrap();
         Self { subject, index, blobs, place, clock: Arc::new(AtomicI64::new(THEN)) }
@@ -156,7 +167,10 @@ impl Kept {
                 "- {{ name: {name}, match: {{ path: /{name} }}, targets: [{{ upstream: u }}], recording: {name} }}\n"
             );
         }
-        text += "recordings:\n";
+        if recordings.is_empty() {
+            text += "- { name: r, match: { path: /mcp }, targets: [{ upstream: u }] }\n";
+        }
+        text += if recordings.is_empty() { "recordings: []\n" } else { "recordings:\n" };
         for (name, retention) in recordings {
             text += &format!("- {{ name: {name}, retention: {{ {retention} }} }}\n");
         }
@@ -197,9 +211,8 @@ impl Kept {
     pub(crate) async fn pass_at(&self, hours: i64) {
         self.clock.store(THEN + hours * HOUR, Ordering::Relaxed);
         // The turn before ends when Postgres has seen its connection go.
-        while self.retention().pass().await.unwrap() != Passed::Here {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        eventually("it is this one's turn", SOON, || async { self.retention().pass().await.unwrap() == Passed::Here })
+            .await;
     }
 
     pub(crate) async fn found(&self) -> Vec<FoundFrame> {

@@ -3,8 +3,10 @@
 pub(crate) mod audit;
 mod kept;
 pub(crate) mod life;
+pub(crate) mod messages;
 pub(crate) mod nodes;
 pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod tapes;
 pub(crate) mod versions;
+pub(crate) mod words;

@@ -253,14 +253,35 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
     kept.assert_readable().await;
 }
 
-pub(crate) async fn a_fleet_whose_configuration_cannot_be_read_loses_nothing(subject: Subject) {
-    let kept = Kept::of(subject).await;
+pub(crate) async fn a_fleet_whose_configuration_is_not_known_loses_nothing(subject: Subject) {
+    let kept = Kept::without_configuration(subject).await;
     kept.store(&Segment::new(1, &[""])).await;
+    kept.pass_at(1_000).await;
+    assert_eq!(kept.by_segment().await, [(1, 8)], "its database of versions may have been lost");
     kept.commit_version(b"no configuration".to_vec()).await;
-    kept.clock.store(THEN + 1_000 * HOUR, Ordering::Relaxed);
-    let told = kept.retention().pass().await.unwrap_err().to_string();
-    assert!(told.starts_with("nothing of fleet default is forgotten until"), "{told}");
+    kept.pass_at(1_000).await;
+    assert_eq!(kept.by_segment().await, [(1, 8)], "nobody can read it");
+    kept.configure(&[]).await;
+    kept.pass_at(1_000).await;
+    assert!(kept.by_segment().await.is_empty());
+}
+
+pub(crate) async fn what_has_no_recording_any_more_is_kept_as_that_last_said(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    kept.store(&Segment::new(1, &["year"])).await;
+    kept.store(&Segment::new(2, &["small"])).await;
+    kept.store(&Segment::new(3, &["small"])).await;
+    kept.configure(&[("year", "keep: 8760h"), ("small", "max_size: 2Ki")]).await;
+    kept.pass_at(4).await;
+    // Both are renamed.
+    kept.store(&Segment::new(4, &["small"])).await;
+    kept.configure(&[("years", "keep: 17520h")]).await;
+    kept.pass_at(5).await;
+    assert_eq!(kept.by_segment().await, [(1, 8), (3, 8), (4, 8)]);
+    kept.pass_at(8_000).await;
     assert_eq!(kept.by_segment().await, [(1, 8)]);
+    kept.pass_at(8_770).await;
+    assert!(kept.by_segment().await.is_empty());
 }
 
 /// Polls a future so often, at most, and drops it then.

@@ -305,7 +305,7 @@ pub(crate) async fn other_bytes_under_the_number_of_a_segment_are_kept_and_told(
     assert!(source.gaps[0].detail.contains("segments/other"), "{:?}", source.gaps);
 }
 
-pub(crate) async fn tapes_are_listed_by_their_last_frame_and_may_be_held(subject: Subject) {
+pub(crate) async fn tapes_are_listed_by_their_beginning_and_may_be_held(subject: Subject) {
     let index = index_of(&subject).await;
     let named = |id: &str, sequence: u64, first: u64| {
         let mut segment = segment(INSTANCE, sequence, first, 4);
@@ -317,13 +317,13 @@ pub(crate) async fn tapes_are_listed_by_their_last_frame_and_may_be_held(subject
         let found = index.tapes(filter, before, 2).await.unwrap();
         (
             found.iter().map(|tape| tape.id.clone()).collect::<Vec<_>>(),
-            found.last().map(|tape| (tape.last_at, tape.number)),
+            found.last().map(|tape| (tape.began, tape.number)),
         )
     };
     let (page, before) = list(&all(), None).await;
-    assert_eq!(page, ["a", "c"]);
-    assert_eq!(list(&all(), before).await.0, ["b"]);
-    let first = &index.tapes(&all(), None, 1).await.unwrap()[0];
+    assert_eq!(page, ["c", "b"]);
+    assert_eq!(list(&all(), before).await.0, ["a"]);
+    let first = &index.tapes(&Filter { ids: vec!["a".to_owned()], ..all() }, None, 1).await.unwrap()[0];
     assert_eq!((first.frames, first.calls, first.bytes, &*first.route), (8, 4, 800, "workbench"));
     assert_eq!((&first.nodes[..], first.held), (&["edge-1".to_owned()][..], false));
     // The tape has frames before and after, and none between.
@@ -334,8 +334,75 @@ pub(crate) async fn tapes_are_listed_by_their_last_frame_and_may_be_held(subject
     let ids = ["a".to_owned(), "nobody's".to_owned()];
     assert_eq!(index.hold(FLEET, &ids, Hold::Held).await.unwrap(), ["a"]);
     assert!(index.hold(FLEET, &ids, Hold::Held).await.unwrap().is_empty());
-    assert!(index.tapes(&all(), None, 1).await.unwrap()[0].held);
+    assert!(index.tapes(&Filter { ids: ids.to_vec(), ..all() }, None, 1).await.unwrap()[0].held);
     assert_eq!(index.hold(FLEET, &ids, Hold::Released).await.unwrap(), ["a"]);
+}
+
+pub(crate) async fn a_tape_that_is_recorded_between_two_pages_is_on_one_of_them(subject: Subject) {
+    let index = index_of(&subject).await;
+    let named = |id: &str, sequence: u64, first: u64| {
+        let mut segment = segment(INSTANCE, sequence, first, 4);
+        segment.tapes[0].id = id.to_owned();
+        segment
+    };
+    index.commit(&[named("a", 1, 5), named("b", 2, 9), named("c", 3, 13), named("d", 4, 17)]).await.unwrap();
+    let (mut listed, mut before, mut next) = (Vec::new(), None, 21);
+    loop {
+        let page = index.tapes(&all(), before, 1).await.unwrap();
+        let Some(tape) = page.last() else { break };
+        before = Some((tape.began, tape.number));
+        listed.extend(page.iter().map(|tape| tape.id.clone()));
+        // One goes on, another begins, and an earlier segment of a third comes late.
+        let sequence = next / 4;
+        index
+            .commit(&[named("a", sequence, next), named(&format!("new-{next}"), sequence + 1, next + 4)])
+            .await
+            .unwrap();
+        next += 8;
+        if listed.len() == 1 {
+            index.commit(&[SegmentRows { object: "late".to_owned(), ..named("c", 1_000, 1) }]).await.unwrap();
+        }
+    }
+    assert_eq!(listed, ["d", "c", "b", "a"]);
+}
+
+pub(crate) async fn tapes_with_what_is_rare_are_those_that_have_it(subject: Subject) {
+    let index = index_of(&subject).await;
+    let named = |id: &str, sequence: u64, first: u64| {
+        let mut segment = segment(INSTANCE, sequence, first, 4);
+        segment.tapes[0].id = id.to_owned();
+        segment
+    };
+    let mut other = named("b", 2, 6);
+    other.words[5] = "bob".to_owned();
+    other.frames.iter_mut().for_each(|frame| frame.session = Some("4f9a21c0".to_owned()));
+    index.commit(&[named("a", 1, 2), other, named("c", 3, 10), named("a", 4, 14)]).await.unwrap();
+    let list = async |filter: Filter| {
+        let found = index.tapes(&filter, None, 10).await.unwrap();
+        found.into_iter().map(|tape| tape.id).collect::<Vec<_>>()
+    };
+    assert_eq!(list(Filter { session: "4f9a21c0".to_owned(), ..all() }).await, ["b"]);
+    assert_eq!(list(Filter { session: "3f9a21c0".to_owned(), ..all() }).await, ["c", "a"]);
+    assert_eq!(list(Filter { principal: "bob".to_owned(), ..all() }).await, ["b"]);
+    assert_eq!(list(Filter { trace: Some([6; 16]), ..all() }).await, ["c"]);
+    assert_eq!(list(Filter { trace: Some([6; 16]), principal: "bob".to_owned(), ..all() }).await, [""; 0]);
+    assert_eq!(list(Filter { outcomes: vec![TOOL_ERROR], ..all() }).await, ["c"]);
+    assert_eq!(
+        list(Filter { outcomes: vec![TOOL_ERROR, OK], name: "search".to_owned(), ..all() }).await,
+        ["c", "b", "a"]
+    );
+    assert_eq!(list(Filter { name: "fetch".to_owned(), ..all() }).await, [""; 0]);
+    let tapes = index.tapes(&all(), None, 10).await.unwrap();
+    let read = async |filter: Filter| {
+        let mut found = Vec::new();
+        for tape in &tapes {
+            found.extend(places(&index.frames_of_tape(&filter, tape.number, (0, 0), 100).await.unwrap()));
+        }
+        found
+    };
+    assert_eq!(read(Filter { trace: Some([6; 16]), ..all() }).await, [12, 13]);
+    assert_eq!(read(Filter { principal: "bob".to_owned(), ..all() }).await, [6, 7, 8, 9]);
+    assert_eq!(read(Filter { outcomes: vec![TOOL_ERROR, OK], name: "search".to_owned(), ..all() }).await.len(), 8);
 }
 
 pub(crate) async fn two_replicas_that_commit_the_same_at_once_store_it_once(subject: Subject) {

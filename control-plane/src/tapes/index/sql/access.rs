@@ -17,7 +17,7 @@ pub(in super::super) struct Access {
 }
 
 impl Access {
-    pub(super) async fn lend(&self, pool: &Pool<Database>) -> Result<Lent<Database>, StoreError> {
+    pub(in super::super) async fn lend(&self, pool: &Pool<Database>) -> Result<Lent<Database>, StoreError> {
         self.place.check().map_err(StoreError::Unavailable)?;
         Lent::of(pool, OPERATION_TIMEOUT, words).await.map_err(StoreError::Unavailable)
     }

@@ -7,7 +7,8 @@ use sqlx::{Connection as _, query, query_as};
 use super::super::super::{Committed, GapRow, SegmentRows, TapeRow};
 use super::super::{BEGIN, Database, insert_frames, prepare};
 use super::known::Standing;
-use super::{Connection, Dictionary, Frame, known, shares, signed};
+use super::messages::{self, Reference};
+use super::{Connection, Dictionary, Frame, known, names, shares, signed};
 
 /// Numbers of words.
 type Numbers<'a> = HashMap<&'a str, i64>;
@@ -59,6 +60,11 @@ pub(super) async fn commit(
     insert_frames(&mut transaction, &frames).await?;
     for segment in &new {
         rest(&mut transaction, segment).await?;
+    }
+    let mut references: Vec<Reference<'_>> = new.iter().flat_map(references).collect();
+    references.sort_by_key(|reference| (reference.fleet, reference.hash, reference.segment));
+    for reference in &references {
+        messages::refer(&mut transaction, reference).await?;
     }
     transaction.commit().await?;
     dictionary.remember(&numbers);
@@ -225,8 +231,8 @@ fn add(sum: &mut Sum, tape: &TapeRow) {
 async fn upsert_tape(connection: &mut Connection, key: TapeKey<'_>, sum: &Sum) -> Result<i64, sqlx::Error> {
     let (row, (fleet, id)) = (&sum.row, key);
     let (number,) = query_as::<Database, (i64,)>(
-        "INSERT INTO tapes (fleet, id, first_at, last_at, frames, calls, errors, bytes, route, session, principal)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+        "INSERT INTO tapes (fleet, id, began, first_at, last_at, frames, calls, errors, bytes, route, session, principal)
+         VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $8, $9, $10, $11)
          ON CONFLICT (fleet, id) DO UPDATE SET
              first_at = CASE WHEN tapes.first_at <= excluded.first_at THEN tapes.first_at ELSE excluded.first_at END,
              last_at = CASE WHEN tapes.last_at >= excluded.last_at THEN tapes.last_at ELSE excluded.last_at END,
@@ -281,6 +287,7 @@ async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx
         .bind(&segment.rows.object)
         .execute(&mut *connection)
         .await?;
+    names::used(connection, segment.number, &segment.words).await?;
     let of = (segment.fleet, segment.number);
     shares::insert(connection, of, segment.rows, |place| segment.word(place)).await?;
     for (request, at) in &segment.rows.unanswered {
@@ -292,23 +299,25 @@ async fn rest(connection: &mut Connection, segment: &New<'_>) -> Result<(), sqlx
     for gap in &segment.rows.gaps {
         insert_gap(connection, segment, gap).await?;
     }
-    for (hash, stored_bytes) in &segment.rows.messages {
-        query::<Database>(
-            "INSERT INTO messages (fleet, hash, stored_bytes) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-        )
-        .bind(segment.fleet)
-        .bind(hash.as_slice())
-        .bind(signed(*stored_bytes))
-        .execute(&mut *connection)
-        .await?;
-        query::<Database>("INSERT INTO message_uses (fleet, hash, segment) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
-            .bind(segment.fleet)
-            .bind(hash.as_slice())
-            .bind(segment.number)
-            .execute(&mut *connection)
-            .await?;
-    }
     Ok(())
+}
+
+/// The messages that a segment refers to. Where no frame tells whose one is, it is the first recording's.
+fn references<'a>(segment: &'a New<'a>) -> Vec<Reference<'a>> {
+    let recording = |word| segment.word(word).unwrap_or(0);
+    let first = segment.rows.frames.iter().map(|frame| recording(frame.recording)).min().unwrap_or(0);
+    let mut uses: BTreeMap<&[u8; 32], BTreeSet<i64>> = BTreeMap::new();
+    for (hash, word) in &segment.rows.uses {
+        uses.entry(hash).or_default().insert(recording(*word));
+    }
+    let reference = |(hash, stored_bytes): &'a ([u8; 32], u64)| Reference {
+        fleet: (segment.fleet, &segment.rows.fleet),
+        hash,
+        stored_bytes: *stored_bytes,
+        segment: segment.number,
+        recordings: uses.get(hash).cloned().unwrap_or_else(|| BTreeSet::from([first])),
+    };
+    segment.rows.messages.iter().map(reference).collect()
 }
 
 /// Which half of a call has come.

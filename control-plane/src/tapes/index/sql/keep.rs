@@ -4,7 +4,7 @@ use sqlx::{Connection as _, query, query_as};
 
 use super::super::super::Hold;
 use super::super::{BEGIN, Database};
-use super::Connection;
+use super::{Connection, messages};
 
 pub(super) async fn hold(
     connection: &mut Connection,
@@ -35,6 +35,7 @@ pub(super) async fn hold(
         .bind(fleet)
         .execute(&mut *transaction)
         .await?;
+        messages::count_released(&mut transaction, fleet).await?;
     }
     transaction.commit().await?;
     Ok(changed)

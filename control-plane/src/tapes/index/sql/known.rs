@@ -1,5 +1,7 @@
 //! What is stored already.
 
+use std::collections::BTreeSet;
+
 use sqlx::{QueryBuilder, query, query_as};
 
 use super::super::super::super::blobs::message_key;
@@ -10,15 +12,15 @@ use super::{Connection, dictionary, discard, signed, unsigned};
 /// What is known of an offer.
 pub(super) struct Looked {
     pub(super) known: Known,
-    /// Messages of it that are here and that no segment refers to.
-    pub(super) unused: Vec<[u8; 32]>,
+    /// Messages of it that are here and that no segment refers to. They may be discarded at any moment.
+    pub(super) unused: BTreeSet<[u8; 32]>,
     /// A message of it is about to be deleted.
     pub(super) leaving: Option<[u8; 32]>,
 }
 
 impl From<Known> for Looked {
     fn from(known: Known) -> Self {
-        Self { known, unused: Vec::new(), leaving: None }
+        Self { known, unused: BTreeSet::new(), leaving: None }
     }
 }
 
@@ -74,13 +76,15 @@ async fn messages_of(
     fleet: (i64, &str),
     messages: &[[u8; 32]],
 ) -> Result<Looked, sqlx::Error> {
-    let (mut missing, mut unused, mut leaving) = (Vec::new(), Vec::new(), None);
+    let (mut missing, mut unused, mut leaving) = (Vec::new(), BTreeSet::new(), None);
     for hash in messages {
         let kept =
             query_as::<Database, (Option<i64>,)>("SELECT unused_since FROM messages WHERE fleet = $1 AND hash = $2");
         match kept.bind(fleet.0).bind(hash.as_slice()).fetch_optional(&mut *connection).await? {
             Some((None,)) => {}
-            Some((Some(_),)) => unused.push(*hash),
+            Some((Some(_),)) => {
+                unused.insert(*hash);
+            }
             None => {
                 let key = message_key(fleet.1, &blake3::Hash::from_bytes(*hash));
                 if discard::is_listed(connection, key.as_ref()).await? {

@@ -14,14 +14,17 @@ mod discard;
 mod frame;
 mod keep;
 mod known;
+mod messages;
+mod names;
 mod remove;
 mod resolve;
 mod rewrite;
-mod search;
+pub(super) mod search;
 mod shares;
 mod stats;
-mod tapes;
+pub(super) mod tapes;
 mod upkeep;
+mod ways;
 mod whole;
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -63,14 +66,15 @@ impl Index for SqlIndex {
         if looked.known == Known::Stored {
             ask!(self.access, writers, known::repeated, offered)?;
         }
-        if let Some(hash) = looked.leaving {
+        let mut leaving = looked.leaving;
+        if !looked.unused.is_empty() {
+            leaving = leaving.or(ask!(self.access, writers, messages::keep, offered.fleet, &looked.unused, now())?);
+        }
+        if let Some(hash) = leaving {
             let hash = blake3::Hash::from_bytes(hash);
             return Err(StoreError::Unavailable(format!(
                 "the message {hash} is being deleted, and is wanted after that"
             )));
-        }
-        if !looked.unused.is_empty() {
-            ask!(self.access, writers, discard::keep_messages, offered.fleet, &looked.unused, now())?;
         }
         Ok(looked.known)
     }

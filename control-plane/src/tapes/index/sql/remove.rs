@@ -9,7 +9,7 @@ use sqlx::{Connection as _, QueryBuilder, query, query_as};
 use super::super::super::codes::FAILURES_FROM;
 use super::super::super::{Removal, Removed, Which, Why};
 use super::super::{BEGIN, Database};
-use super::{Connection, shares, signed, unsigned, whole};
+use super::{Connection, messages, shares, signed, unsigned, whole};
 
 /// Places of one statement: SQLite binds 32 766 values at most.
 const PLACES_AT_ONCE: usize = 1_000;
@@ -69,10 +69,14 @@ pub(super) async fn remove(connection: &mut Connection, removal: &Removal, now: 
     let mut removed = Removed {
         frames: gone.len() as u64,
         bytes: gone.iter().fold(0, |sum, (.., size)| sum + unsigned(*size)),
-        segment: None,
+        ..Removed::default()
     };
     subtract_from_tapes(&mut transaction, &gone).await?;
     subtract_from_shares(&mut transaction, &segment, &removal.which, &gone).await?;
+    let freed = messages::settle(&mut transaction, &segment, now).await?;
+    if let Which::Recording(recording) = removal.which {
+        removed.freed = freed.get(&recording).copied().unwrap_or_default();
+    }
     forget_open_calls(&mut transaction, &segment).await?;
     if whole::is_empty(&mut transaction, &segment).await? {
         removed.segment = Some(whole::remove(&mut transaction, &segment, removal.why, now).await?);
@@ -158,13 +162,15 @@ async fn subtract_from_tapes(connection: &mut Connection, gone: &[Gone]) -> Resu
             query::<Database>("DELETE FROM tape_sources WHERE tape = $1").bind(tape).execute(&mut *connection).await?;
             continue;
         }
-        // Its times are those of the first and the last frame of each boot, whose clock goes forward.
+        // Its times are those of the first and the last frame of each boot, whose clock goes forward; its caller is one of who is left.
         query::<Database>(
             "UPDATE tapes SET frames = frames - $2, calls = calls - $3, errors = errors - $4, bytes = bytes - $5,
                  first_at = coalesce((SELECT min((SELECT f.at FROM frames f WHERE f.tape = $1 AND f.source = u.source
                      ORDER BY f.seq LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), first_at),
                  last_at = coalesce((SELECT max((SELECT f.at FROM frames f WHERE f.tape = $1 AND f.source = u.source
-                     ORDER BY f.seq DESC LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), last_at)
+                     ORDER BY f.seq DESC LIMIT 1)) FROM tape_sources u WHERE u.tape = $1), last_at),
+                 principal = CASE WHEN principal IS NULL THEN NULL ELSE (SELECT f.principal FROM frames f
+                     WHERE f.tape = $1 AND f.principal IS NOT NULL ORDER BY f.source, f.seq LIMIT 1) END
              WHERE number = $1",
         )
         .bind(tape)

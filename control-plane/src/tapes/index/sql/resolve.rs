@@ -39,7 +39,7 @@ pub(super) struct Resolved {
     pub(super) names: Option<Vec<i64>>,
     route: Option<i64>,
     upstream: Option<i64>,
-    principal: Option<i64>,
+    pub(super) principal: Option<i64>,
     method: Option<i64>,
 }
 

@@ -5,7 +5,7 @@ use sqlx::{Connection as _, QueryBuilder, query, query_as};
 use super::super::super::{Rewriting, Rewritten};
 use super::super::{BEGIN, Database};
 use super::remove::Segment;
-use super::{Connection, discard, signed, unsigned};
+use super::{Connection, discard, messages, names, signed, unsigned};
 
 /// Places of frames that one statement sets. Beyond some tens it saves no time.
 const PLACES_AT_ONCE: usize = 64;
@@ -93,6 +93,7 @@ pub(super) async fn rewritten(
     discard::discard(&mut transaction, &from.object, now).await?;
     set_places(&mut transaction, &segment, rewritten).await?;
     let_go(&mut transaction, &segment, rewritten, now).await?;
+    names::let_go(&mut transaction, &segment).await?;
     add_up(&mut transaction, &segment, rewritten).await?;
     transaction.commit().await?;
     Ok(true)
@@ -121,11 +122,11 @@ async fn let_go(
     rewritten: &Rewritten,
     now: i64,
 ) -> Result<(), sqlx::Error> {
-    let uses = query_as::<Database, (Vec<u8>,)>("SELECT hash FROM message_uses WHERE segment = $1 ORDER BY hash");
-    let uses: Vec<(Vec<u8>,)> = uses.bind(segment.number).fetch_all(&mut *connection).await?;
-    let unused = uses.into_iter().map(|(hash,)| hash);
-    let unused = unused.filter(|hash| !rewritten.messages.iter().any(|used| used.as_slice() == hash.as_slice()));
-    discard::let_go_of_messages(connection, segment, unused, now).await
+    let is_left = |hash: &[u8]| rewritten.messages.iter().any(|left| left.as_slice() == hash);
+    let uses = messages::uses(connection, segment).await?;
+    let unused = uses.into_iter().filter(|(hash, _)| !is_left(hash));
+    messages::let_go(connection, segment, unused, now).await?;
+    Ok(())
 }
 
 /// What a source has stored, and what of a segment each recording has, after its object has become smaller.
@@ -143,9 +144,7 @@ async fn add_up(connection: &mut Connection, segment: &Segment, rewritten: &Rewr
     .await?;
     query::<Database>(
         "UPDATE shares SET stored_bytes = frames * (
-             (SELECT g.stored_bytes FROM segments g WHERE g.number = $1)
-             + (SELECT CAST(coalesce(sum(m.stored_bytes), 0) AS BIGINT) FROM message_uses u
-                JOIN messages m ON m.fleet = u.fleet AND m.hash = u.hash WHERE u.segment = $1))
+             (SELECT g.stored_bytes FROM segments g WHERE g.number = $1))
              / (SELECT CAST(sum(h.frames) AS BIGINT) FROM shares h WHERE h.segment = $1)
          WHERE segment = $1 AND (SELECT sum(h.frames) FROM shares h WHERE h.segment = $1) > 0",
     )

@@ -5,48 +5,12 @@
 
 use sqlx::QueryBuilder;
 
-use super::super::super::codes::{self, FAILURES_FROM};
 use super::super::super::{Filter, FoundFrame, Position, What};
-use super::super::{Database, way};
+use super::super::Database;
 use super::frame::{Found, NUMBERS, OF_WORDS, WORDS};
 use super::resolve::{Id, Resolved};
+use super::ways::{Branch, Ended, LOOKED_AT, fewest, push_time, ways};
 use super::{Connection, signed};
-
-/// Branches of one search. Tools and outcomes that make more of them are looked for in the order of time.
-const BRANCHES_MAX: usize = 64;
-
-/// The index of frames by tape.
-pub(super) const OF_TAPES: &str = "frames_of_tapes";
-
-/// One way to frames.
-enum Branch {
-    /// Of a tape, or of an operation in it.
-    Of(Id),
-    Trace([u8; 16]),
-    Session(String),
-    /// Calls of this tool that ended so.
-    Called(i64, i16),
-    /// Calls that ended so, which is not well.
-    Failed(i16),
-    /// Requests without an answer.
-    Open,
-    /// All, in the order of time.
-    All,
-}
-
-impl Branch {
-    /// The index that answers it; `None` for the table's own order.
-    const fn index(&self) -> Option<&'static str> {
-        match self {
-            Self::Of(Id::Tape(_) | Id::Operation { .. }) => Some(OF_TAPES),
-            Self::Trace(_) => Some("frames_of_traces"),
-            Self::Session(_) => Some("frames_of_sessions"),
-            Self::Called(..) => Some("frames_of_calls"),
-            Self::Failed(_) => Some("frames_of_failures"),
-            Self::Of(Id::Frame { .. }) | Self::Open | Self::All => None,
-        }
-    }
-}
 
 /// What is wanted of each branch.
 struct Wanted<'a> {
@@ -64,11 +28,33 @@ pub(super) async fn search(
     before: Option<Position>,
     limit: u32,
 ) -> Result<Vec<FoundFrame>, sqlx::Error> {
-    let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(Vec::new()) };
+    match statement(connection, filter, what, before, limit).await? {
+        Some(select) => found(connection, select).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn found(
+    connection: &mut Connection,
+    mut select: QueryBuilder<Database>,
+) -> Result<Vec<FoundFrame>, sqlx::Error> {
+    let found = select.build_query_as::<Found>().persistent(false).fetch_all(connection).await?;
+    Ok(found.into_iter().map(|found| found.0).collect())
+}
+
+/// What is asked of the database for a search; `None` if nothing can be found.
+pub(in super::super) async fn statement(
+    connection: &mut Connection,
+    filter: &Filter,
+    what: What,
+    before: Option<Position>,
+    limit: u32,
+) -> Result<Option<QueryBuilder<Database>>, sqlx::Error> {
+    let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(None) };
     let wanted = Wanted { filter, resolved: &resolved, what, before, limit: i64::from(limit) };
-    let branches = branches(&wanted);
+    let branches = branches(connection, &wanted).await?;
     if branches.is_empty() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let mut select = QueryBuilder::<Database>::new(WORDS);
     for (index, branch) in branches.iter().enumerate() {
@@ -83,8 +69,7 @@ pub(super) async fn search(
     }
     select.push(" ORDER BY at DESC, source DESC, seq DESC LIMIT ").push_bind(wanted.limit);
     select.push(OF_WORDS).push(" ORDER BY g.at DESC, g.source DESC, g.seq DESC");
-    let found = select.build_query_as::<Found>().persistent(false).fetch_all(connection).await?;
-    Ok(found.into_iter().map(|found| found.0).collect())
+    Ok(Some(select))
 }
 
 /// The frames of a tape, in the order of their recording.
@@ -95,125 +80,100 @@ pub(super) async fn of_tape(
     after: (i64, u64),
     limit: u32,
 ) -> Result<Vec<FoundFrame>, sqlx::Error> {
-    let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(Vec::new()) };
+    match statement_of_tape(connection, filter, tape, after, limit).await? {
+        Some(select) => found(connection, select).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What is asked of the database for the frames of a tape. Where few frames fit, all of them are found and put in order.
+pub(in super::super) async fn statement_of_tape(
+    connection: &mut Connection,
+    filter: &Filter,
+    tape: i64,
+    after: (i64, u64),
+    limit: u32,
+) -> Result<Option<QueryBuilder<Database>>, sqlx::Error> {
+    let Some(resolved) = Resolved::of(connection, filter).await? else { return Ok(None) };
+    let ways = ways(filter, &resolved, Ended::OrNot);
+    let branches = match fewest(connection, filter, &resolved, ways).await? {
+        Some((branches, number)) if number < LOOKED_AT && filter.ids.is_empty() => branches,
+        _ => vec![Branch::Of(Id::Tape(tape))],
+    };
     let mut select = QueryBuilder::<Database>::new(WORDS);
-    select
-        .push("SELECT ")
-        .push(NUMBERS)
-        .push(" FROM frames f")
-        .push(way(Some(OF_TAPES)))
-        .push(" WHERE f.tape = ")
-        .push_bind(tape);
-    select.push(" AND (f.source, f.seq) > (").push_bind(after.0).push(", ").push_bind(signed(after.1)).push(")");
-    push_conditions(&mut select, filter, &resolved);
-    if !filter.ids.is_empty() && !resolved.ids.iter().any(|id| matches!(id, Id::Tape(named) if *named == tape)) {
-        let mut of = select.push(" AND (").separated(" OR ");
-        for id in &resolved.ids {
-            match id {
-                Id::Operation { source, seq, .. } => {
-                    of.push("(f.source = ").push_bind_unseparated(*source);
-                    of.push_unseparated(" AND f.operation = ").push_bind_unseparated(*seq).push_unseparated(")");
-                }
-                Id::Frame { source, seq, .. } => {
-                    of.push("(f.source = ").push_bind_unseparated(*source);
-                    of.push_unseparated(" AND f.seq = ").push_bind_unseparated(*seq).push_unseparated(")");
-                }
-                Id::Tape(_) => {
-                    of.push("1 = 0");
-                }
+    for (index, branch) in branches.iter().enumerate() {
+        select.push(if index > 0 { " UNION ALL SELECT " } else { "SELECT " }).push(NUMBERS).push(" FROM ");
+        branch.push(&mut select, resolved.fleet);
+        select.push(" AND f.tape = ").push_bind(tape);
+        select.push(" AND (f.source, f.seq) > (").push_bind(after.0).push(", ").push_bind(signed(after.1)).push(")");
+        push_conditions(&mut select, filter, &resolved);
+        push_ids_within(&mut select, filter, &resolved, tape);
+    }
+    select.push(" ORDER BY source, seq LIMIT ").push_bind(i64::from(limit));
+    select.push(OF_WORDS).push(" ORDER BY g.source, g.seq");
+    Ok(Some(select))
+}
+
+/// What ids stand for within a tape that is not named itself.
+fn push_ids_within(select: &mut QueryBuilder<Database>, filter: &Filter, resolved: &Resolved, tape: i64) {
+    if filter.ids.is_empty() || resolved.ids.iter().any(|id| matches!(id, Id::Tape(named) if *named == tape)) {
+        return;
+    }
+    let mut of = select.push(" AND (").separated(" OR ");
+    for id in &resolved.ids {
+        match id {
+            Id::Operation { source, seq, .. } => {
+                of.push("(f.source = ").push_bind_unseparated(*source);
+                of.push_unseparated(" AND f.operation = ").push_bind_unseparated(*seq).push_unseparated(")");
+            }
+            Id::Frame { source, seq, .. } => {
+                of.push("(f.source = ").push_bind_unseparated(*source);
+                of.push_unseparated(" AND f.seq = ").push_bind_unseparated(*seq).push_unseparated(")");
+            }
+            Id::Tape(_) => {
+                of.push("1 = 0");
             }
         }
-        select.push(")");
     }
-    select.push(" ORDER BY f.source, f.seq LIMIT ").push_bind(i64::from(limit));
-    select.push(OF_WORDS).push(" ORDER BY g.source, g.seq");
-    let found = select.build_query_as::<Found>().persistent(false).fetch_all(connection).await?;
-    Ok(found.into_iter().map(|found| found.0).collect())
+    select.push(")");
 }
 
 /// The cheapest way to what is wanted.
-fn branches(wanted: &Wanted<'_>) -> Vec<Branch> {
+async fn branches(connection: &mut Connection, wanted: &Wanted<'_>) -> Result<Vec<Branch>, sqlx::Error> {
     let Wanted { filter, resolved, what, .. } = wanted;
     if !filter.ids.is_empty() {
-        return resolved.ids.iter().copied().map(Branch::Of).collect();
+        return Ok(resolved.ids.iter().copied().map(Branch::Of).collect());
     }
-    if let Some(trace) = filter.trace {
-        return vec![Branch::Trace(trace)];
-    }
-    if !filter.session.is_empty() {
-        return vec![Branch::Session(filter.session.clone())];
-    }
-    if *what == What::Frames && filter.outcomes.is_empty() {
-        return vec![Branch::All];
-    }
-    let outcomes: Vec<i16> =
-        if filter.outcomes.is_empty() { codes::outcomes().collect() } else { filter.outcomes.clone() };
-    let mut ways: Vec<Branch> = match &resolved.names {
-        Some(names) if names.len() * outcomes.len() <= BRANCHES_MAX => {
-            names.iter().flat_map(|name| outcomes.iter().map(|outcome| Branch::Called(*name, *outcome))).collect()
-        }
-        _ if outcomes.iter().all(|outcome| *outcome >= FAILURES_FROM) => {
-            outcomes.into_iter().map(Branch::Failed).collect()
-        }
-        _ => vec![Branch::All],
+    let ended = if *what == What::Calls { Ended::Only } else { Ended::OrNot };
+    let mut ways = ways(filter, resolved, ended);
+    let mut branches = match ways.len() {
+        0 => vec![Branch::All],
+        1 => ways.swap_remove(0),
+        _ => fewest(connection, filter, resolved, ways).await?.map_or_else(Vec::new, |(branches, _)| branches),
     };
-    if *what == What::Calls && filter.outcomes.is_empty() && filter.latency == 0 {
-        ways.push(Branch::Open);
+    let ended_only =
+        branches.iter().any(|branch| matches!(branch, Branch::Called(..) | Branch::Failed(_) | Branch::All));
+    if *what == What::Calls && ended_only && filter.outcomes.is_empty() && filter.latency == 0 {
+        branches.push(Branch::Open);
     }
-    ways
+    Ok(branches)
 }
 
 fn push_branch(select: &mut QueryBuilder<Database>, branch: &Branch, wanted: &Wanted<'_>) {
-    let fleet = wanted.resolved.fleet;
-    let mut calls = wanted.what == What::Calls && wanted.filter.outcomes.is_empty();
-    if let Branch::Open = branch {
-        // In this order for SQLite, which would else look for an open call to every frame.
-        select.push("open_calls o CROSS JOIN frames f WHERE f.fleet = o.fleet AND f.at = o.at AND f.source = o.source");
-        select.push(" AND f.seq = o.seq AND o.answered = 0 AND o.fleet = ").push_bind(fleet);
-        calls = false;
-    } else {
-        select.push("frames f").push(way(branch.index())).push(" WHERE f.fleet = ").push_bind(fleet);
-    }
-    match branch {
-        Branch::Of(Id::Tape(tape)) => {
-            select.push(" AND f.tape = ").push_bind(*tape);
+    branch.push(select, wanted.resolved.fleet);
+    if wanted.what == What::Calls && wanted.filter.outcomes.is_empty() {
+        match branch {
+            Branch::Open | Branch::Called(..) => {}
+            Branch::All => {
+                select.push(" AND f.outcome IS NOT NULL");
+            }
+            _ => {
+                select.push(
+                    " AND (f.outcome IS NOT NULL OR EXISTS (SELECT 1 FROM open_calls o
+                      WHERE o.source = f.source AND o.seq = f.seq AND o.answered = 0))",
+                );
+            }
         }
-        Branch::Of(Id::Operation { tape, source, seq }) => {
-            // What belongs to an operation is of one tape, and behind what opened it.
-            select.push(" AND f.tape = ").push_bind(*tape).push(" AND f.source = ").push_bind(*source);
-            select.push(" AND f.seq >= ").push_bind(*seq).push(" AND f.operation = ").push_bind(*seq);
-        }
-        Branch::Of(Id::Frame { at, source, seq }) => {
-            select.push(" AND f.at = ").push_bind(*at).push(" AND f.source = ").push_bind(*source);
-            select.push(" AND f.seq = ").push_bind(*seq);
-        }
-        Branch::Trace(trace) => {
-            select.push(" AND f.trace = ").push_bind(trace.to_vec());
-        }
-        Branch::Session(session) => {
-            select.push(" AND f.session = ").push_bind(session.clone());
-        }
-        Branch::Called(name, outcome) => {
-            select.push(" AND f.outcome IS NOT NULL AND f.name = ").push_bind(*name);
-            select.push(" AND f.outcome = ").push_bind(*outcome);
-            calls = false;
-        }
-        Branch::Failed(outcome) => {
-            // Word for word as the index has it: SQLite looks no further.
-            select.push(" AND f.outcome >= 4 AND f.outcome = ").push_bind(*outcome);
-        }
-        Branch::Open => {}
-        Branch::All if calls => {
-            select.push(" AND f.outcome IS NOT NULL");
-            calls = false;
-        }
-        Branch::All => {}
-    }
-    if calls {
-        select.push(
-            " AND (f.outcome IS NOT NULL
-              OR EXISTS (SELECT 1 FROM open_calls o WHERE o.source = f.source AND o.seq = f.seq AND o.answered = 0))",
-        );
     }
     if let Some(Position { at, source, seq }) = wanted.before {
         select.push(" AND f.at <= ").push_bind(at).push(" AND (f.at, f.source, f.seq) < (").push_bind(at);
@@ -224,12 +184,7 @@ fn push_branch(select: &mut QueryBuilder<Database>, branch: &Branch, wanted: &Wa
 
 /// What a filter says of a frame `f`, beside ids.
 pub(super) fn push_conditions(select: &mut QueryBuilder<Database>, filter: &Filter, resolved: &Resolved) {
-    if let Some(since) = filter.since {
-        select.push(" AND f.at >= ").push_bind(since);
-    }
-    if let Some(until) = filter.until {
-        select.push(" AND f.at < ").push_bind(until);
-    }
+    push_time(select, filter);
     for (column, word) in resolved.columns() {
         select.push(" AND f.").push(column).push(" = ").push_bind(word);
     }

@@ -1,7 +1,9 @@
 //! What each recording has of a segment.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use shadowcat_config::Retention;
 use sqlx::{query, query_as};
 
 use super::super::super::{KeptRecording, SegmentRows, Share};
@@ -11,8 +13,7 @@ use super::{Connection, dictionary, signed, unsigned};
 /// Fleets, and recordings of one, that are looked at: more than anybody configures.
 const NAMES_MAX: usize = 10_000;
 
-/// Shares out a segment that is new: its object and the messages that are kept apart from it, by the number of frames. `word` says the
-/// number of a frame's recording.
+/// Shares out a segment that is new, by the number of frames. `word` says the number of a frame's recording.
 pub(super) async fn insert(
     connection: &mut Connection,
     (fleet, segment): (i64, i64),
@@ -27,10 +28,9 @@ pub(super) async fn insert(
     if shares.is_empty() {
         shares.insert(0, (0, rows.last_at));
     }
-    let stored = rows.messages.iter().fold(rows.stored_bytes, |sum, (_, bytes)| sum.saturating_add(*bytes));
     let all = (rows.frames.len() as u64).max(1);
     for (recording, (frames, last_at)) in shares {
-        let part = u128::from(stored) * u128::from(frames.max(1)) / u128::from(all);
+        let part = u128::from(rows.stored_bytes) * u128::from(frames.max(1)) / u128::from(all);
         query::<Database>(
             "INSERT INTO shares (segment, recording, fleet, last_at, frames, stored_bytes) VALUES ($1, $2, $3, $4, $5, $6)",
         )
@@ -61,19 +61,44 @@ pub(super) async fn fleets(connection: &mut Connection) -> Result<Vec<String>, s
     Ok(found)
 }
 
+/// A recording as it is selected: its number and name, and what was noted of it.
+type RecordingRow = (i64, Option<String>, Option<i64>, Option<i64>);
+
 pub(super) async fn recordings(connection: &mut Connection, fleet: &str) -> Result<Vec<KeptRecording>, sqlx::Error> {
     let Some(fleet) = dictionary::look(connection, fleet).await? else { return Ok(Vec::new()) };
     let (mut found, mut last) = (Vec::new(), -1_i64);
     while found.len() < NAMES_MAX {
-        let next = query_as::<Database, (i64, Option<String>)>(
-            "SELECT h.recording, w.word FROM shares h LEFT JOIN words w ON w.id = h.recording
+        let next = query_as::<Database, RecordingRow>(
+            "SELECT h.recording, w.word, r.keep, r.max_size FROM shares h LEFT JOIN words w ON w.id = h.recording
+             LEFT JOIN retentions r ON r.fleet = h.fleet AND r.recording = h.recording
              WHERE h.held = 0 AND h.fleet = $1 AND h.recording > $2 ORDER BY h.recording LIMIT 1",
         );
-        let Some((number, name)) = next.bind(fleet).bind(last).fetch_optional(&mut *connection).await? else { break };
-        found.push(KeptRecording { name: name.unwrap_or_default(), fleet, number });
+        let next = next.bind(fleet).bind(last).fetch_optional(&mut *connection).await?;
+        let Some((number, name, keep, max_size)) = next else { break };
+        let said = keep
+            .map(|keep| Retention { keep: Duration::from_micros(unsigned(keep)), max_size: max_size.map(unsigned) });
+        found.push(KeptRecording { name: name.unwrap_or_default(), said, fleet, number });
         last = number;
     }
     Ok(found)
+}
+
+pub(super) async fn note_retention(
+    connection: &mut Connection,
+    of: &KeptRecording,
+    said: Retention,
+) -> Result<(), sqlx::Error> {
+    query::<Database>(
+        "INSERT INTO retentions (fleet, recording, keep, max_size) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (fleet, recording) DO UPDATE SET keep = excluded.keep, max_size = excluded.max_size",
+    )
+    .bind(of.fleet)
+    .bind(of.number)
+    .bind(i64::try_from(said.keep.as_micros()).unwrap_or(i64::MAX))
+    .bind(said.max_size.map(signed))
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn due(
@@ -98,7 +123,10 @@ pub(super) async fn due(
 
 pub(super) async fn stored_bytes(connection: &mut Connection, of: &KeptRecording) -> Result<u64, sqlx::Error> {
     let (bytes,) = query_as::<Database, (i64,)>(
-        "SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM shares WHERE held = 0 AND fleet = $1 AND recording = $2",
+        "SELECT (SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM shares
+                 WHERE held = 0 AND fleet = $1 AND recording = $2)
+             + (SELECT CAST(coalesce(sum(stored_bytes), 0) AS BIGINT) FROM messages
+                 WHERE unused_since IS NULL AND fleet = $1 AND recording = $2)",
     )
     .bind(of.fleet)
     .bind(of.number)

@@ -1,13 +1,14 @@
 //! What the index does to forget, each within the time that an operation has.
 
 use async_trait::async_trait;
+use shadowcat_config::Retention;
 use tokio::time::timeout;
 
 use super::super::super::{
     KeptRecording, OPERATION_TIMEOUT, Removal, Removed, Rewriting, Rewritten, Share, Turn, Upkeep,
 };
 use super::super::{drop_empty_partitions, take_turn, words};
-use super::{SqlIndex, discard, keep, remove, rewrite, shares};
+use super::{SqlIndex, discard, keep, messages, names, remove, rewrite, shares};
 use crate::store::StoreError;
 use crate::store::lent::{ask, no_answer};
 
@@ -26,6 +27,10 @@ impl Upkeep for SqlIndex {
 
     async fn recordings_kept(&self, fleet: &str) -> Result<Vec<KeptRecording>, StoreError> {
         ask!(self.access, readers, shares::recordings, fleet)
+    }
+
+    async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError> {
+        ask!(self.access, writers, shares::note_retention, of, said)
     }
 
     async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError> {
@@ -75,7 +80,7 @@ impl Upkeep for SqlIndex {
     }
 
     async fn discard_messages(&self, before: i64, now: i64, limit: u32) -> Result<u64, StoreError> {
-        ask!(self.access, writers, discard::messages, before, now, limit)
+        ask!(self.access, writers, messages::discard_unused, before, now, limit)
     }
 
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError> {
@@ -84,6 +89,10 @@ impl Upkeep for SqlIndex {
 
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError> {
         ask!(self.access, writers, discard::forget, objects)
+    }
+
+    async fn forget_words(&self, after: i64, limit: u32) -> Result<Option<i64>, StoreError> {
+        ask!(self.access, writers, names::forget, after, limit)
     }
 
     async fn drop_empty_days(&self) -> Result<u64, StoreError> {

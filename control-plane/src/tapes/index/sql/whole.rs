@@ -5,7 +5,7 @@ use sqlx::{query, query_as};
 use super::super::super::Why;
 use super::super::Database;
 use super::remove::Segment;
-use super::{Connection, discard, unsigned};
+use super::{Connection, discard, names, unsigned};
 
 /// Whether no recording has anything of a segment.
 pub(super) async fn is_empty(connection: &mut Connection, segment: &Segment) -> Result<bool, sqlx::Error> {
@@ -20,9 +20,7 @@ pub(super) async fn remove(
     why: Why,
     now: i64,
 ) -> Result<(String, u64), sqlx::Error> {
-    let uses = query_as::<Database, (Vec<u8>,)>("SELECT hash FROM message_uses WHERE segment = $1 ORDER BY hash");
-    let uses: Vec<(Vec<u8>,)> = uses.bind(segment.number).fetch_all(&mut *connection).await?;
-    discard::let_go_of_messages(connection, segment, uses.into_iter().map(|(hash,)| hash), now).await?;
+    names::let_go(connection, segment).await?;
     // What it says of other segments goes with its source.
     query::<Database>("DELETE FROM gaps WHERE said_by = $1 AND from_segment IS NULL")
         .bind(segment.number)
