@@ -33,6 +33,11 @@ impl Recorded {
         self.fails.store(true, Ordering::Relaxed);
     }
 
+    /// It keeps what it is given again.
+    pub(crate) fn mend(&self) {
+        self.fails.store(false, Ordering::Relaxed);
+    }
+
     /// From now on the sink takes nothing, as a disk that hangs.
     pub(crate) fn hold(&self) {
         self.held.store(true, Ordering::Relaxed);
