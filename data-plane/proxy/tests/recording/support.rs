@@ -226,7 +226,7 @@ fn config(recording: &str) -> Config {
     let text = format!(
         "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}], recording: all, \
          sessions: {{ mode: OPTIONAL }} }}]\n\
-         upstreams: [{{ name: u, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp' }}] }} }}]\n\
+         upstreams: [{{ name: u, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp?key=of-the-operator' }}] }} }}]\n\
          recordings: [{{ name: all{recording} }}]"
     );
     parse_local_in(&text, "", &|_| None).expect("valid").config
