@@ -134,6 +134,8 @@ type Answer = dyn Fn(&Value) -> Said + Send + Sync;
 pub(crate) enum Said {
     Json(String),
     Events(Vec<String>),
+    /// Server-sent events as they are written.
+    Stream(&'static str),
     Status(u16),
     /// With a session.
     Session(String),
@@ -164,6 +166,7 @@ impl Upstream for Scripted {
                 let text = events.iter().map(|data| format!("data: {data}\n\n")).collect();
                 ("text/event-stream", text, false, 200)
             }
+            Said::Stream(text) => ("text/event-stream", text.to_owned(), false, 200),
             Said::Status(status) => ("application/json", String::new(), false, status),
         };
         let mut response = Response::new(UpstreamBody::full(body));
