@@ -128,7 +128,7 @@ impl Gate {
             }
             Method::GET => route::listen(exchange, request.into_parts().0.headers, account).await,
             Method::DELETE => {
-                let ended = route::end_session(exchange, request.into_parts().0.headers).await?;
+                let ended = route::end_session(exchange, request.into_parts().0.headers, account).await?;
                 account.settle(Outcome::Ok);
                 Ok(ended)
             }

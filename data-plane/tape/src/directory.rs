@@ -80,6 +80,17 @@ impl Directory {
         file.sync_all()
     }
 
+    /// Gives a file another name; one that has it already is replaced.
+    pub(crate) fn rename(&self, name: &str, other: &str) -> io::Result<()> {
+        fs::rename(self.path.join(name), self.path.join(other))
+    }
+
+    /// Bytes that its file system still takes.
+    pub(crate) fn free_bytes(&self) -> io::Result<u64> {
+        let disk = rustix::fs::statvfs(&self.path)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     /// Makes the names in it durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()

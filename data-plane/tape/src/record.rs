@@ -353,7 +353,7 @@ pub struct Head<'a> {
 /// What is missing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap<'a> {
-    /// Why, as in `queue_full`, `spool_full`, `spool_old`, `refused`, `disk_failed`, `crash`, `corrupt`.
+    /// Why, as in `queue_full`, `spool_full`, `spool_old`, `refused`, `unreadable`, `disk_failed`, `crash`, `corrupt`.
     #[serde(borrow)]
     pub why: Text<'a>,
     /// How many frames, if that is known.

@@ -7,12 +7,14 @@
 //! - No error of the disk is fatal, and none is silent: what is lost is a `gap` record in the next segment that can be
 //!   written.
 //! - A sealed segment is complete: it got its name after its bytes were on the disk.
-//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment. The oldest goes first, and a
-//!   `gap` says so.
+//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment, and beside them sixteen that cannot
+//!   be read. The oldest goes first, and a `gap` says so.
+//! - A segment that cannot be read or removed keeps no other from being taken.
 //! - There is no ledger that could disagree with the files. What is known at start is read from names and first bytes.
 //!
 //! Not here: clocks and threads (who calls brings both), what is recorded, and shipping.
 
+mod books;
 mod files;
 mod gaps;
 mod leftovers;
@@ -24,6 +26,7 @@ mod settings;
 mod shelf;
 #[cfg(test)]
 mod tests;
+mod trouble;
 mod writer;
 
 use std::fs::TryLockError;
@@ -43,6 +46,9 @@ use crate::segment::InvalidInstance;
 
 /// The name of the file that keeps a second process out.
 const LOCK: &str = "lock";
+
+/// Why a segment is missing that was set aside.
+const UNREADABLE: &str = "unreadable";
 
 /// The time, as who calls has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +130,7 @@ impl Spool {
             return Err(SpoolError::InstanceTaken { dir, instance });
         }
         let recovered = recovery::recover(&directory, leftovers, &settings, now);
-        let shelf = Arc::new(Shelf::new(directory.clone(), lock, settings.on_sealed.clone(), recovered.entries));
+        let shelf = Arc::new(Shelf::new(directory.clone(), lock, settings.on_sealed.clone(), recovered.found));
         let writer = Writer::new(settings, directory, Arc::clone(&shelf), recovered.gaps, now);
         Ok((writer, shelf, recovered.told))
     }

@@ -205,7 +205,7 @@ pub struct ExportArgs {
     /// Where it is written: a name that nothing has yet
     #[arg(long, value_name = "PATH")]
     pub to: PathBuf,
-    /// As what: tape, jsonl or har [default: as the name ends]
+    /// As what: tape, jsonl, har or parquet [default: as the name ends]
     #[arg(long, value_name = "FORMAT", value_enum, hide_possible_values = true)]
     pub format: Option<ExportFormat>,
 }

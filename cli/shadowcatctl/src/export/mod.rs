@@ -1,4 +1,5 @@
-//! Recorded traffic in files of its owner: a tape, lines of JSON, or HAR for tools that know HTTP.
+//! Recorded traffic in files of its owner: a tape, lines of JSON, HAR for tools that know HTTP, or Parquet for tools that
+//! count and join.
 //!
 //! Invariants:
 //! - A file is there whole under its name or not at all: it is written beside it and renamed, and nothing is written over.
@@ -10,6 +11,7 @@
 mod content;
 mod har;
 mod jsonl;
+mod parquet;
 mod place;
 mod tape;
 
@@ -29,6 +31,8 @@ pub enum ExportFormat {
     Jsonl,
     /// Calls as HTTP Archive 1.2, for tools that know HTTP
     Har,
+    /// A row for every record, for tools that count and join
+    Parquet,
 }
 
 impl ExportFormat {
@@ -39,6 +43,7 @@ impl ExportFormat {
             "tape" => Some(Self::Tape),
             "jsonl" => Some(Self::Jsonl),
             "har" => Some(Self::Har),
+            "parquet" => Some(Self::Parquet),
             _ => None,
         }
     }
@@ -87,6 +92,7 @@ pub fn open(format: ExportFormat, place: &Place) -> Result<Box<dyn Sink>, Failur
         ExportFormat::Tape => Box::new(tape::TapeSink::create(place)?),
         ExportFormat::Jsonl => Box::new(jsonl::JsonlSink::create(place)?),
         ExportFormat::Har => Box::new(har::HarSink::create(place)?),
+        ExportFormat::Parquet => Box::new(parquet::ParquetSink::create(place)?),
     })
 }
 

@@ -20,11 +20,11 @@ use crate::showing::has;
 use crate::support::{Told, ctl};
 
 /// A message that is kept apart.
-const APART: &[u8] =
+pub(crate) const APART: &[u8] =
     br#"{"jsonrpc":"2.0","id":9,"method":"tools/call","params":{"name":"upload","arguments":{"file":"whole"}}}"#;
 
 /// A session of which everything came, the message that is kept apart too.
-fn whole() -> Fake {
+pub(crate) fn whole() -> Fake {
     let hash = shadowcat_tape::blob::hash(APART);
     let bytes: Vec<u8> =
         (0..hash.len()).step_by(2).map(|at| u8::from_str_radix(&hash[at..at + 2], 16).expect("hex")).collect();
@@ -42,7 +42,7 @@ fn whole() -> Fake {
     fake
 }
 
-async fn export(fake: &Fake, directory: &TempDir, arguments: &[&str]) -> Told {
+pub(crate) async fn export(fake: &Fake, directory: &TempDir, arguments: &[&str]) -> Told {
     let url = fake.serve().await;
     ctl(&[&["tapes", "export"], arguments].concat()).at(&url, EDITOR).in_directory(directory.path()).run().await
 }
@@ -185,7 +185,9 @@ async fn nothing_is_written_over_and_a_name_without_an_ending_needs_a_format() {
 
 #[tokio::test]
 async fn an_export_that_is_not_whole_is_kept_and_fails() {
-    for (file, noun) in [("a.tape", "16 records"), ("a.jsonl", "16 records"), ("a.har", "3 calls")] {
+    let files =
+        [("a.tape", "16 records"), ("a.jsonl", "16 records"), ("a.har", "3 calls"), ("a.parquet", "16 records")];
+    for (file, noun) in files {
         let (fake, directory) = (whole(), TempDir::new().expect("a directory"));
         let script = fake.state().tapes.records.clone();
         let broken = script.into_iter().map(|told| match told.kind {
@@ -214,7 +216,7 @@ async fn an_export_that_is_not_whole_is_kept_and_fails() {
 async fn a_message_that_did_not_come_makes_a_tape_that_is_not_whole() {
     let (fake, directory) = (whole(), TempDir::new().expect("a directory"));
     fake.state().tapes.records.remove(0);
-    for file in ["a.tape", "a.har"] {
+    for file in ["a.tape", "a.har", "a.parquet"] {
         let told = export(&fake, &directory, &["--to", file]).await;
         assert_eq!((told.code, told.stderr.contains("did not come")), (1, true), "{told:?}");
     }
@@ -222,7 +224,7 @@ async fn a_message_that_did_not_come_makes_a_tape_that_is_not_whole() {
 
 #[tokio::test]
 async fn a_stream_that_ends_in_the_middle_leaves_nothing_behind() {
-    for file in ["a.tape", "a.jsonl", "a.har"] {
+    for file in ["a.tape", "a.jsonl", "a.har", "a.parquet"] {
         let (fake, directory) = (whole(), TempDir::new().expect("a directory"));
         fake.state().tapes.records.truncate(6);
         fake.state().tapes.breaks = Some(Status::unavailable("the control plane stops"));
@@ -256,12 +258,12 @@ async fn an_interrupt_leaves_nothing_behind() {
 #[tokio::test]
 async fn hostile_records_are_exported_or_counted_and_nothing_is_nothing() {
     let directory = TempDir::new().expect("a directory");
-    for file in ["a.tape", "a.jsonl", "a.har"] {
+    for file in ["a.tape", "a.jsonl", "a.har", "a.parquet"] {
         let told = export(&has(conversations::hostile()), &directory, &["--to", file]).await;
         assert_eq!(told.code, 1, "{told:?}");
         assert!(told.stderr.contains("cannot be read") && !told.stderr.contains('\u{1b}'), "{told:?}");
     }
     let told = export(&has(Vec::new()), &directory, &["--to", "b.tape"]).await;
     assert_eq!((told.code, told.stderr.as_str()), (0, "nothing fits; nothing was written\n"), "{told:?}");
-    assert_eq!(names(&directory), ["a.har", "a.jsonl", "a.tape"]);
+    assert_eq!(names(&directory), ["a.har", "a.jsonl", "a.parquet", "a.tape"]);
 }

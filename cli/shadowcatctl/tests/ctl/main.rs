@@ -12,6 +12,7 @@ mod following;
 mod golden;
 mod help;
 mod keeping;
+mod parquet;
 mod recorded;
 mod recorder;
 mod searching;

@@ -105,6 +105,7 @@ pub(super) struct Plane {
     pub(super) address: SocketAddr,
     joins: Arc<AtomicUsize>,
     lines: mpsc::Receiver<HeldLine>,
+    shipments: mpsc::Receiver<HeldShipment>,
 }
 
 /// One line, from the control plane's side.
@@ -116,6 +117,35 @@ pub(super) struct HeldLine {
     to_node: mpsc::Sender<Result<wire::ControlMessage, Status>>,
 }
 
+/// The line on which recorded traffic comes, from the control plane's side.
+pub(super) struct HeldShipment {
+    from_node: Streaming<wire::ShipMessage>,
+    to_node: mpsc::Sender<Result<wire::ShipReply, Status>>,
+}
+
+impl HeldShipment {
+    /// Takes as many offers as a node makes.
+    pub(super) async fn welcome(&self) {
+        let redaction_key = Bytes::from_static(&[7; 32]);
+        let welcome = wire::ShipWelcome { redaction_key, offers_max: 256, traffic_every_ms: 60_000 };
+        let kind = Some(wire::ship_reply::Kind::Welcome(welcome));
+        self.to_node.send(Ok(wire::ShipReply { kind })).await.expect("the node listens");
+    }
+
+    /// The number of the next segment that the node offers.
+    pub(super) async fn offered(&mut self) -> u64 {
+        let hearing = async {
+            loop {
+                let said = self.from_node.message().await.expect("the line holds").expect("the node stays");
+                if let Some(wire::ship_message::Kind::Offer(offer)) = said.kind {
+                    return offer.sequence;
+                }
+            }
+        };
+        timeout(SOON, hearing).await.expect("the node offers a segment")
+    }
+}
+
 impl Plane {
     pub(super) async fn start() -> Self {
         Self::of(Authority::new(), "shadowcat-control-plane", "127.0.0.1:0").await
@@ -125,10 +155,11 @@ impl Plane {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (opened, lines) = mpsc::channel(8);
+        let (shipped, shipments) = mpsc::channel(8);
         let joins = Arc::default();
-        let service = Service { authority: Arc::clone(&authority), joins: Arc::clone(&joins), opened };
+        let service = Service { authority: Arc::clone(&authority), joins: Arc::clone(&joins), opened, shipped };
         TokioExecutor::new().execute(serve(listener, authority.acceptor(server_name), FleetServer::new(service)));
-        Self { authority, address, joins, lines }
+        Self { authority, address, joins, lines, shipments }
     }
 
     pub(super) fn url(&self) -> String {
@@ -143,6 +174,11 @@ impl Plane {
     /// The next line that a node opens.
     pub(super) async fn line(&mut self) -> HeldLine {
         timeout(SOON, self.lines.recv()).await.expect("a node opens a line").unwrap()
+    }
+
+    /// The next line that a node opens for what it has recorded.
+    pub(super) async fn shipment(&mut self) -> HeldShipment {
+        timeout(SOON, self.shipments.recv()).await.expect("a node ships").unwrap()
     }
 }
 
@@ -251,6 +287,7 @@ struct Service {
     authority: Arc<Authority>,
     joins: Arc<AtomicUsize>,
     opened: mpsc::Sender<HeldLine>,
+    shipped: mpsc::Sender<HeldShipment>,
 }
 
 #[async_trait::async_trait]
@@ -287,8 +324,11 @@ impl Fleet for Service {
         Ok(Response::new(poll_fn(move |cx| said.poll_recv(cx)).boxed()))
     }
 
-    async fn ship(&self, _: Request<Streaming<wire::ShipMessage>>) -> Result<Response<Self::ShipStream>, Status> {
-        Err(Status::unimplemented("nothing is recorded here"))
+    async fn ship(&self, request: Request<Streaming<wire::ShipMessage>>) -> Result<Response<Self::ShipStream>, Status> {
+        let (to_node, mut said) = mpsc::channel(8);
+        let shipment = HeldShipment { from_node: request.into_inner(), to_node };
+        self.shipped.send(shipment).await.map_err(|_| Status::unavailable("the test is over"))?;
+        Ok(Response::new(poll_fn(move |cx| said.poll_recv(cx)).boxed()))
     }
 }
 

@@ -10,6 +10,7 @@ use shadowcat_mcp::header::{LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_
 use shadowcat_mcp::{Envelope, ErrorKind};
 
 use super::children::Doing;
+use super::paused::Resumed;
 use crate::observe::SESSION_CHARS;
 
 /// Headers that are recorded, and all that begin with [`PARAM_PREFIX`]. What is not here, `Authorization` and `Cookie` above all, is
@@ -113,6 +114,8 @@ pub(super) struct Told {
     pub(super) operation: Option<u64>,
     /// The frame that ends the call is written.
     pub(super) concluded: bool,
+    /// The stream that the exchange goes on with.
+    pub(super) resumed: Option<Resumed>,
 }
 
 /// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived.
@@ -195,6 +198,10 @@ pub(super) enum Said {
     Refusal { json: Bytes, kind: ErrorKind },
     /// An HTTP error without a message.
     Receipt(Response),
+    /// What follows is the rest of the stream of another exchange's request, whose id this is (JSON text).
+    Resumes(Box<str>),
+    /// The stream ends, and the call does not: its client can come back for the rest.
+    Paused,
     /// The call ends without an answer: its client has left, or the gateway has given it up.
     Ended,
 }
@@ -223,7 +230,7 @@ impl Said {
             Self::Answer(message, _) => message.body().len(),
             Self::Event(bytes, _) | Self::Rejected(bytes) | Self::Refusal { json: bytes, .. } => bytes.len(),
             Self::Large(gathered, _) => gathered.parts.iter().map(Bytes::len).sum(),
-            Self::Receipt(_) | Self::Ended => 0,
+            Self::Receipt(_) | Self::Resumes(_) | Self::Paused | Self::Ended => 0,
         }
     }
 }

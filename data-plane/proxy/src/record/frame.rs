@@ -16,6 +16,7 @@ use super::child_tapes::Children;
 use super::facts;
 use super::links::{Links, Name, Scope};
 use super::live::Followed;
+use super::paused::Paused;
 use super::secrets::Secrets;
 use super::sink::TapeSink;
 
@@ -27,20 +28,21 @@ pub(super) struct Framer {
     /// Ends the names of tapes that are connections: the beginning of the instance.
     pub(super) instance: Box<str>,
     pub(super) links: Links,
+    pub(super) paused: Paused,
     pub(super) children: Children,
     pub(super) followed: Arc<Followed>,
 }
 
 /// What a frame is about, beside its context.
-struct Content<'a> {
-    at: Instant,
+pub(super) struct Content<'a> {
+    pub(super) at: Instant,
     /// The message, or what came in its place.
-    bytes: Option<&'a [u8]>,
-    form: Form,
+    pub(super) bytes: Option<&'a [u8]>,
+    pub(super) form: Form,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     Json,
     Unknown,
 }
@@ -104,28 +106,37 @@ impl Framer {
                 let record = Record { k: record::Kind::Http, http: Some(self.of_answer(call, head)), ..record };
                 self.write(call, record, &Content { at: *at, bytes: None, form: Form::Unknown });
             }
-            Said::Ended if told.concluded => {}
-            Said::Ended => {
-                let record = self.ending(call, &mut told, *at, Outcome::Cancelled);
-                let ended = Record {
-                    k: record::Kind::Life,
-                    dir: Some(Direction::Local),
-                    life: Some("call_abandoned".into()),
-                    ..record
-                };
-                self.write(call, ended, &Content { at: *at, bytes: None, form: Form::Unknown });
-            }
+            Said::Resumes(request) => self.resume(call, &mut told, request),
+            Said::Paused => self.pause(call, &mut told, *at),
+            Said::Ended => self.ended(call, &mut told, *at),
         }
     }
 
-    /// A record that ends the call.
-    fn ending(&mut self, call: &CallContext, told: &mut Told, at: Instant, outcome: Outcome) -> Record<'static> {
+    /// A record that ends the call: the exchange's own, or the one whose stream it goes on with.
+    pub(super) fn ending(
+        &mut self,
+        call: &CallContext,
+        told: &mut Told,
+        at: Instant,
+        outcome: Outcome,
+    ) -> Record<'static> {
         told.concluded = true;
-        if let Some(request) = call.asked() {
-            self.forget_request(call, request);
+        let mut record = Record { re: told.request, op: told.operation, out: Some(outcome), ..from_server() };
+        let of = match &told.resumed {
+            Some(resumed) => resumed.call().map(|call| &**call),
+            None => Some(call),
+        };
+        // Of a call that another instance has recorded nothing is known but how it ended.
+        let Some(of) = of else { return record };
+        if let Some(request) = of.asked() {
+            self.forget_request(of, request);
         }
-        let lat = u64::try_from(at.saturating_duration_since(call.began).as_micros()).unwrap_or(u64::MAX);
-        Record { re: told.request, op: told.operation, lat: Some(lat), out: Some(outcome), ..from_server() }
+        if let Some(request) = of.asked().filter(|_| told.resumed.is_some()) {
+            record.m = request.method().map(|method| method.to_owned().into());
+            record.name = subject(request).map(|name| name.to_owned().into());
+        }
+        record.lat = Some(u64::try_from(at.saturating_duration_since(of.began).as_micros()).unwrap_or(u64::MAX));
+        record
     }
 
     fn answer(&mut self, call: &CallContext, told: &mut Told, message: &Envelope, seen: (Instant, Option<&Response>)) {
@@ -135,7 +146,8 @@ impl Framer {
         record.code = code;
         record.id = message.id().and_then(raw);
         record.http = head.map(|head| self.of_answer(call, head));
-        self.remember_answer(call, told, message);
+        let of = told.resumed.as_ref().and_then(|resumed| resumed.call()).map_or(call, |call| &**call);
+        self.remember_answer(of, told.operation, message);
         self.write(call, record, &Content { at, bytes: Some(message.body()), form: Form::Json });
     }
 
@@ -152,7 +164,11 @@ impl Framer {
             return;
         };
         let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
-        if is_answer && !told.concluded && call.asked().is_some_and(|asked| same(asked.id(), message.id())) {
+        let is_awaited = match &told.resumed {
+            Some(resumed) => resumed.awaits(message.id()),
+            None => call.asked().is_some_and(|asked| same(asked.id(), message.id())),
+        };
+        if is_answer && !told.concluded && is_awaited {
             return self.answer(call, told, message, (at, None));
         }
         let mut record = from_server();
@@ -182,7 +198,7 @@ impl Framer {
     }
 
     /// Completes a record and hands it to the sink; its place in the order.
-    fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
+    pub(super) fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
         let recording: &Recording = &call.recording;
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
         record.tape = Some(call.tape(&self.instance).to_owned().into());

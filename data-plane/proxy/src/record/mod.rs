@@ -9,6 +9,7 @@
 //! | [`queue`] | the way to the thread: bounded, lock-free, rarely a wake-up |
 //! | [`thread`] | drains the queue, keeps the spool's times |
 //! | [`frame`], [`facts`], [`links`], [`secrets`] | from what was handed over to a record: what a message says, which operation it belongs to, what must go |
+//! | [`paused`] | calls whose answer comes in another exchange |
 //! | [`children`] | what servers that are child processes do and say, beside all calls |
 //! | [`child_frames`], [`child_tapes`] | the same for them |
 //! | [`recorder`] | the whole, as the gateway holds it |
@@ -26,6 +27,7 @@ mod key;
 mod links;
 mod live;
 mod operation;
+mod paused;
 mod queue;
 mod recorder;
 mod secrets;

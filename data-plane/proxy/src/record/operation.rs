@@ -92,8 +92,8 @@ impl Framer {
     }
 
     /// An answer may leave something by which the operation goes on.
-    pub(super) fn remember_answer(&mut self, call: &CallContext, told: &Told, answer: &Envelope) {
-        let (ties, Some(operation)) = (Ties::of(answer), told.operation) else { return };
+    pub(super) fn remember_answer(&mut self, call: &CallContext, operation: Option<u64>, answer: &Envelope) {
+        let (ties, Some(operation)) = (Ties::of(answer), operation) else { return };
         let route = Scope::Route(&call.route);
         if let Some(task) = &ties.task {
             self.links.remember(route, Name::Task(task), operation);

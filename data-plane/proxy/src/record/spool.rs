@@ -22,8 +22,9 @@ use crate::observe::Registry;
 /// An open segment is looked at this often: it is sealed within so much of its time, and what was recorded before is in its file.
 const LOOK_OPEN: Duration = Duration::from_millis(100);
 
-/// A spool without an open segment is looked at this often, for what has grown too old.
-const LOOK_IDLE: Duration = Duration::from_secs(30);
+/// A spool without an open segment is looked at this often: it is how old at most the word is that the disk has room, by which a
+/// route that must not lose a record takes a call.
+const LOOK_IDLE: Duration = Duration::from_secs(1);
 
 /// When a gateway stops, a control plane that is there gets this long to take what was recorded last.
 const LAST_WORDS: Duration = Duration::from_secs(3);
@@ -85,7 +86,7 @@ impl Records {
     /// Waits until everything that was recorded has left, as long as somebody takes it, and not for long.
     pub(crate) async fn last_words(&self) {
         let mut left = self.left.subscribe();
-        let gone = left.wait_for(|_| self.shelf.bytes() == 0 || !self.connected.load(Ordering::Relaxed));
+        let gone = left.wait_for(|_| self.shelf.is_empty() || !self.connected.load(Ordering::Relaxed));
         let _ = tokio::time::timeout(LAST_WORDS, gone).await;
     }
 }
@@ -116,10 +117,10 @@ pub(super) fn open(settings: &SpoolSettings, instance: &str, metrics: SpoolMetri
 }
 
 fn tell(recovery: &spool::Recovery, dir: &Path) {
-    let spool::Recovery { found, mended, missing, corrupt_bytes, torn_bytes, .. } = *recovery;
-    if missing + corrupt_bytes + torn_bytes > 0 {
+    let spool::Recovery { found, mended, missing, corrupt_bytes, torn_bytes, set_aside, .. } = *recovery;
+    if missing + corrupt_bytes + torn_bytes + set_aside > 0 {
         tracing::warn!(
-            spool = %dir.display(), found, mended, missing, corrupt_bytes, torn_bytes,
+            spool = %dir.display(), found, mended, missing, corrupt_bytes, torn_bytes, set_aside,
             "recorded traffic of an earlier start is damaged; what is intact is kept, and the record says what is missing"
         );
     } else if mended > 0 {
@@ -138,6 +139,7 @@ pub(super) struct SpoolMetrics {
     bytes: Gauge,
     sealed: Counter,
     dropped: Counter,
+    set_aside: Counter,
     lost: Counter,
 }
 
@@ -155,9 +157,13 @@ impl SpoolMetrics {
                 "shadowcat_spool_segments_dropped_total",
                 "Segments dropped for want of room, for their age, or because the control plane refused them again and again; the record says which.",
             ),
+            set_aside: counter(
+                "shadowcat_spool_segments_set_aside_total",
+                "Segments that cannot be read: they stay on disk under another name, and the record says that they are missing.",
+            ),
             lost: counter(
                 "shadowcat_spool_frames_lost_total",
-                "Frames that could not be written; the record says where they are missing.",
+                "Frames that could not be written, or were dropped or set aside; the record says where they are missing.",
             ),
         }
     }
@@ -166,6 +172,7 @@ impl SpoolMetrics {
         self.bytes.set(bytes as f64);
         self.sealed.absolute(counts.segments_sealed);
         self.dropped.absolute(counts.segments_dropped);
+        self.set_aside.absolute(counts.segments_set_aside);
         self.lost.absolute(counts.frames_lost + counts.frames_dropped);
     }
 }
@@ -204,7 +211,7 @@ impl TapeSink for SpoolSink {
     }
 
     fn can_promise(&self) -> bool {
-        self.writer.as_ref().is_some_and(Writer::is_keeping)
+        self.writer.as_ref().is_some_and(Writer::can_promise)
     }
 
     fn end(&mut self, at: Duration) {

@@ -171,6 +171,18 @@ impl Tap {
         self.concluded = true;
     }
 
+    /// What follows is the rest of the stream of the request with this id (JSON text), which broke before its answer.
+    pub(crate) fn resumes(&mut self, request: &str) {
+        self.concluded = false;
+        self.say(Said::Resumes(request.into()));
+    }
+
+    /// The stream has ended before the answer, and the call goes on: its client can come back for the rest.
+    pub(crate) fn pause(&mut self) {
+        self.concluded = true;
+        self.say(Said::Paused);
+    }
+
     /// What the upstream sent in place of an answer.
     pub(crate) fn rejected(&mut self, bytes: Bytes) {
         self.say(Said::Rejected(bytes));

@@ -18,6 +18,7 @@ use super::children::Room;
 use super::frame::Framer;
 use super::links::Links;
 use super::live::Followed;
+use super::paused::Paused;
 use super::queue::{GATHER, Queue};
 use super::secrets::Secrets;
 use super::sink::TapeSink;
@@ -72,7 +73,8 @@ impl Writing {
         }
         queue.read_here();
         let (secrets, links, children) = (Secrets::new(key), Links::new(), Children::new());
-        let mut framer = Framer { sink, secrets, began, instance, links, children, followed };
+        let paused = Paused::default();
+        let mut framer = Framer { sink, secrets, began, instance, links, paused, children, followed };
         loop {
             let stopping = orders.stop.load(Ordering::Acquire);
             if orders.changed.swap(false, Ordering::AcqRel)
@@ -84,6 +86,7 @@ impl Writing {
             // After a long sleep the sink hears the time before it gets what came since.
             framer.sink.settle(began.elapsed());
             let written = drain(&queue, &mut framer);
+            framer.give_up_paused(Instant::now());
             frames.increment(written as u64);
             for (dropped, why) in [(queue.take_dropped(), "queue_full"), (room.take_dropped(), "children_full")] {
                 if dropped > 0 {

@@ -138,9 +138,14 @@ pub(crate) async fn call_get(
 }
 
 /// A DELETE: the client is done with its session.
-pub(crate) async fn end_session(exchange: Exchange, headers: HeaderMap) -> Result<Response<GatewayBody>, Refusal> {
+pub(crate) async fn end_session(
+    exchange: Exchange,
+    headers: HeaderMap,
+    account: &mut Account,
+) -> Result<Response<GatewayBody>, Refusal> {
     let id = session_id(&headers).ok_or(GatewayError::from(ErrorKind::SessionRequired))?;
     let session = find(&exchange, id).await?;
+    account.go()?;
     // A client that is told its session has ended must be able to rely on it, on every replica.
     let deleted = exchange.shared.store.delete(&session.id).await;
     deleted.map_err(|error| refuse::store_failed(&exchange.route.name, &error))?;

@@ -274,6 +274,8 @@ impl Pump {
         let unanswered = matches!(self.awaits, Awaits::Answer(_)) && self.outcome.is_none();
         if unanswered && !self.may_continue() {
             self.give_up(ErrorKind::UpstreamBrokeProtocol, "closed its event stream before it answered");
+        } else if unanswered && let Some(tap) = &mut self.tap {
+            tap.pause();
         }
     }
 

@@ -83,6 +83,12 @@ impl Left {
         let answer = Answer::resumed(&exchange, page.head.request_id.as_deref());
         account.go()?;
         let response = call_get(&exchange, &session, headers).await.map_err(|error| answer.refuse(&error))?;
+        // A GET that is refused changes nothing for the call: its client may come again.
+        if let (Some(tap), Some(request), true) =
+            (account.tap(), page.head.request_id.as_deref(), response.status().is_success())
+        {
+            tap.resumes(request);
+        }
         let head = StreamHead { writer: Arc::clone(&exchange.shared.instance), ..page.head };
         let log = EventLog::resumed(Arc::clone(&exchange.shared.store), session.id, last, head);
         answer.relay(response, Some(log), account).await

@@ -7,4 +7,5 @@ mod children;
 mod kept;
 mod linked;
 mod refused;
+mod resumed;
 mod support;

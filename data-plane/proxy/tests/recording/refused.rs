@@ -68,3 +68,46 @@ async fn a_call_that_must_be_recorded_is_refused_while_it_cannot_be() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_end_must_be_recorded_lasts_while_it_cannot_be() {
+    let answer = |message: &serde_json::Value| {
+        Said::Session(result(
+            message,
+            r#"{"protocolVersion":"2025-11-25","capabilities":{},"serverInfo":{"name":"s","version":"1"}}"#,
+        ))
+    };
+    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+    bench(", on_overflow: REQUIRED", answer, async |bench| {
+        let opened = bench.send(initialize, &[]).await;
+        let session = opened.headers()["mcp-session-id"].clone();
+        bench.recorded.records(2).await;
+        bench.recorded.fail();
+        let refused = async { while bench.modern(LIST).await.0 != 503 {} };
+        tokio::time::timeout(std::time::Duration::from_secs(20), refused).await.expect("it is refused");
+        let before = bench.calls();
+        let delete = async || {
+            let request = bench.client.delete(&bench.url).header("mcp-session-id", session.clone());
+            let response = request.send().await.unwrap();
+            (response.status().as_u16(), response.text().await.unwrap())
+        };
+        let (status, text) = delete().await;
+        assert!(status == 503 && text.contains("must be recorded"), "{status}: {text}");
+        assert_eq!(bench.calls(), before, "the server was told nothing");
+        bench.recorded.mend();
+        let ends = async {
+            loop {
+                let known = bench.recorded.records(0).await.len();
+                let (status, text) = delete().await;
+                if status == 204 {
+                    return;
+                }
+                assert!(status == 503, "it is still there: {status}: {text}");
+                // Refusals are recorded too, and a client that does not wait for that keeps the recorder from catching up.
+                bench.recorded.records(known + 2).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), ends).await.expect("it ends");
+    })
+    .await;
+}

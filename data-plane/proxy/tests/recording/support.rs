@@ -33,6 +33,11 @@ impl Recorded {
         self.fails.store(true, Ordering::Relaxed);
     }
 
+    /// It keeps what it is given again.
+    pub(crate) fn mend(&self) {
+        self.fails.store(false, Ordering::Relaxed);
+    }
+
     /// From now on the sink takes nothing, as a disk that hangs.
     pub(crate) fn hold(&self) {
         self.held.store(true, Ordering::Relaxed);
@@ -129,6 +134,8 @@ type Answer = dyn Fn(&Value) -> Said + Send + Sync;
 pub(crate) enum Said {
     Json(String),
     Events(Vec<String>),
+    /// Server-sent events as they are written.
+    Stream(&'static str),
     Status(u16),
     /// With a session.
     Session(String),
@@ -159,6 +166,7 @@ impl Upstream for Scripted {
                 let text = events.iter().map(|data| format!("data: {data}\n\n")).collect();
                 ("text/event-stream", text, false, 200)
             }
+            Said::Stream(text) => ("text/event-stream", text.to_owned(), false, 200),
             Said::Status(status) => ("application/json", String::new(), false, status),
         };
         let mut response = Response::new(UpstreamBody::full(body));
@@ -221,7 +229,7 @@ fn config(recording: &str) -> Config {
     let text = format!(
         "routes: [{{ name: r, match: {{ path: /mcp }}, targets: [{{ upstream: u }}], recording: all, \
          sessions: {{ mode: OPTIONAL }} }}]\n\
-         upstreams: [{{ name: u, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp' }}] }} }}]\n\
+         upstreams: [{{ name: u, http: {{ endpoints: [{{ url: 'http://127.0.0.1:9/mcp?key=of-the-operator' }}] }} }}]\n\
          recordings: [{{ name: all{recording} }}]"
     );
     parse_local_in(&text, "", &|_| None).expect("valid").config

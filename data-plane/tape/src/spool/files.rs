@@ -7,12 +7,17 @@ use crate::segment::SegmentId;
 /// The end of the name of a message that is kept apart.
 const BLOB: &str = ".blob.zst";
 
+/// The end of the name of a file that is kept although it cannot be read: nothing takes it for a segment any more.
+const ASIDE: &str = ".unreadable";
+
 /// What a file is, by its name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum File {
     Open(SegmentId),
     Sealed(SegmentId),
     Blob(SegmentId, String),
+    /// It was set aside: a part of this segment that could not be read.
+    Aside(SegmentId),
     /// It was being written when the process ended.
     Unfinished,
 }
@@ -31,9 +36,20 @@ impl File {
                 .flatten()
                 .map(|id| Self::Blob(id, hash.to_owned()));
         }
+        if let Some(whole) = name.strip_suffix(ASIDE) {
+            return match Self::of(whole)? {
+                Self::Open(id) | Self::Sealed(id) | Self::Blob(id, _) => Some(Self::Aside(id)),
+                Self::Aside(_) | Self::Unfinished => None,
+            };
+        }
         let whole = name.strip_suffix(TMP)?;
         Self::of(whole).map(|_| Self::Unfinished)
     }
+}
+
+/// The name under which a file is set aside.
+pub(super) fn aside_name(name: &str) -> String {
+    format!("{name}{ASIDE}")
 }
 
 pub(super) fn blob_name(id: &SegmentId, hash: &str) -> String {

@@ -14,6 +14,8 @@ pub(super) struct Leftovers {
     pub(super) open: BTreeSet<SegmentId>,
     pub(super) sealed: BTreeSet<SegmentId>,
     pub(super) blobs: BTreeMap<SegmentId, Vec<Blob>>,
+    /// Names of files that were set aside, by their segment.
+    pub(super) aside: BTreeMap<SegmentId, Vec<String>>,
     /// Names of files that were being written.
     pub(super) unfinished: Vec<String>,
 }
@@ -47,6 +49,7 @@ pub(super) fn list(directory: &Directory) -> io::Result<Leftovers> {
                 let bytes = directory.metadata(&name).map_or(0, |file| file.len());
                 leftovers.blobs.entry(id).or_default().push(Blob { hash, bytes });
             }
+            Some(File::Aside(id)) => leftovers.aside.entry(id).or_default().push(name),
             Some(File::Unfinished) => leftovers.unfinished.push(name),
             None => {}
         }

@@ -1,18 +1,20 @@
 //! Recovery: what is done about the files of earlier boots before this one writes.
 //!
-//! Nothing here keeps a node from starting. A file that cannot be read, mended or removed is left where it is, counted
-//! and logged, and tried again at the next start.
+//! Nothing here keeps a node from starting. An open file that cannot be read or mended, and any that cannot be removed, is
+//! left where it is, counted and logged, and tried again at the next start. A sealed one that cannot be read is set aside.
 
 use std::io;
 
 use tracing::warn;
 
-use super::files::blob_name;
+use super::books::{Entry, Place};
+use super::files::{aside_name, blob_name};
 use super::gaps::Gaps;
 use super::leftovers::Leftovers;
 use super::mend::{Mended, Standing, mend};
-use super::shelf::{Entry, Place};
-use super::{Blob, Now, Sealed, SpoolSettings};
+use super::shelf::Found;
+use super::trouble::Aside;
+use super::{Blob, Now, Sealed, SpoolSettings, UNREADABLE};
 use crate::directory::Directory;
 use crate::record::Gap;
 use crate::segment::{CONTENTS_BYTES_MAX, Contents, SegmentId, seal_as};
@@ -33,6 +35,8 @@ pub struct Recovery {
     pub removed: u64,
     /// Files that could not be read, mended or removed.
     pub left: u64,
+    /// Sealed segments that could not be read, and were set aside.
+    pub set_aside: u64,
     /// Records that were in the mended segments.
     pub records: u64,
     /// Records that are missing in them, by holes in `seq`.
@@ -45,7 +49,7 @@ pub struct Recovery {
 
 /// What the shelf and the writer begin with.
 pub(super) struct Recovered {
-    pub(super) entries: Vec<Entry>,
+    pub(super) found: Found,
     /// What is missing and has no segment of its own to be told in.
     pub(super) gaps: Gaps,
     pub(super) told: Recovery,
@@ -61,12 +65,15 @@ pub(super) fn recover(directory: &Directory, leftovers: Leftovers, settings: &Sp
     if let Err(error) = directory.sync() {
         warn!(dir = %settings.dir.display(), %error, "names of mended segments may not be durable");
     }
-    let Leftovers { open, mut sealed, mut blobs, .. } = leftovers;
+    let Leftovers { open, mut sealed, mut blobs, mut aside, .. } = leftovers;
     sealed.extend(mended);
     let mut entries = Vec::new();
     for id in sealed {
         let blobs = blobs.remove(&id).unwrap_or_default();
-        entries.extend(recovery.describe(id, blobs, now));
+        match recovery.describe(&id, &blobs, now) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => aside.entry(id.clone()).or_default().extend(recovery.set_aside(&id, &blobs, &error)),
+        }
     }
     // What could not be mended may be at the next start, and wants its blobs then.
     for (id, orphans) in blobs {
@@ -74,7 +81,12 @@ pub(super) fn recover(directory: &Directory, leftovers: Leftovers, settings: &Sp
             orphans.iter().for_each(|blob| recovery.remove(&blob_name(&id, &blob.hash)));
         }
     }
-    Recovered { entries, gaps: recovery.gaps, told: recovery.told }
+    let mut kept = Aside::default();
+    for names in aside.into_values() {
+        kept.add(names).iter().for_each(|name| recovery.remove(name));
+    }
+    let found = Found { entries, aside: kept };
+    Recovered { found, gaps: recovery.gaps, told: recovery.told }
 }
 
 struct Recovering<'a> {
@@ -138,18 +150,10 @@ impl Recovering<'_> {
     }
 
     /// What the shelf knows of a segment without unpacking it.
-    fn describe(&mut self, id: SegmentId, blobs: Vec<Blob>, now: Now) -> Option<Entry> {
+    fn describe(&self, id: &SegmentId, blobs: &[Blob], now: Now) -> io::Result<Entry> {
         let name = id.sealed_name();
-        let read = self.directory.metadata(&name).and_then(|file| {
-            Ok((file, Contents::of_sealed(&self.directory.read_first(&name, CONTENTS_BYTES_MAX as u64)?)))
-        });
-        let (file, contents) = match read {
-            Ok(read) => read,
-            Err(error) => {
-                self.leave(&name, &error);
-                return None;
-            }
-        };
+        let file = self.directory.metadata(&name)?;
+        let contents = Contents::of_sealed(&self.directory.read_first(&name, CONTENTS_BYTES_MAX as u64)?);
         let modified = file.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
         let modified = modified.map_or(now.wall, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
         let known = contents.filter(|contents| contents.clock > 0);
@@ -159,10 +163,32 @@ impl Recovering<'_> {
         let age = i64::try_from(now.wall.saturating_sub(last) / 1_000).unwrap_or(i64::MAX);
         let frames = contents.map(|contents| contents.frames);
         let Contents { first_seq, last_seq, .. } = contents.unwrap_or_default();
-        let sealed =
-            Sealed { id: id.clone(), bytes: file.len(), first_seq, last_seq, frames: frames.unwrap_or(0), blobs };
+        let (bytes, blobs) = (file.len(), blobs.to_vec());
+        let sealed = Sealed { id: id.clone(), bytes, first_seq, last_seq, frames: frames.unwrap_or(0), blobs };
         let last_at = i64::try_from(now.micros()).unwrap_or(i64::MAX).saturating_sub(age);
-        Some(Entry { place: Place { born, id }, sealed, frames, last_at })
+        Ok(Entry { place: Place { born, id: id.clone() }, sealed, frames, last_at })
+    }
+
+    /// Gives the files of a segment that cannot be read other names, and tells that it is missing; the names.
+    fn set_aside(&mut self, id: &SegmentId, blobs: &[Blob], why: &io::Error) -> Vec<String> {
+        let name = id.sealed_name();
+        if let Err(error) = self.directory.rename(&name, &aside_name(&name)) {
+            self.leave(&name, &error);
+            return Vec::new();
+        }
+        warn!(segment = %id, %why, "a segment of an earlier start cannot be read: it is set aside and counts as lost");
+        self.told.set_aside += 1;
+        let segments = Some((id.sequence, id.sequence));
+        self.gaps.add(Gap {
+            why: UNREADABLE.into(),
+            instance: Some(id.instance.clone().into()),
+            segments,
+            ..Gap::default()
+        });
+        let blobs = blobs.iter().map(|blob| blob_name(id, &blob.hash));
+        // A message that keeps its name has no segment, and goes at the next start.
+        let kept = blobs.filter(|blob| self.directory.rename(blob, &aside_name(blob)).is_ok()).collect::<Vec<_>>();
+        [name].iter().chain(&kept).map(|name| aside_name(name)).collect()
     }
 
     fn is_there(&self, id: &SegmentId) -> bool {

@@ -26,7 +26,8 @@ pub const DEFAULT_SEAL_AFTER: Duration = Duration::from_secs(2);
 /// Segments that the bound must hold at least: the one that is written, and one to drop for it.
 const SEGMENTS_MIN: u64 = 2;
 
-/// Told after each segment that was sealed, on the writer's thread. It must not block.
+/// Told after each segment that was sealed, and when those that could not be read may be tried again, on the writer's
+/// thread. It must not block.
 pub type OnSealed = Arc<dyn Fn() + Send + Sync>;
 
 /// A spool's settings.
@@ -51,7 +52,7 @@ pub struct SpoolSettings {
     pub seal_bytes: usize,
     /// How long a segment is open at most.
     pub seal_after: Duration,
-    /// Who wants to know that a segment was sealed.
+    /// Who wants to know that there is something to take.
     pub on_sealed: Option<OnSealed>,
 }
 

@@ -4,7 +4,6 @@
 //! thread. The lock is held for the books alone, never over a file, so a segment may be gone between being listed and
 //! being read.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io;
@@ -12,7 +11,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::OnSealed;
+use super::books::{Books, Entry, Loss, Place};
 use super::files::blob_name;
+use super::trouble::Aside;
 use crate::blob::{BLOB_PLAIN_BYTES_MAX, is_hash};
 use crate::directory::Directory;
 use crate::segment::SegmentId;
@@ -46,89 +47,55 @@ pub struct Blob {
     pub bytes: u64,
 }
 
-/// Where a segment stands in the order: instances by their beginning, segments by their number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// When its instance began: nanoseconds since 1970. The same for all segments of an instance once it is on the
-    /// shelf.
-    pub(super) born: u64,
-    pub(super) id: SegmentId,
-}
-
-/// What the shelf knows of a segment.
-#[derive(Debug, Clone)]
-pub(super) struct Entry {
-    pub(super) place: Place,
-    pub(super) sealed: Sealed,
-    /// Records of traffic, if that is known.
-    pub(super) frames: Option<u64>,
-    /// When its last record was written: microseconds by this instance's clock, negative for earlier boots.
-    pub(super) last_at: i64,
-}
-
-impl Entry {
-    fn bytes(&self) -> u64 {
-        self.sealed.bytes + self.sealed.blobs.iter().map(|blob| blob.bytes).sum::<u64>()
-    }
-}
-
-#[derive(Default)]
-struct Books {
-    entries: BTreeMap<Place, Entry>,
-    /// When each instance began. As many as had segments when the spool was opened, and this one.
-    born: BTreeMap<String, u64>,
-    bytes: u64,
-    /// Segments that were given up, until the writer tells of them: as many as lay here, at most.
-    given_up: Vec<Entry>,
-}
-
-impl Books {
-    fn put(&mut self, mut entry: Entry) {
-        let born = *self.born.entry(entry.place.id.instance.clone()).or_insert(entry.place.born);
-        entry.place.born = born;
-        self.bytes += entry.bytes();
-        self.entries.insert(entry.place.clone(), entry);
-    }
-
-    fn place(&self, id: &SegmentId) -> Option<Place> {
-        let place = Place { born: *self.born.get(&id.instance)?, id: id.clone() };
-        self.entries.contains_key(&place).then_some(place)
-    }
+/// What a shelf begins with.
+pub(super) struct Found {
+    pub(super) entries: Vec<Entry>,
+    pub(super) aside: Aside,
 }
 
 /// Sealed segments, for whoever ships them. All methods may be called from any thread; those that touch files say so.
 pub struct Shelf {
-    directory: Directory,
+    pub(super) directory: Directory,
     books: Mutex<Books>,
+    aside: Mutex<Aside>,
     on_sealed: Option<OnSealed>,
     /// Keeps other processes out for as long as anybody uses the directory.
     _lock: File,
 }
 
 impl Shelf {
-    pub(super) fn new(directory: Directory, lock: File, on_sealed: Option<OnSealed>, entries: Vec<Entry>) -> Self {
+    pub(super) fn new(directory: Directory, lock: File, on_sealed: Option<OnSealed>, found: Found) -> Self {
+        let Found { entries, aside } = found;
         let mut books = Books::default();
         for Entry { place: Place { born, id }, .. } in &entries {
             let earliest = books.born.entry(id.instance.clone()).or_insert(*born);
             *earliest = (*earliest).min(*born);
         }
         entries.into_iter().for_each(|entry| books.put(entry));
-        Self { directory, books: Mutex::new(books), on_sealed, _lock: lock }
+        Self { directory, books: Mutex::new(books), aside: Mutex::new(aside), on_sealed, _lock: lock }
     }
 
     /// Up to `count` segments, oldest first: those of earlier instances before those of later ones, each in the order
-    /// of their numbers.
+    /// of their numbers. One that could not be read is passed over until it is tried again.
     #[must_use]
     pub fn oldest(&self, count: usize) -> Vec<Sealed> {
-        self.books().entries.values().take(count).map(|entry| entry.sealed.clone()).collect()
+        self.books().offered().take(count).map(|entry| entry.sealed.clone()).collect()
     }
 
-    /// The bytes of a segment's file: zstd, as [`unseal`](crate::segment::unseal) reads it. Blocks on the disk.
+    /// Whether nothing waits to be taken.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.books().entries.is_empty()
+    }
+
+    /// The bytes of a segment's file: zstd, as [`unseal`](crate::segment::unseal) reads it. Blocks on the disk. A segment
+    /// that cannot be read rests for a while, and is set aside when that goes on: a `gap` (`unreadable`) says so.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if it was removed or dropped meanwhile; else what the system says.
     pub fn read(&self, id: &SegmentId) -> io::Result<Vec<u8>> {
-        self.directory.read(&id.sealed_name(), SEALED_BYTES_MAX)
+        let read = self.directory.read(&id.sealed_name(), SEALED_BYTES_MAX);
+        read.inspect_err(|error| self.cannot_read(id, error))
     }
 
     /// The bytes of a blob's file: zstd, as [`blob::unpack`](crate::blob::unpack) reads it. Blocks on the disk.
@@ -139,33 +106,31 @@ impl Shelf {
         if !is_hash(hash) {
             return Err(io::Error::new(io::ErrorKind::NotFound, format!("`{hash}` is no name of a blob")));
         }
-        self.directory.read(&blob_name(id, hash), BLOB_PLAIN_BYTES_MAX as u64)
+        let read = self.directory.read(&blob_name(id, hash), BLOB_PLAIN_BYTES_MAX as u64);
+        read.inspect_err(|error| self.cannot_read(id, error))
     }
 
     /// Removes a segment and its blobs; one that is not there is removed already. Blocks on the disk.
     ///
     /// # Errors
-    /// What the system says. The segment then stays on the shelf.
+    /// What the system says. The segment is off the shelf all the same: what is left of it is removed later, or at the
+    /// latest when the next boot has offered it once more.
     pub fn remove(&self, id: &SegmentId) -> io::Result<()> {
-        self.take_listed(id).map(drop)
+        self.take(id).1
     }
 
-    /// Removes a segment that nobody will have: a `gap` says so in the next segment that is written. Blocks on the disk.
+    /// Removes a segment that nobody will have: a `gap` (`refused`) says so in the next segment that is written. Blocks on the
+    /// disk.
     ///
     /// # Errors
     /// As for [`remove`](Self::remove).
     pub fn give_up(&self, id: &SegmentId) -> io::Result<()> {
-        let taken = self.take_listed(id)?;
-        self.books().given_up.extend(taken);
-        Ok(())
+        let (taken, removed) = self.take(id);
+        self.books().lost.extend(taken.map(|entry| (entry, Loss::Refused)));
+        removed
     }
 
-    /// What was given up since this was asked last.
-    pub(super) fn take_given_up(&self) -> Vec<Entry> {
-        std::mem::take(&mut self.books().given_up)
-    }
-
-    /// Bytes of all segments and blobs on the shelf.
+    /// Bytes of all segments and blobs on the shelf, and of those that were taken and could not be removed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.books().bytes
@@ -175,10 +140,7 @@ impl Shelf {
     /// began.
     #[must_use]
     pub fn oldest_age(&self, at: Duration) -> Option<Duration> {
-        let books = self.books();
-        let (_, oldest) = books.entries.first_key_value()?;
-        let at = i64::try_from(at.as_micros()).unwrap_or(i64::MAX);
-        Some(Duration::from_micros(u64::try_from(at.saturating_sub(oldest.last_at)).unwrap_or(0)))
+        self.books().entries.values().next().map(|oldest| oldest.age(at))
     }
 
     /// When the latest instance on the shelf began.
@@ -188,45 +150,43 @@ impl Shelf {
 
     pub(super) fn add(&self, entry: Entry) {
         self.books().put(entry);
+        self.tell();
+    }
+
+    /// There is something to take that was not there before.
+    pub(super) fn tell(&self) {
         if let Some(on_sealed) = &self.on_sealed {
             on_sealed();
         }
     }
 
-    /// Removes the oldest segment; `None` if there is none.
-    pub(super) fn drop_oldest(&self) -> io::Result<Option<Entry>> {
-        let oldest =
-            self.books().entries.first_key_value().map(|(place, entry)| (place.clone(), entry.sealed.blobs.clone()));
-        let Some((place, blobs)) = oldest else { return Ok(None) };
-        self.take(&place, &blobs)
-    }
-
-    fn take_listed(&self, id: &SegmentId) -> io::Result<Option<Entry>> {
-        let listed = {
-            let books = self.books();
-            books.place(id).and_then(|place| books.entries.get(&place).cloned())
-        };
-        let Some(Entry { place, sealed, .. }) = listed else { return Ok(None) };
-        self.take(&place, &sealed.blobs)
-    }
-
-    /// Removes the files first: what is left of them after an error is still on the books.
-    fn take(&self, place: &Place, blobs: &[Blob]) -> io::Result<Option<Entry>> {
-        self.directory.remove(&place.id.sealed_name())?;
-        // It is there if the name of the sealed file was not known to be durable.
-        self.directory.remove(&place.id.open_name())?;
-        for blob in blobs {
-            self.directory.remove(&blob_name(&place.id, &blob.hash))?;
-        }
+    /// Takes a segment off the shelf; and whether its files are gone.
+    fn take(&self, id: &SegmentId) -> (Option<Entry>, io::Result<()>) {
+        let Some(entry) = self.books().entry(id).cloned() else { return (None, Ok(())) };
+        let removed = self.remove_files(id, &entry.sealed.blobs);
         let mut books = self.books();
-        let entry = books.entries.remove(place);
-        books.bytes -= entry.as_ref().map_or(0, Entry::bytes);
-        Ok(entry)
+        if removed.is_ok() {
+            return (books.strike(&entry.place), removed);
+        }
+        books.settle(&entry.place);
+        (Some(entry), removed)
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    /// What is left of them after an error is removed when it is tried again.
+    pub(super) fn remove_files(&self, id: &SegmentId, blobs: &[Blob]) -> io::Result<()> {
+        self.directory.remove(&id.sealed_name())?;
+        // It is there if the name of the sealed file was not known to be durable.
+        self.directory.remove(&id.open_name())?;
+        blobs.iter().try_for_each(|blob| self.directory.remove(&blob_name(id, &blob.hash)))
+    }
+
+    pub(super) fn books(&self) -> MutexGuard<'_, Books> {
         // Nothing that runs under the lock can panic half-way.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,6 +4,7 @@ mod damage;
 #[cfg(target_os = "linux")]
 mod disk;
 mod shelf;
+mod trouble;
 mod writer;
 
 use std::fs;

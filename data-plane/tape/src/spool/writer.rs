@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::gaps::Gaps;
 use super::open::{OpenSegment, TooLong};
+use super::room::FILE_BYTES;
 use super::{Now, Shelf, SpoolSettings};
 use crate::directory::Directory;
 use crate::line::Message;
@@ -23,6 +24,14 @@ const BUFFER_BYTES_MAX: usize = 256 * 1024;
 /// How long after a failure of the disk it is left alone. Frames that come meanwhile are counted and not kept.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// How long segments that could not be read or removed rest: a disk in trouble is not asked for each of them at every
+/// look.
+pub(super) const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Segments for which there must be room where a record must not be lost: the one that is written, plain and sealed at
+/// once, what waits to be written, and as much again for whoever else fills the disk before somebody looks again.
+const SEGMENTS_PROMISED: u64 = 16;
+
 /// The share of the spool that the blobs of one segment fill before it is sealed, so that dropping the oldest segment
 /// never drops more.
 const BLOBS_SHARE: u64 = 4;
@@ -34,7 +43,9 @@ pub struct Counts {
     pub segments_sealed: u64,
     /// Sealed segments that were dropped: there was no room for them, they were too old, or they were given up.
     pub segments_dropped: u64,
-    /// Frames that were in dropped segments.
+    /// Sealed segments that were set aside, because they could not be read.
+    pub segments_set_aside: u64,
+    /// Frames that were in segments that were dropped or set aside.
     pub frames_dropped: u64,
     /// Frames that could not be written.
     pub frames_lost: u64,
@@ -61,6 +72,16 @@ pub struct Writer {
     last_t: u64,
     /// After a failure: when the disk is tried again.
     retry_at: Option<Duration>,
+    /// Something could not be written, and no segment was sealed since.
+    pub(super) has_failed: bool,
+    /// The disk has room for what may come before somebody looks again.
+    has_room: bool,
+    /// Until then nothing is dropped on a full disk: others would take the room.
+    pub(super) vain_until: Option<Duration>,
+    /// How much room there is; a test says it itself.
+    pub(super) free_bytes: fn(&Directory) -> std::io::Result<u64>,
+    /// When segments that made trouble are tried again.
+    try_again_at: Duration,
 }
 
 impl Writer {
@@ -81,8 +102,14 @@ impl Writer {
             seq: 0,
             last_t: 0,
             retry_at: None,
+            has_failed: false,
+            has_room: true,
+            vain_until: None,
+            free_bytes: Directory::free_bytes,
+            try_again_at: now.at + TRY_AGAIN_AFTER,
         };
         writer.keep_within_bounds();
+        writer.look_for_room();
         writer
     }
 
@@ -125,7 +152,7 @@ impl Writer {
     /// Writes what waits in memory to the open file. It is durable when the segment is sealed.
     pub fn flush(&mut self) {
         let Some(mut open) = self.open.take() else { return };
-        let written = self.with_room(|_| open.write());
+        let written = self.with_room(open.unwritten_bytes() as u64, |_| open.write());
         self.open = Some(open);
         if let Err(error) = written {
             // All of it is in memory, and another file may do.
@@ -137,23 +164,29 @@ impl Writer {
     /// Tells the time, and does what is due: to be called ten times a second or so, and after a while without records.
     pub fn tick(&mut self, now: Now) {
         self.now = Now { at: now.at.max(self.now.at), wall: now.wall };
-        self.note_given_up();
+        if self.now.at >= self.try_again_at {
+            self.try_again_at = self.now.at + TRY_AGAIN_AFTER;
+            self.shelf.try_again();
+        }
+        self.tell_of_lost();
         self.keep_within_bounds();
         if !self.gaps.is_empty() {
             self.make_ready();
         }
         self.tell_clock_if_due();
-        let seal_after = self.settings.seal_after;
+        // Only a segment that was sealed shows that the disk keeps what it takes.
+        let seal_after = if self.has_failed { Duration::ZERO } else { self.settings.seal_after };
         if self.open.as_ref().is_some_and(|open| self.now.at.saturating_sub(open.opened_at) >= seal_after) {
             self.seal();
             self.keep_within_bounds();
         }
+        self.look_for_room();
     }
 
     /// Ends the instance in order: nothing follows. The last segment may be one too many for the bounds: there is
     /// nobody left to tell what would be dropped for it.
     pub fn end(mut self) -> Counts {
-        self.note_given_up();
+        self.tell_of_lost();
         self.keep_within_bounds();
         if (self.seq > 0 || !self.gaps.is_empty()) && self.make_ready() {
             self.tell_end();
@@ -172,10 +205,17 @@ impl Writer {
         }
     }
 
-    /// False while the disk takes nothing: what is appended now is lost.
+    /// False while the disk takes nothing, and until a segment was sealed after that: what is appended now may be lost.
     #[must_use]
     pub const fn is_keeping(&self) -> bool {
-        self.retry_at.is_none()
+        !self.has_failed
+    }
+
+    /// Whether what is appended until the next [`tick`](Self::tick) will be kept, as far as anybody can know: the disk takes
+    /// what is written, and has room for more.
+    #[must_use]
+    pub const fn can_promise(&self) -> bool {
+        self.is_keeping() && self.has_room
     }
 
     /// Whether there is an open segment, which [`tick`](Self::tick) is to seal.
@@ -205,7 +245,7 @@ impl Writer {
             return false;
         }
         let id = SegmentId { instance: self.settings.instance.clone(), sequence: self.sequence + 1 };
-        match self.with_room(|directory| directory.create_file(&id.open_name())) {
+        match self.with_room(FILE_BYTES, |directory| directory.create_file(&id.open_name())) {
             Ok(file) => {
                 self.sequence = id.sequence;
                 self.retry_at = None;
@@ -217,10 +257,28 @@ impl Writer {
                 warn!(segment = %id, %error, "no segment can be opened: frames are counted and not kept");
                 // A file of that name is one that could not be removed.
                 self.sequence += u64::from(error.kind() == std::io::ErrorKind::AlreadyExists);
-                self.retry_at = Some(self.now.at + RETRY_AFTER);
+                self.rest();
                 false
             }
         }
+    }
+
+    /// The disk has failed: it is left alone for a while.
+    pub(super) fn rest(&mut self) {
+        self.retry_at = Some(self.now.at + RETRY_AFTER);
+        self.has_failed = true;
+    }
+
+    /// A segment was sealed: the disk is as good as before.
+    pub(super) fn recover(&mut self) {
+        self.has_failed = false;
+        self.vain_until = None;
+    }
+
+    fn look_for_room(&mut self) {
+        let wanted = (self.settings.seal_bytes as u64).saturating_mul(SEGMENTS_PROMISED);
+        // A file system that does not tell is trusted, until it fails.
+        self.has_room = (self.free_bytes)(&self.directory).map_or(true, |free| free >= wanted);
     }
 
     /// Seals a segment that is full, and writes what fills the buffer.

@@ -49,7 +49,9 @@ pub(super) async fn run(desk: &Desk, args: ExportArgs) -> Result<(), Failure> {
 fn format(args: &ExportArgs) -> Result<ExportFormat, Failure> {
     args.format.or_else(|| ExportFormat::of(&args.to)).ok_or_else(|| {
         let file = args.to.display();
-        Failure::usage(format!("{file} does not end with .tape, .jsonl or .har; say which it is with --format"))
+        Failure::usage(format!(
+            "{file} does not end with .tape, .jsonl, .har or .parquet; say which it is with --format"
+        ))
     })
 }
 

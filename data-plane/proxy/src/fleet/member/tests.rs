@@ -404,3 +404,4 @@ async fn a_version_that_killed_the_process_twice_is_reported_until_it_is_heard_a
 }
 
 mod identities;
+mod shipping;

@@ -128,7 +128,11 @@ impl ShipLine<'_> {
                     changed.map_err(|_| LineError::Ended("the recorder has stopped".to_owned()))?;
                     look = true;
                 }
-                offers = done(&mut talk.offering) => self.offer(offers, talk).await?,
+                offers = done(&mut talk.offering) => {
+                    self.offer(offers, talk).await?;
+                    // Those that cannot be read are passed over now, and hide others.
+                    look = true;
+                }
                 sent = done(&mut talk.sending) => sent?,
                 live = next(&mut talk.following) => {
                     talk.outbox.send(message(Kind::Live(live))).await.map_err(|_| LineError::Stuck)?;
@@ -191,7 +195,7 @@ impl ShipLine<'_> {
         let (shelf, sequence) = (Arc::clone(&self.records.shelf), segment.sequence);
         let removed = spawn_blocking(move || settle(&shelf, &segment)).await;
         if let Ok(Err(error)) = removed {
-            tracing::warn!(%error, sequence, "a settled segment stays on this disk, and will be offered again");
+            tracing::warn!(%error, sequence, "a settled segment stays on this disk for now");
         }
         self.records.settled();
         true

@@ -4,13 +4,13 @@ use std::io;
 
 use tracing::warn;
 
-use super::{RETRY_AFTER, Writer};
+use super::Writer;
 use crate::blob::{self, BLOB_PLAIN_BYTES_MAX};
 use crate::record::{BlobRef, Gap};
 use crate::spool::Sealed;
+use crate::spool::books::{Entry, Place};
 use crate::spool::files::blob_name;
 use crate::spool::open::OpenSegment;
-use crate::spool::shelf::{Entry, Place};
 
 impl Writer {
     /// Writes a message to a file of its own, once for each content within a segment. `None` if that failed: a `gap`
@@ -26,14 +26,16 @@ impl Writer {
             }
             let name = blob_name(&open.id, &hash);
             let written = blob::pack(message).and_then(|packed| {
-                self.with_room(|directory| directory.write_whole(&name, &packed))?;
-                Ok(packed.len() as u64)
+                let bytes = packed.len() as u64;
+                self.with_room(bytes, |directory| directory.write_whole(&name, &packed))?;
+                Ok(bytes)
             });
             match written {
                 Ok(packed) => self.open.as_mut()?.add_blob(hash.clone(), packed),
                 Err(error) => {
                     warn!(%error, bytes, "a large message cannot be kept");
                     self.lose("disk_failed", 0, Some(bytes));
+                    self.has_failed = true;
                     return None;
                 }
             }
@@ -46,8 +48,9 @@ impl Writer {
         let Some(open) = self.open.take() else { return };
         let name = open.id.sealed_name();
         let sealed = open.pack().and_then(|sealed| {
-            self.with_room(|directory| directory.write_whole(&name, &sealed))?;
-            Ok(sealed.len() as u64)
+            let bytes = sealed.len() as u64;
+            self.with_room(bytes, |directory| directory.write_whole(&name, &sealed))?;
+            Ok(bytes)
         });
         match sealed {
             Ok(bytes) => self.shelve(&open, bytes),
@@ -66,6 +69,7 @@ impl Writer {
         let sealed = Sealed { id: id.clone(), bytes, first_seq, last_seq, frames, blobs: open.blobs() };
         let last_at = i64::try_from(self.now.micros()).unwrap_or(i64::MAX);
         self.counts.segments_sealed += 1;
+        self.recover();
         self.shelf.add(Entry { place: Place { born: self.born, id }, sealed, frames: Some(frames), last_at });
     }
 
@@ -83,6 +87,6 @@ impl Writer {
         let (why, frames_lost) = ("disk_failed".into(), Some(frames));
         self.gaps.add(Gap { why, frames: frames_lost, bytes: None, instance: None, segments });
         self.counts.frames_lost += frames;
-        self.retry_at = Some(self.now.at + RETRY_AFTER);
+        self.rest();
     }
 }
