@@ -13,6 +13,8 @@ mod rows;
 #[cfg(test)]
 mod tests;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use shadowcat_tape::record::{Kind, Record};
 use shadowcat_tape::segment::{Contents, Found, Scan, UnsealError, unseal};
 
@@ -70,11 +72,14 @@ enum Unreadable {
     /// It is another segment.
     #[error("its head says that it is segment {0} of {1}")]
     Another(u64, String),
+    /// A bug.
+    #[error("the control plane failed at it, which is a bug: its log says more")]
+    Failed,
 }
 
 /// The rows of a segment.
 pub(crate) fn decode(sealed: &[u8], shipped: &Shipped) -> SegmentRows {
-    let mut rows = read(sealed, shipped).unwrap_or_else(|why| {
+    let mut rows = caught(|| read(sealed, shipped)).unwrap_or_else(|why| {
         let mut rows = bare(sealed, shipped);
         if let Some(contents) = Contents::of_sealed(sealed).filter(|contents| contents.clock > 0) {
             let clock = contents.clock / NANOS;
@@ -87,6 +92,11 @@ pub(crate) fn decode(sealed: &[u8], shipped: &Shipped) -> SegmentRows {
     });
     gaps::of_messages(&shipped.spoiled, &mut rows);
     rows
+}
+
+/// What this build panics at it would panic at whenever it is offered again, and all that its node has behind it would wait.
+fn caught(read: impl FnOnce() -> Result<SegmentRows, Unreadable>) -> Result<SegmentRows, Unreadable> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Unreadable::Failed))
 }
 
 /// A segment of which nothing is known but what was offered.

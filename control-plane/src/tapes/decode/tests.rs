@@ -201,6 +201,11 @@ fn what_would_hold_up_the_index_is_kept_as_bytes() {
 }
 
 #[test]
+fn what_this_build_fails_at_is_kept_as_bytes() {
+    assert_eq!(caught(|| panic!("a bug")).unwrap_err(), Unreadable::Failed);
+}
+
+#[test]
 fn a_segment_whose_extent_its_node_does_not_know_tells_it_itself() {
     let id = id();
     let mut lines = plain(&[request(5, &id), request(6, &id), request(9, &id)]);

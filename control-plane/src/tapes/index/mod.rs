@@ -13,10 +13,11 @@
 //! Not here: bytes of messages ([`blobs`](super::blobs)), and how a record is read.
 
 pub mod codes;
+mod found;
 pub(crate) mod pattern;
 mod postgres;
+mod rows;
 mod sqlite;
-mod types;
 mod upkeep;
 
 use std::path::Path;
@@ -25,12 +26,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
+pub use self::found::{Extent, Filter, FoundFrame, FoundSource, FoundTape, KeptSegment, Position, Totals, What};
 pub use self::postgres::PostgresIndex;
+pub use self::rows::{Committed, FrameRow, GapRow, Known, Offered, SegmentRows, TapeRow, Unread, Word};
 pub use self::sqlite::SqliteIndex;
-pub use self::types::{
-    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, FrameRow, GapRow, KeptSegment, Known, Offered,
-    Position, SegmentRows, TapeRow, Totals, Unread, What, Word,
-};
 pub use self::upkeep::{KeptRecording, Removal, Removed, Rewriting, Rewritten, Share, Turn, Upkeep, Which, Why};
 use crate::store::{StoreError, sqlite_file};
 

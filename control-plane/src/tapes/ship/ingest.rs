@@ -134,8 +134,8 @@ impl Ingest {
         };
         let rows = rows.unread(unread, &detail);
         match self.commit(&rows).await? {
-            // Others came meanwhile under its number.
-            Committed::Taken => Err(Failure::Away("the index takes no twin".to_owned())),
+            // Bytes alone take no number from others.
+            Committed::Taken => Err(Failure::Never("the index does not keep its bytes".to_owned())),
             committed => Ok((rows, committed)),
         }
     }
