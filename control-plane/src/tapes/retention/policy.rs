@@ -14,12 +14,15 @@ use crate::store::{Store, StoreError, Version};
 /// What recordings say, by their names. What is not in it has what a recording has that says nothing.
 pub(super) type Policy = Arc<BTreeMap<String, Retention>>;
 
+/// What came of the version with this digest, or of there being none: reading the largest takes seconds, and what nobody understands is
+/// told once.
+type Known = (Option<Digest>, Option<Policy>);
+
 /// What the current version of each fleet says.
 pub(super) struct Policies {
     store: Arc<dyn Store>,
-    /// What came of the version with this digest, or of there being none: reading the largest takes seconds, and what nobody
-    /// understands is told once. There is one for each fleet.
-    known: Mutex<BTreeMap<String, (Option<Digest>, Option<Policy>)>>,
+    /// Of each fleet.
+    known: Mutex<BTreeMap<String, Known>>,
 }
 
 impl Policies {
