@@ -7,4 +7,5 @@ pub(crate) mod nodes;
 pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod tapes;
+pub(crate) mod traffic;
 pub(crate) mod versions;
