@@ -40,6 +40,7 @@ mod settings;
 pub mod store;
 pub mod tapes;
 pub mod token;
+mod traffic;
 
 pub use observe::{LogFormat, init_logging};
 pub use plane::{ControlPlane, StartError};

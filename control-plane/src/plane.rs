@@ -30,6 +30,7 @@ use crate::tapes::Tapes;
 use crate::tapes::blobs::{BlobError, Blobs};
 use crate::tapes::index::{self, Index};
 use crate::token::{FirstToken, FirstTokenError, first_admin_token};
+use crate::traffic::replicas::share;
 use shadowcat_net::Caps;
 
 /// Calls that are under way when the control plane stops have this long. Nodes are told to go at once and wait for nothing.
@@ -187,6 +188,9 @@ impl ControlPlane {
             stopping.clone(),
         );
         tasks.spawn(tapes.retention().run(Arc::clone(&tapes.deleted), stopping.clone()));
+        if replicas == Replicas::Several {
+            tasks.spawn(share(Arc::clone(&tapes.traffic), Arc::clone(&self.store), stopping.clone()));
+        }
         let services = self.services(Shared { hub: &hub, notes: &notes, tapes, tasks: &tasks, stop: &stopping });
         let console = Console { hub: Arc::clone(&hub), store: Arc::clone(&self.store), metrics: metrics.clone() };
         tasks.spawn(console.serve(self.console, tasks.clone(), stopping.clone()));

@@ -10,7 +10,7 @@
 //! (`shadowcat-proto`) and the one validator (`shadowcat-config`), so that mistakes in a file are told before anything is sent.
 //!
 //! Invariants:
-//! - No plane is linked in; every wait is bounded, but for `--watch` and `tapes tail`, which last until they are interrupted.
+//! - No plane is linked in; every wait is bounded, but for `--watch`, `top` and `tapes tail`, which last until they are interrupted.
 //! - A token goes only to the server it was given for, and only over a connection that nobody else can read.
 //! - Text that others wrote is printed without its control characters: it cannot drive the reader's terminal.
 //! - Every failure has one exit code ([`Exit`]), and says what was called, what happened and what to do.

@@ -1,18 +1,29 @@
 //! The fleet as a whole, and the record of who changed it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use shadowcat_proto::admin::v1::audit_record::Outcome;
 use shadowcat_proto::admin::v1::fleets_server::Fleets;
+use shadowcat_proto::admin::v1::traffic_request::{GroupBy, Order, Window};
 use shadowcat_proto::admin::v1::{
     AuditRecord, ListAuditRequest, ListAuditResponse, ListFleetsRequest, ListFleetsResponse, Rejection, StatusRequest,
-    StatusResponse, Upstream, node,
+    StatusResponse, TrafficRequest, TrafficResponse, Upstream, node,
 };
 use tonic::{Request, Response, Status};
 
 use super::answer::{timestamp, version};
 use super::{Admin, fleet_of, page, refused};
+use crate::fleet::hub::Replicas;
 use crate::store;
+use crate::traffic::Sums;
+use crate::traffic::rows::Overview;
+
+/// Rows of traffic unless asked otherwise.
+const ROWS_DEFAULT: u32 = 50;
+
+/// Tools with errors that a status names: more are for whoever asks for them.
+const FAILING_MAX: usize = 3;
 
 /// Audit records of a page unless asked otherwise.
 const PAGE_DEFAULT: u32 = 50;
@@ -63,8 +74,20 @@ impl Fleets for Admin {
             told.unreachable = self.upstreams_of(&fleet).await?;
             told.unreachable.retain(failing);
         }
+        let sums = self.traffic_of(name, Window::OneMinute).await?;
+        let traffic = Overview::new(&sums);
+        told.traffic = Some(traffic.total());
+        told.failing = traffic.rows(GroupBy::Tool, Order::Errors, FAILING_MAX).rows;
+        told.failing.retain(|row| row.errors > 0);
         told.stale_since = self.store.health().err().map(timestamp);
         Ok(Response::new(told))
+    }
+
+    async fn traffic(&self, request: Request<TrafficRequest>) -> Result<Response<TrafficResponse>, Status> {
+        let request = request.into_inner();
+        let sums = self.traffic_of(fleet_of(&request.fleet)?, request.window()).await?;
+        let limit = page(request.limit, ROWS_DEFAULT) as usize;
+        Ok(Response::new(Overview::new(&sums).rows(request.group_by(), request.order(), limit)))
     }
 
     async fn list_audit(&self, request: Request<ListAuditRequest>) -> Result<Response<ListAuditResponse>, Status> {
@@ -74,6 +97,20 @@ impl Fleets for Admin {
         let last = records.last().filter(|_| records.len() >= limit as usize);
         let next_before = last.map_or(0, |record| record.sequence);
         Ok(Response::new(ListAuditResponse { records: records.into_iter().map(record).collect(), next_before }))
+    }
+}
+
+impl Admin {
+    /// What a window of a fleet came to: at this replica, and at the others as they told last. Without the database only the former can
+    /// be said.
+    async fn traffic_of(&self, fleet: &str, window: Window) -> Result<Vec<Sums>, Status> {
+        let (traffic, name) = (Arc::clone(&self.tapes.traffic), fleet.to_owned());
+        let here = self.aside.run(move || Ok(traffic.sums(&name, window))).await?;
+        let mut sums = vec![here];
+        if self.hub.replicas() == Replicas::Several {
+            sums.extend(self.tapes.traffic.of_others(self.store.as_ref(), fleet, window).await.unwrap_or_default());
+        }
+        Ok(sums)
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) const ROLES: &[(&str, Role)] = &[
     ("/shadowcat.admin.v1.Tapes/Stats", Role::Viewer),
     ("/shadowcat.admin.v1.Fleets/List", Role::Viewer),
     ("/shadowcat.admin.v1.Fleets/Status", Role::Viewer),
+    ("/shadowcat.admin.v1.Fleets/Traffic", Role::Viewer),
     ("/shadowcat.admin.v1.Fleets/ListAudit", Role::Admin),
 ];
 

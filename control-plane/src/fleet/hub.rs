@@ -250,6 +250,11 @@ impl Hub {
         Self { epoch: epoch.to_owned(), replicas, fleets: Mutex::default(), removed: Mutex::default(), metrics }
     }
 
+    /// Who else may use the database.
+    pub(crate) fn replicas(&self) -> Replicas {
+        self.replicas
+    }
+
     /// The life of the database.
     pub(crate) fn epoch(&self) -> &str {
         &self.epoch

@@ -256,7 +256,7 @@ impl LiveNode {
 }
 
 /// The first [`TEXT_BYTES_MAX`] of a text, with spaces for control characters: a terminal obeys some, and Postgres keeps no NUL.
-fn cut(text: &str) -> String {
+pub(crate) fn cut(text: &str) -> String {
     let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
 }

@@ -29,7 +29,7 @@ pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use self::types::{
     Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Noted, Outcome, Role,
-    Seen, Version,
+    Seen, SharedTraffic, Version,
 };
 
 /// By when an operation has ended, connection included. With it whoever asked still answers within two seconds.
@@ -125,6 +125,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// Removes a node: its certificate is refused from now on. False if there was none.
     async fn remove_node(&self, fleet: &str, name: &str, by: Actor) -> Result<bool, StoreError>;
+
+    /// Tells the other replicas what calls came to here, in place of what was told before. What replicas told that have gone is
+    /// forgotten within a minute.
+    async fn share_traffic(&self, shared: &[SharedTraffic]) -> Result<(), StoreError>;
+
+    /// What the calls of a fleet came to at each replica, as it told last.
+    async fn shared_traffic(&self, fleet: &str) -> Result<Vec<SharedTraffic>, StoreError>;
 
     /// Keeps a join token.
     async fn create_join_token(&self, token: NewJoinToken, by: Actor) -> Result<(), StoreError>;

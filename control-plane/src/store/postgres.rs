@@ -66,6 +66,7 @@ const MIGRATIONS: &[Source] = &[
     ),
     (2, "streams of nodes", include_str!("../../migrations/postgres/0002_streams_of_nodes.sql")),
     (3, "redaction keys", include_str!("../../migrations/postgres/0003_redaction_keys.sql")),
+    (4, "traffic of replicas", include_str!("../../migrations/postgres/0004_traffic_of_replicas.sql")),
 ];
 
 impl PostgresStore {

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use shadowcat_config::Digest;
 
-use super::{Actor, AdminToken, AuditRecord, Node, Outcome, Role, Seen, StoreError, Version};
+use super::{Actor, AdminToken, AuditRecord, Node, Outcome, Role, Seen, SharedTraffic, StoreError, Version};
 
 /// Why an operation did not do what it was asked to.
 #[derive(Debug)]
@@ -39,6 +39,9 @@ pub(super) type VersionRow = (String, i64, Vec<u8>, i64, String, String, i64, i6
 /// As `select_nodes!` names them.
 pub(super) type NodeRow =
     (String, String, i64, i64, Option<i64>, Option<i64>, String, String, String, i64, Option<i64>, Option<String>, i64);
+
+/// Fleet, replica, time, sums.
+pub(super) type SharedTrafficRow = (String, String, i64, Vec<u8>);
 
 /// Hash, name, role, expiry.
 pub(super) type AdminTokenRow = (Vec<u8>, String, String, Option<i64>);
@@ -89,6 +92,10 @@ pub(super) fn node(row: NodeRow) -> Result<Node, Failure> {
         stream: unsigned(stream),
         removed: removed_at.is_some(),
     })
+}
+
+pub(super) fn shared_traffic((fleet, replica, at, sums): SharedTrafficRow) -> SharedTraffic {
+    SharedTraffic { fleet, replica, at: time(at), sums: sums.into() }
 }
 
 pub(super) fn admin_token(row: AdminTokenRow) -> Result<AdminToken, Failure> {

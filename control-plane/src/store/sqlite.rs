@@ -74,6 +74,7 @@ const MIGRATIONS: &[Source] = &[
     (1, "versions, nodes, tokens, audit", include_str!("../../migrations/sqlite/0001_versions_nodes_tokens_audit.sql")),
     (2, "streams of nodes", include_str!("../../migrations/sqlite/0002_streams_of_nodes.sql")),
     (3, "redaction keys", include_str!("../../migrations/sqlite/0003_redaction_keys.sql")),
+    (4, "traffic of replicas", include_str!("../../migrations/sqlite/0004_traffic_of_replicas.sql")),
 ];
 
 impl SqliteStore {

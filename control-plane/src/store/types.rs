@@ -139,6 +139,19 @@ pub struct Node {
     pub removed: bool,
 }
 
+/// What the calls of a fleet came to of late at one replica, for the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedTraffic {
+    /// The fleet.
+    pub fleet: String,
+    /// The replica, by a name that it made up when it started.
+    pub replica: String,
+    /// When, by the replica's clock.
+    pub at: SystemTime,
+    /// What only replicas read.
+    pub sums: Bytes,
+}
+
 /// A join token as it is kept: without its secret.
 #[derive(Debug, Clone)]
 pub struct NewJoinToken {

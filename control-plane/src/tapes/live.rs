@@ -1,4 +1,4 @@
-//! What nodes say of traffic as it happens: records for whoever follows, and what calls come to.
+//! What nodes say of traffic as it happens, for whoever follows.
 //!
 //! Nothing here is kept: the segments have every record. Whoever is too slow misses some, and is told how many.
 
@@ -6,18 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use shadowcat_proto::fleet::v1::{LiveRecords, Traffic};
+use shadowcat_proto::fleet::v1::LiveRecords;
 use tokio::sync::{broadcast, watch};
 
 /// Messages of records that wait for the slowest of those who follow; each has some tens of records. Beyond it they are skipped,
 /// and counted.
 const QUEUE: usize = 256;
-
-/// Nodes whose traffic is remembered: as many as a fleet is meant to have, and more.
-const NODES_MAX: usize = 4_096;
-
-/// Kinds of calls of one node that are remembered: a thousand tools of four routes. What a node says beyond them is left out.
-const SERIES_MAX: usize = 4_096;
 
 /// Records of one node, as they came.
 #[derive(Debug, Clone)]
@@ -43,17 +37,8 @@ struct Channel {
 pub(crate) struct Live {
     /// Of fleets that a certificate or the store vouches for: each is kept for good.
     channels: Mutex<BTreeMap<String, Arc<Channel>>>,
-    traffic: Mutex<BTreeMap<(String, String), Counted>>,
     /// Streams that nodes ship on, by fleet and node: more than one while a node changes from one to the next.
     streams: Mutex<BTreeMap<(String, String), usize>>,
-}
-
-/// What the calls of a node came to, as it said last.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Counted {
-    /// The boot since which it counts.
-    pub(crate) instance: String,
-    pub(crate) traffic: Traffic,
 }
 
 /// Somebody who follows; nodes are told to go on as long as there is one.
@@ -81,19 +66,14 @@ impl Live {
     }
 
     /// A stream of a node has ended.
-    pub(crate) fn ends(&self, fleet: &str, node: &str, instance: &str) {
+    pub(crate) fn ends(&self, fleet: &str, node: &str) {
         let key = (fleet.to_owned(), node.to_owned());
         let mut streams = self.streams();
-        let left = streams.get_mut(&key).map_or(0, |count| {
+        if let Some(count) = streams.get_mut(&key) {
             *count -= 1;
-            *count
-        });
-        if left == 0 {
-            streams.remove(&key);
-        }
-        drop(streams);
-        if left == 0 {
-            self.forget(fleet, node, instance);
+            if *count == 0 {
+                streams.remove(&key);
+            }
         }
     }
 
@@ -112,32 +92,6 @@ impl Live {
         };
         // Nobody may follow any more: the node has not heard of it yet.
         let _ = self.channel(fleet).records.send(Arc::new(batch));
-    }
-
-    /// A node says what its calls come to.
-    pub(crate) fn counts(&self, fleet: &str, node: &str, instance: &str, mut traffic: Traffic) {
-        traffic.series.truncate(SERIES_MAX);
-        let key = (fleet.to_owned(), node.to_owned());
-        let mut known = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() < NODES_MAX || known.contains_key(&key) {
-            known.insert(key, Counted { instance: instance.to_owned(), traffic });
-        }
-    }
-
-    fn forget(&self, fleet: &str, node: &str, instance: &str) {
-        let key = (fleet.to_owned(), node.to_owned());
-        let mut known = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.get(&key).is_some_and(|counted| counted.instance == instance) {
-            known.remove(&key);
-        }
-    }
-
-    /// What the calls of a fleet come to, by node.
-    #[allow(dead_code, reason = "the overview shows it next")]
-    pub(crate) fn traffic(&self, fleet: &str) -> Vec<(String, Counted)> {
-        let known = self.traffic.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_fleet = known.iter().filter(|((of, _), _)| of == fleet);
-        of_fleet.map(|((_, node), counted)| (node.clone(), counted.clone())).collect()
     }
 
     fn streams(&self) -> MutexGuard<'_, BTreeMap<(String, String), usize>> {
@@ -196,18 +150,5 @@ mod tests {
         }
         assert_eq!(slow.next().await.unwrap_err(), 10);
         assert_eq!(slow.next().await.unwrap().skipped, 10);
-    }
-
-    #[test]
-    fn the_newest_word_of_a_node_counts_until_its_boot_ends() {
-        let live = Live::default();
-        let traffic = Traffic { series: vec![shadowcat_proto::fleet::v1::TrafficSeries::default(); SERIES_MAX + 1] };
-        live.counts("f", "n", "one", traffic);
-        assert_eq!(live.traffic("f")[0].1.traffic.series.len(), SERIES_MAX);
-        live.counts("f", "n", "two", Traffic::default());
-        live.forget("f", "n", "one");
-        assert_eq!(live.traffic("f")[0].1.instance, "two");
-        live.forget("f", "n", "two");
-        assert!(live.traffic("f").is_empty());
     }
 }

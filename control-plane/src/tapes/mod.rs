@@ -35,6 +35,7 @@ use self::ship::ingest::Ingest;
 use self::ship::writer::{Jobs, writer};
 use crate::observe::Metrics;
 use crate::store::{Store, StoreError};
+use crate::traffic::Traffic;
 
 /// Bytes of segments and messages that all streams of a replica may have under way: 96 MiB, a dozen streams at full speed. Streams
 /// beyond wait their turn.
@@ -47,6 +48,8 @@ const REDACTION_KEY_BYTES: usize = 32;
 pub(crate) struct Tapes {
     pub(crate) ingest: Ingest,
     pub(crate) live: Live,
+    /// What calls come to, which nodes tell on the same streams.
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) budget: Arc<Semaphore>,
     pub(crate) stop: CancellationToken,
     /// Wakes who forgets: something was deleted that is still in objects.
@@ -69,6 +72,7 @@ impl Tapes {
         let tapes = Self {
             ingest: Ingest::new(blobs, index, writer, metrics),
             live: Live::default(),
+            traffic: Arc::default(),
             budget: Arc::new(Semaphore::new(BYTES_UNDER_WAY)),
             stop,
             deleted: Arc::default(),

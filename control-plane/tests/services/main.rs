@@ -14,4 +14,5 @@ mod outage;
 mod shipping;
 mod spool;
 mod tapes;
+mod traffic;
 mod versions;

@@ -192,11 +192,20 @@ impl Shipping {
         address: SocketAddr,
         authority: &CertificateDer<'static>,
     ) -> Result<Self, Status> {
+        Self::begin_as(node, (address, authority), INSTANCE).await
+    }
+
+    /// The same as another boot of the node.
+    pub(crate) async fn begin_as(
+        node: &Node,
+        (address, authority): (SocketAddr, &CertificateDer<'static>),
+        instance: &str,
+    ) -> Result<Self, Status> {
         let (sender, mut receiver) = mpsc::channel(64);
         let stream = futures_util::stream::poll_fn(move |context| receiver.poll_recv(context));
         let incoming = node.client_at(address, authority).ship(stream).await?.into_inner();
         let mut shipping = Self { sender, incoming, key: Bytes::new() };
-        shipping.say(ship_message::Kind::Hello(ShipHello { instance: INSTANCE.to_owned() })).await;
+        shipping.say(ship_message::Kind::Hello(ShipHello { instance: instance.to_owned() })).await;
         match shipping.next().await? {
             Kind::Welcome(welcome) => {
                 assert_eq!((welcome.redaction_key.len(), welcome.offers_max), (32, 16));

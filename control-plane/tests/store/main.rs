@@ -62,6 +62,8 @@ every_store! {
         a_node_was_heard_of_when_it_spoke_and_not_when_that_was_noted,
         a_certificate_is_renewed_for_nodes_that_are_there,
         a_number_that_is_too_large_is_kept_as_the_largest;
+    traffic:
+        what_a_replica_tells_is_kept_until_it_tells_anew_or_is_gone;
     secrets:
         a_join_token_is_good_for_as_many_uses_as_it_says,
         of_two_uses_at_once_of_a_token_for_one_one_succeeds,

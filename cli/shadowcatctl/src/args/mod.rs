@@ -5,6 +5,7 @@
 
 mod commands;
 mod tapes;
+mod top;
 mod units;
 
 use clap::{Parser, Subcommand};
@@ -17,6 +18,7 @@ pub use tapes::{
     DeleteArgs, ExportArgs, HoldArgs, ListTapesArgs, Part, Place, ReleaseArgs, SearchArgs, ShowTapeArgs, Span,
     TailArgs, TapesCommand, What,
 };
+pub use top::TopArgs;
 pub use units::{When, written};
 
 use crate::EXIT_CODES;
@@ -113,6 +115,8 @@ pub enum Command {
     Tapes(Box<TapesCommand>),
     /// Show the fleet at a glance
     Status(Watch),
+    /// Show what calls come to now: how many, how many fail, how long they take
+    Top(TopArgs),
     /// The record of who changed what
     #[command(subcommand)]
     Audit(AuditCommand),

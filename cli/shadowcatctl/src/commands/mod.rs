@@ -9,16 +9,19 @@ mod diff;
 mod files;
 mod follow;
 mod history;
+mod interrupt;
 mod line;
 mod nodes;
 mod present;
 mod rollback;
 mod routes;
 mod schema;
+mod screen;
 mod sessions;
 mod show;
 mod status;
 mod tapes;
+mod top;
 mod upstreams;
 
 use crate::Failure;
@@ -46,6 +49,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
         Command::Sessions(command) => sessions::run(&desk, command).await,
         Command::Tapes(command) => Box::pin(tapes::run(&desk, *command)).await,
         Command::Status(watch) => status::run(&desk, watch).await,
+        Command::Top(args) => top::run(&desk, args).await,
         Command::Audit(command) => audit::run(&desk, command).await,
         Command::Context(command) => context::run(&desk, command),
         Command::Completion(args) => completion::run(&desk, &args),

@@ -34,6 +34,28 @@ pub fn latency(microseconds: u64) -> String {
     }
 }
 
+/// How often a second, to three digits or so, as in `0.35`, `12.3`, `1840`.
+#[must_use]
+pub fn per_second(rate: f64) -> String {
+    match rate {
+        rate if rate < 10.0 => format!("{rate:.2}"),
+        rate if rate < 100.0 => format!("{rate:.1}"),
+        rate => format!("{rate:.0}"),
+    }
+}
+
+/// A part of a whole, from 0 to 1, as in `0%`, `1.2%`, `100%`. What is there is not told as nothing, nor what is missing as all.
+#[must_use]
+pub fn share(part: f64) -> String {
+    match part * 100.0 {
+        none if none <= 0.0 => "0%".to_owned(),
+        little if little < 0.1 => "<0.1%".to_owned(),
+        nearly if (99.95..100.0).contains(&nearly) => ">99.9%".to_owned(),
+        all if all >= 100.0 => "100%".to_owned(),
+        percent => format!("{percent:.1}%"),
+    }
+}
+
 /// Bytes to one digit after the point, as in `412`, `1.2Ki`, `3.0Mi`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -65,6 +87,18 @@ mod tests {
         ] {
             assert_eq!(latency(microseconds), told);
         }
+    }
+
+    #[test]
+    fn a_rate_has_three_digits_or_so() {
+        let told: Vec<_> = [0.0, 0.346, 9.99, 12.34, 1_840.4].into_iter().map(per_second).collect();
+        assert_eq!(told, ["0.00", "0.35", "9.99", "12.3", "1840"]);
+    }
+
+    #[test]
+    fn a_share_is_nothing_or_all_only_if_it_is() {
+        let told: Vec<_> = [0.0, 0.0001, 0.012, 0.9999, 1.0].into_iter().map(share).collect();
+        assert_eq!(told, ["0%", "<0.1%", "1.2%", ">99.9%", "100%"]);
     }
 
     #[test]

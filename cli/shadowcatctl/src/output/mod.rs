@@ -13,7 +13,7 @@ mod table;
 use serde::Serialize;
 
 pub use age::{Now, age, duration, in_future, instant, moment};
-pub use amount::{bytes, count, latency, size};
+pub use amount::{bytes, count, latency, per_second, share, size};
 pub use paint::{Paint, Tone};
 pub use printer::Printer;
 pub use safe::{clean, cut, drives, escaped, inert_json};

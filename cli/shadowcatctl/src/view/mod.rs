@@ -12,6 +12,7 @@ mod routes;
 mod sessions;
 mod status;
 mod tapes;
+mod traffic;
 mod upstreams;
 mod versions;
 
@@ -23,6 +24,7 @@ pub use contexts::{ContextList, ContextShown};
 pub use conversation::{Blobs, Conversation, Layout, Recorded};
 pub use frames::{Columns, FoundFrames, FrameRows};
 pub use routes::Routes;
+pub use traffic::Top;
 pub use upstreams::Upstreams;
 pub(crate) use versions::number;
 

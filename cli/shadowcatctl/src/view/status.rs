@@ -1,10 +1,11 @@
 //! The fleet at a glance.
 
-use shadowcat_proto::admin::v1::StatusResponse;
+use shadowcat_proto::admin::v1::{StatusResponse, TrafficRow};
 
 use super::rejection;
+use super::traffic::{name, sentence as rates};
 use super::versions::sentence;
-use crate::output::{Cell, Facts, Page, Tone, View, age, clean};
+use crate::output::{Cell, Facts, Page, Tone, View, age, clean, count};
 
 impl View for StatusResponse {
     fn text(&self, page: &Page) -> String {
@@ -17,6 +18,9 @@ impl View for StatusResponse {
             .fact("fleet", &page.fleet)
             .fact("current", current)
             .fact("nodes", nodes(self));
+        if let Some(total) = &self.traffic {
+            facts.push("traffic", calls(total));
+        }
         if self.stale_since.is_some() {
             let since = age(self.stale_since.as_ref(), page.now);
             let text = format!("does not answer since {since}: what is shown is as old, and nothing can be changed");
@@ -33,7 +37,20 @@ impl View for StatusResponse {
                 facts.push("unreachable", Cell::toned(Tone::Bad, &text));
             }
         }
+        for row in &self.failing {
+            let text = format!("{}: {} of {} in the last minute", name(row), row.errors, count(row.calls, "call"));
+            facts.push("failing", Cell::toned(Tone::Warning, &text));
+        }
         facts.render(page.paint)
+    }
+}
+
+/// What calls came to of late.
+fn calls(total: &TrafficRow) -> Cell {
+    if total.calls == 0 {
+        "no calls in the last minute".into()
+    } else {
+        format!("{} in the last minute", rates(total)).into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pbjson_types::Timestamp;
 use shadowcat_proto::admin::v1 as admin;
+use shadowcat_proto::admin::v1::traffic_request::GroupBy;
 use shadowcat_proto::config::v1 as config;
 use shadowcat_proto::fleet::v1 as fleet;
 
@@ -243,6 +244,43 @@ pub(crate) fn status() -> admin::StatusResponse {
         unreachable: vec![upstream()],
         build: "0.1.0".to_owned(),
         stale_since: ago(42),
+        traffic: traffic(GroupBy::Tool).total,
+        failing: vec![traffic(GroupBy::Tool).rows[1].clone()],
+    }
+}
+
+/// Calls of two tools and of what is not told apart.
+pub(crate) fn traffic(group_by: GroupBy) -> admin::TrafficResponse {
+    let row = |name: &str, (calls, errors): (u64, u64), latency: [u64; 3]| {
+        let named = |by: GroupBy| if by == group_by { name.to_owned() } else { String::new() };
+        admin::TrafficRow {
+            route: named(GroupBy::Route),
+            upstream: named(GroupBy::Upstream),
+            method: if group_by == GroupBy::Tool && !name.is_empty() { "tools/call".to_owned() } else { String::new() },
+            tool: named(GroupBy::Tool),
+            node: named(GroupBy::Node),
+            calls,
+            errors,
+            calls_per_second: f64::from(u32::try_from(calls).expect("few")) / 64.0,
+            error_share: f64::from(u32::try_from(errors).expect("few")) / f64::from(u32::try_from(calls).expect("few")),
+            p50_us: Some(latency[0]),
+            p90_us: Some(latency[1]),
+            p99_us: Some(latency[2]),
+        }
+    };
+    admin::TrafficResponse {
+        total: Some(row("", (76_960, 64), [812, 3_100, 2_415_000])),
+        rows: vec![
+            row("search", (76_800, 0), [812, 3_000, 9_000]),
+            row(
+                "fetch\u{1b}[2J-of-a-name-that-is-longer-than-what-a-line-has-room-for",
+                (128, 64),
+                [40_000, 900_000, 2_415_000],
+            ),
+            row("", (32, 0), [90, 95, 99]),
+        ],
+        left_out: 4,
+        nodes: 2,
     }
 }
 

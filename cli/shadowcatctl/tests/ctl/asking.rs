@@ -3,6 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::Value;
+use shadowcat_proto::admin::v1::traffic_request::{GroupBy, Order, Window};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -23,6 +24,8 @@ async fn everything_that_looks_answers_in_every_format() {
         &["tapes", "list"],
         &["tapes", "stats"],
         &["status"],
+        &["top"],
+        &["top", "--once", "--by", "node", "--sort", "errors", "--window", "5m"],
         &["audit", "list"],
     ] {
         for format in ["table", "json", "jsonl", "yaml"] {
@@ -36,6 +39,18 @@ async fn everything_that_looks_answers_in_every_format() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_traffic_is_what_was_said() {
+    let fake = Fake::new();
+    let url = fake.serve().await;
+    let words = ["top", "--by", "tool", "--sort", "p99", "--window", "10s", "--limit", "2"];
+    let told = ctl(&words).at(&url, EDITOR).run().await;
+    assert_eq!((told.code, told.stdout.lines().count()), (0, 6), "{told:?}");
+    let asked = fake.state().traffic.pop().expect("it asked");
+    let said = (asked.group_by(), asked.order(), asked.window(), asked.limit);
+    assert_eq!(said, (GroupBy::Tool, Order::P99, Window::TenSeconds, 2));
 }
 
 #[tokio::test]

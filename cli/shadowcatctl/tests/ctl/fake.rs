@@ -39,6 +39,8 @@ pub(crate) struct State {
     pub(crate) failure: Option<Status>,
     /// Ids whose sessions were ended.
     pub(crate) ended: Vec<String>,
+    /// What was asked of traffic.
+    pub(crate) traffic: Vec<admin::TrafficRequest>,
     /// Recorded traffic.
     pub(crate) tapes: Script,
 }
@@ -266,6 +268,14 @@ impl Fleets for Fake {
 
     async fn status(&self, request: Request<admin::StatusRequest>) -> Answer<admin::StatusResponse> {
         self.admit(request, &ALL).map(|_| Response::new(answers::status()))
+    }
+
+    async fn traffic(&self, request: Request<admin::TrafficRequest>) -> Answer<admin::TrafficResponse> {
+        let asked = self.admit(request, &ALL)?;
+        let mut told = answers::traffic(asked.group_by());
+        told.rows.truncate(asked.limit as usize);
+        self.state().traffic.push(asked);
+        Ok(Response::new(told))
     }
 
     async fn list_audit(&self, request: Request<admin::ListAuditRequest>) -> Answer<admin::ListAuditResponse> {

@@ -32,7 +32,7 @@ async fn at_terminal(fake: &Fake, arguments: &[&str]) -> Terminal {
     tcsetwinsize(&given, Winsize { ws_row: 24, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 }).expect("a size");
     let end = || given.try_clone().expect("another one");
     let child = Command::new(env!("CARGO_BIN_EXE_shadowcatctl"))
-        .args(["--server", &url, "--token", EDITOR, "tapes"])
+        .args(["--server", &url, "--token", EDITOR])
         .args(arguments)
         .env("TERM", "xterm")
         .env_remove("NO_COLOR")
@@ -77,7 +77,7 @@ async fn rows_and_progress_are_seen_while_a_search_goes_on() {
     let call = |name: &str| recorded::found(recorded::ended(4, name, "ok"));
     fake.state().tapes.found = vec![call("first"), recorded::searching(900), call("second")];
     fake.state().tapes.endless = true;
-    let terminal = at_terminal(&fake, &["search"]).await;
+    let terminal = at_terminal(&fake, &["tapes", "search"]).await;
     let shown = terminal.until("tools/call second").await;
     let (row, progress) = (shown.find("tools/call first"), shown.find("900 frames looked at, 3 of 12 segments"));
     assert!(row.is_some() && row < progress, "{shown:?}");
@@ -86,7 +86,7 @@ async fn rows_and_progress_are_seen_while_a_search_goes_on() {
 
 #[tokio::test]
 async fn a_conversation_has_the_width_and_the_colours_of_the_terminal() {
-    let mut terminal = at_terminal(&has(conversations::conversation()), &["show", "kX3vQ9aZ"]).await;
+    let mut terminal = at_terminal(&has(conversations::conversation()), &["tapes", "show", "kX3vQ9aZ"]).await;
     let shown = terminal.until("stopped in order --").await;
     assert_eq!(terminal.code().await, Some(0));
     assert!(shown.contains("\u{1b}[31mtool_error\u{1b}[0m"), "{shown:?}");
@@ -99,7 +99,7 @@ async fn a_conversation_has_the_width_and_the_colours_of_the_terminal() {
 async fn recorded_escape_sequences_stay_escaped_at_a_terminal() {
     for flags in [&["--frames"][..], &["--raw"], &["-o", "json"], &["-o", "yaml"]] {
         let fake = has(conversations::hostile());
-        let mut terminal = at_terminal(&fake, &[&["show", "kX3vQ9aZ"], flags].concat()).await;
+        let mut terminal = at_terminal(&fake, &[&["tapes", "show", "kX3vQ9aZ"], flags].concat()).await;
         let shown = terminal.until("no such end").await;
         assert_eq!(terminal.code().await, Some(0), "{flags:?}");
         assert!(shown.len() > 1_000, "{shown}");
@@ -116,12 +116,42 @@ async fn recorded_escape_sequences_stay_escaped_at_a_terminal() {
 async fn deleting_asks_and_takes_only_a_yes_for_one() {
     for (answer, code, deleted) in [("y\n", 0, 2), ("n\n", 1, 1), ("\n", 1, 1)] {
         let fake = Fake::new();
-        let mut terminal = at_terminal(&fake, &["delete", "a"]).await;
+        let mut terminal = at_terminal(&fake, &["tapes", "delete", "a"]).await;
         let asked = terminal.until("[y/N]").await;
         assert!(asked.contains("1842 frames of 3.0Mi would be deleted; delete it for good?"), "{asked:?}");
         terminal.held.write_all(answer.as_bytes()).expect("typed");
         assert_eq!(terminal.code().await, Some(code), "{answer:?}");
         let requests = fake.state().tapes.deleted.clone();
         assert_eq!((requests.len(), requests[0].dry_run), (deleted, true), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn top_is_drawn_anew_on_a_screen_of_its_own_until_somebody_quits() {
+    let fake = Fake::new();
+    let mut terminal = at_terminal(&fake, &["top", "--by", "tool"]).await;
+    let shown = terminal.until("see --limit").await;
+    let (entered, row) = (shown.find("\u{1b}[?1049h"), shown.find("tools/call sear"));
+    assert!(entered.is_some() && entered < row, "{shown:?}");
+    assert!(!shown.contains("\u{1b}[2J"), "a name drives the terminal: {shown:?}");
+    let again = terminal.until("see --limit").await;
+    assert!(again.contains("\u{1b}[H") && again.contains("tools/call sear"), "{again:?}");
+    terminal.held.write_all(b"xq").expect("typed");
+    let left = terminal.until("\u{1b}[?1049l").await;
+    assert!(left.contains("\u{1b}[?25h"), "the cursor is back: {left:?}");
+    assert_eq!(terminal.code().await, Some(0));
+    assert!(fake.state().traffic.iter().all(|asked| asked.limit == 19), "24 lines have room for so many rows");
+}
+
+#[tokio::test]
+async fn top_ends_in_order_when_it_is_interrupted() {
+    for signal in ["-INT", "-TERM"] {
+        let mut terminal = at_terminal(&Fake::new(), &["top"]).await;
+        terminal.until("see --limit").await;
+        let process = terminal.child.id().expect("it runs").to_string();
+        let sent = Command::new("kill").args([signal, &process]).status().await.expect("kill runs");
+        assert!(sent.success());
+        terminal.until("\u{1b}[?1049l").await;
+        assert_eq!(terminal.code().await, Some(0), "{signal}");
     }
 }

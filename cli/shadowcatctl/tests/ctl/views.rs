@@ -1,11 +1,12 @@
 //! Every table, and the same as JSON and YAML.
 
 use shadowcat_proto::admin::v1 as admin;
+use shadowcat_proto::admin::v1::traffic_request::{GroupBy, Window};
 use shadowcatctl_cli::context::{Context, Contexts};
 use shadowcatctl_cli::output::{Format, Now, Page, Paint, View, render};
 use shadowcatctl_cli::view::{
     Blobs, Columns, ContextList, ContextShown, Conversation, FoundFrames, FrameRows, Layout, Recorded, Routes, Said,
-    Upstreams,
+    Top, Upstreams,
 };
 
 use crate::answers::{self, NOW};
@@ -64,9 +65,15 @@ fn every_answer_is_shown_as_it_was() {
         current_nodes: 3,
         away: 0,
         build: "0.1.0".to_owned(),
+        traffic: Some(admin::TrafficRow::default()),
         ..Default::default()
     };
     golden.view("status-new", &well);
+    let top = |answer, by| Top { answer, by, window: Window::OneMinute };
+    for (name, by) in [("top-tools", GroupBy::Tool), ("top-nodes", GroupBy::Node)] {
+        golden.view(name, &top(answers::traffic(by), by));
+    }
+    golden.view("top-none", &top(admin::TrafficResponse::default(), GroupBy::Route));
     golden.view("upstreams", &Upstreams { upstreams: answers::upstreams().upstreams });
     golden.view("upstream", &answers::upstream());
     golden.view("tapes-list", &recorded::tapes());

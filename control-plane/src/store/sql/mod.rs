@@ -10,6 +10,7 @@
 mod access;
 mod nodes;
 mod secrets;
+mod traffic;
 mod versions;
 
 use std::time::SystemTime;
@@ -28,7 +29,7 @@ use super::super::lent::ask;
 use super::super::rows::{self, Failure, Marks, millis};
 use super::super::{
     Actor, AdminToken, AuditRecord, AuthorityRow, NewJoinToken, NewNode, NewVersion, Node, Note, Noted,
-    OPERATION_TIMEOUT, Outcome, Store, StoreError, Version,
+    OPERATION_TIMEOUT, Outcome, SharedTraffic, Store, StoreError, Version,
 };
 use super::Database;
 
@@ -133,6 +134,14 @@ impl Store for SqlStore {
 
     async fn remove_node(&self, fleet: &str, name: &str, by: Actor) -> Result<bool, StoreError> {
         self.told(ask!(self.access, writers, nodes::remove, fleet, name, &by))
+    }
+
+    async fn share_traffic(&self, shared: &[SharedTraffic]) -> Result<(), StoreError> {
+        ask!(self.access, writers, traffic::share, shared)
+    }
+
+    async fn shared_traffic(&self, fleet: &str) -> Result<Vec<SharedTraffic>, StoreError> {
+        ask!(self.access, readers, traffic::shared, fleet)
     }
 
     async fn create_join_token(&self, token: NewJoinToken, by: Actor) -> Result<(), StoreError> {

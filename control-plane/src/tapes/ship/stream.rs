@@ -183,7 +183,7 @@ impl Stream {
     }
 
     fn end(&self, ended: &Result<(), Status>) {
-        self.tapes.live.ends(&self.fleet, &self.node, &self.instance);
+        self.tapes.live.ends(&self.fleet, &self.node);
         let why = ended.as_ref().err().map_or("the node closed it", Status::message);
         tracing::debug!(fleet = %self.fleet, node = %self.node, why, "a node does not ship any more");
     }
@@ -197,7 +197,7 @@ impl Stream {
                 Ok(())
             }
             Some(ship_message::Kind::Traffic(traffic)) => {
-                self.tapes.live.counts(&self.fleet, &self.node, &self.instance, traffic);
+                self.tapes.traffic.note(&self.fleet, (&self.node, &self.instance), traffic.series);
                 Ok(())
             }
             // A second hello, or something newer than this control plane.

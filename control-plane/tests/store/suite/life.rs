@@ -29,7 +29,7 @@ pub(crate) async fn a_newer_schema_is_refused(subject: Subject) {
     subject.sql(newer).await.unwrap();
     let Err(refusal) = subject.open_again().await else { panic!("it was opened") };
     assert!(matches!(refusal, StoreError::Unusable(_)));
-    let told = "a newer version of shadowcat wrote it (its schema is 99, the newest known here is 3): run that version";
+    let told = "a newer version of shadowcat wrote it (its schema is 99, the newest known here is 4): run that version";
     assert!(refusal.to_string().ends_with(told), "{refusal}");
 }
 

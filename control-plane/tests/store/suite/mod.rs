@@ -8,5 +8,6 @@ pub(crate) mod nodes;
 pub(crate) mod retention;
 pub(crate) mod secrets;
 pub(crate) mod tapes;
+pub(crate) mod traffic;
 pub(crate) mod versions;
 pub(crate) mod words;

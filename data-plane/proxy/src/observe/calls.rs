@@ -10,10 +10,14 @@ use dashmap::DashMap;
 use metrics::{Counter, Gauge, GaugeFn, Histogram};
 
 use super::recorder::{Registry, label};
-use super::traffic::{Traffic, TrafficTotals};
+use super::traffic::{Kind, Kinds, TrafficTotals};
 
 /// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
 const TOOLS_MAX: usize = 256;
+
+/// Bytes of a tool's name that gets a label, twice what servers use; longer ones are counted as [`OTHER`]. Labels are kept for good, and
+/// told to the control plane in one message.
+pub(crate) const TOOL_BYTES_MAX: usize = 128;
 
 /// Distinct names of routes, and of upstreams, that are kept apart in one boot; further ones are counted as [`OTHER`]. As many routes as a
 /// version may have: only names that change with every version come to more.
@@ -113,13 +117,14 @@ impl Outcome {
 pub(crate) struct CallSeries {
     outcomes: [Counter; Outcome::ALL.len()],
     latency: Histogram,
-    traffic: Traffic,
+    traffic: Kind,
 }
 
 impl CallSeries {
-    fn new(registry: &Registry, route: &Arc<str>, method: &'static str, tool: &str) -> Arc<Self> {
+    fn new(route: &RouteCalls, method: &'static str, tool: &str) -> Arc<Self> {
+        let registry = &route.registry;
         let labels =
-            || vec![label("route", Arc::clone(route)), label("method", method), label("tool", tool.to_owned())];
+            || vec![label("route", Arc::clone(&route.label)), label("method", method), label("tool", tool.to_owned())];
         let outcomes = Outcome::ALL.map(|outcome| {
             let mut labels = labels();
             labels.push(label("outcome", outcome.label()));
@@ -127,7 +132,7 @@ impl CallSeries {
         });
         let help = "From the request's head to the answer's last byte.";
         let latency = registry.latency("shadowcat_request_duration_seconds", help, labels());
-        Arc::new(Self { outcomes, latency, traffic: Traffic::default() })
+        Arc::new(Self { outcomes, latency, traffic: Kind::of(method, &route.kinds) })
     }
 
     fn record(&self, outcome: Outcome, began: Instant) {
@@ -142,6 +147,7 @@ impl CallSeries {
 #[derive(Debug)]
 pub(crate) struct RouteCalls {
     registry: Registry,
+    kinds: Arc<Kinds>,
     pub(crate) route: Arc<str>,
     /// What it is called in metrics.
     label: Arc<str>,
@@ -203,12 +209,13 @@ impl GaugeFn for Readable {
 
 impl RouteCalls {
     /// Counts the calls of `route`, in metrics as those of `shown_as`.
-    pub(crate) fn new(registry: &Registry, route: &Arc<str>, shown_as: Arc<str>) -> Arc<Self> {
+    pub(crate) fn new(registry: &Registry, kinds: &Arc<Kinds>, route: &Arc<str>, shown_as: Arc<str>) -> Arc<Self> {
         let labels = vec![label("route", Arc::clone(&shown_as))];
         let shown = registry.gauge("shadowcat_streams", "Event streams open to clients.", labels.clone());
         let open = Arc::new(Readable { shown, count: AtomicU64::new(0) });
         Arc::new(Self {
             registry: registry.clone(),
+            kinds: Arc::clone(kinds),
             route: Arc::clone(route),
             label: shown_as,
             methods: DashMap::new(),
@@ -231,7 +238,7 @@ impl RouteCalls {
         }
         let known = METHODS.iter().find(|known| **known == method).copied().unwrap_or(OTHER);
         let series = self.methods.entry(known);
-        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.label, known, "")))
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(self, known, "")))
     }
 
     fn of_tool(&self, tool: &str, outcome: Outcome) -> Arc<CallSeries> {
@@ -239,10 +246,10 @@ impl RouteCalls {
             return Arc::clone(&series);
         }
         // Servers may say `isError` to a name they do not know.
-        let confirmed = outcome == Outcome::Ok;
+        let confirmed = outcome == Outcome::Ok && tool.len() <= TOOL_BYTES_MAX;
         let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
         let series = self.tools.entry(name.into());
-        Arc::clone(&series.or_insert_with(|| CallSeries::new(&self.registry, &self.label, "tools/call", name)))
+        Arc::clone(&series.or_insert_with(|| CallSeries::new(self, "tools/call", name)))
     }
 
     /// Counts a finished call.
@@ -258,18 +265,36 @@ impl RouteCalls {
         }
     }
 
-    /// What calls of each kind came to since the start: method, tool or nothing, and how many. At most `most` of them.
-    pub(crate) fn traffic(&self, most: usize) -> Vec<(String, String, TrafficTotals)> {
+    /// What calls of each kind came to since the start: method, tool or nothing, and how many.
+    pub(crate) fn traffic(&self) -> Vec<(String, String, TrafficTotals)> {
         let methods =
             self.methods.iter().map(|entry| ((*entry.key()).to_owned(), String::new(), entry.traffic.totals()));
         let tools =
             self.tools.iter().map(|entry| ("tools/call".to_owned(), entry.key().to_string(), entry.traffic.totals()));
-        methods.chain(tools).filter(|(.., totals)| totals.calls > 0).take(most).collect()
+        methods.chain(tools).filter_map(|(method, tool, totals)| Some((method, tool, totals?))).collect()
     }
 
     /// What this route has seen since the start.
     pub(crate) fn totals(&self) -> Totals {
         let read = |value: &AtomicU64| value.load(Ordering::Relaxed);
         Totals { ended: read(&self.ended), failed: read(&self.failed), streams: read(&self.open.count) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_has_a_label_once_a_server_has_answered_for_it_and_if_its_name_is_no_essay() {
+        let (kinds, route) = (Arc::default(), "r".into());
+        let calls = RouteCalls::new(&Registry::new(), &kinds, &route, Arc::clone(&route));
+        let essay = "a".repeat(TOOL_BYTES_MAX + 1);
+        for (tool, outcome) in [("add", Outcome::Ok), ("guess", Outcome::ToolError), (&*essay, Outcome::Ok)] {
+            calls.record("tools/call", Some(tool), outcome, Instant::now());
+        }
+        let mut told: Vec<_> = calls.traffic().into_iter().map(|(_, tool, totals)| (tool, totals.calls)).collect();
+        told.sort();
+        assert_eq!(told, [("add".to_owned(), 1), (OTHER.to_owned(), 2)]);
     }
 }

@@ -13,7 +13,9 @@ use shadowcat_upstream::reaper::Reaper;
 
 use super::runtime::{SessionsLive, UpstreamRuntime, endpoint};
 use crate::drain::Drain;
-use crate::observe::{ConfigMetrics, LiveVersion, Names, Registry, RouteCalls, Totals, cleaner, upstream_metrics};
+use crate::observe::{
+    ConfigMetrics, Kinds, LiveVersion, Names, Registry, RouteCalls, Totals, TrafficTotals, cleaner, upstream_metrics,
+};
 use crate::record::{ChildWatch, Recorder};
 
 /// Why a valid configuration cannot be put to use on this machine.
@@ -104,6 +106,7 @@ pub(crate) struct Factory {
 struct Calls {
     routes: HashMap<Arc<str>, Arc<RouteCalls>>,
     names: Names,
+    kinds: Arc<Kinds>,
     /// What those have seen that are forgotten.
     past: Totals,
     forget_at: usize,
@@ -115,7 +118,7 @@ const FORGET_AT: usize = 1_024;
 impl Default for Calls {
     fn default() -> Self {
         let (routes, names, past) = (HashMap::new(), Names::default(), Totals::default());
-        Self { routes, names, past, forget_at: FORGET_AT }
+        Self { routes, names, kinds: Arc::default(), past, forget_at: FORGET_AT }
     }
 }
 
@@ -127,7 +130,7 @@ impl Calls {
         if self.routes.len() >= self.forget_at {
             self.forget();
         }
-        let calls = RouteCalls::new(registry, route, self.names.label(route));
+        let calls = RouteCalls::new(registry, &self.kinds, route, self.names.label(route));
         self.routes.insert(Arc::clone(route), Arc::clone(&calls));
         calls
     }
@@ -188,6 +191,11 @@ impl Factory {
     /// What all routes have seen since the start.
     pub(crate) fn totals(&self) -> Totals {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner).totals()
+    }
+
+    /// What the calls of those kinds have come to since the start that are not told apart.
+    pub(crate) fn rest(&self) -> TrafficTotals {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner).kinds.rest()
     }
 
     pub(crate) fn calls(&self, route: &Arc<str>) -> Arc<RouteCalls> {

@@ -6,8 +6,8 @@ use shadowcat_proto::admin::v1::read_tapes_response::Kind;
 use shadowcat_proto::admin::v1::{ReadEnd, ReadTapesRequest, TapeSelection};
 
 use super::super::Desk;
+use super::super::interrupt::Interrupt;
 use super::super::line::{Line, note};
-use super::interrupt::Interrupt;
 use super::read::{Reading, hexadecimal, remark};
 use crate::Failure;
 use crate::args::ExportArgs;

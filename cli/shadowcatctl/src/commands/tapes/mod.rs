@@ -5,7 +5,6 @@
 
 mod again;
 mod export;
-mod interrupt;
 mod keep;
 mod list;
 mod read;

@@ -12,8 +12,8 @@ use tokio::net::unix::pipe::Sender;
 use tonic::{Status, Streaming};
 
 use super::super::Desk;
+use super::super::interrupt::Interrupt;
 use super::super::line::note;
-use super::interrupt::Interrupt;
 use crate::Failure;
 use crate::args::TailArgs;
 use crate::connect::Client;

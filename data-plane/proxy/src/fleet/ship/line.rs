@@ -28,6 +28,7 @@ use super::super::line::Violation;
 use super::super::talk::{Slot, done, reached};
 use super::desk::{Desk, Refusal, Wanted};
 use crate::gateway::Control;
+use crate::observe::TrafficTotals;
 use crate::record::{Live, Records};
 
 /// The control plane has this long for its welcome.
@@ -44,9 +45,6 @@ const OFFERED_AT_ONCE: usize = 16;
 
 /// What calls come to is told no more often, whatever the control plane wants.
 const TRAFFIC_EVERY_MIN: Duration = Duration::from_secs(1);
-
-/// Series of one message: with a name of 60 bytes each it is below half a MiB.
-const SERIES_MAX: usize = 2048;
 
 /// Records of one message to those who follow.
 const LIVE_AT_ONCE: usize = 256;
@@ -243,23 +241,27 @@ impl ShipLine<'_> {
     }
 }
 
-/// What the calls of the running configuration's routes came to.
+/// What the calls of the running configuration's routes came to, kind by kind as far as kinds are told apart.
 fn traffic(control: &Control) -> wire::Traffic {
     let runtime = control.running();
-    let mut series = Vec::new();
+    let mut series = vec![wire::TrafficSeries::from(control.factory.rest())];
     for route in runtime.routes.iter() {
-        let counted = route.calls.traffic(SERIES_MAX.saturating_sub(series.len()));
-        series.extend(counted.into_iter().map(|(method, tool, totals)| wire::TrafficSeries {
+        series.extend(route.calls.traffic().into_iter().map(|(method, tool, totals)| wire::TrafficSeries {
             route: route.name.to_string(),
             upstream: route.target.name.to_string(),
             method,
             tool,
-            calls: totals.calls,
-            errors: totals.errors,
-            latency: totals.latency,
+            ..totals.into()
         }));
     }
     wire::Traffic { series }
+}
+
+impl From<TrafficTotals> for wire::TrafficSeries {
+    fn from(totals: TrafficTotals) -> Self {
+        let TrafficTotals { calls, errors, latency } = totals;
+        Self { calls, errors, latency, ..Self::default() }
+    }
 }
 
 fn message(kind: Kind) -> wire::ShipMessage {
@@ -331,5 +333,31 @@ async fn pieces(
         if last {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prost::Message as _;
+
+    use super::*;
+    use crate::observe::{BUCKETS, KINDS_MAX, TOOL_BYTES_MAX};
+
+    #[test]
+    fn what_all_kinds_of_calls_come_to_fits_a_message() {
+        const NAME_BYTES: usize = 63;
+        const CALLS: u64 = 1 << 34;
+        let series = wire::TrafficSeries {
+            route: "r".repeat(NAME_BYTES),
+            upstream: "u".repeat(NAME_BYTES),
+            method: "notifications/roots/list_changed".to_owned(),
+            tool: "t".repeat(TOOL_BYTES_MAX),
+            calls: CALLS,
+            errors: CALLS,
+            latency: vec![CALLS; BUCKETS],
+        };
+        let traffic = wire::Traffic { series: vec![series; KINDS_MAX + 1] };
+        let bytes = message(Kind::Traffic(traffic)).encoded_len();
+        assert!(bytes < 1024 * 1024, "a control plane takes a MiB, and this has {bytes} bytes");
     }
 }

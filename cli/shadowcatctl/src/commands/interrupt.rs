@@ -1,14 +1,19 @@
-//! An interrupt that a command answers itself, instead of being ended by it.
+//! A signal that a command answers itself, instead of being ended by it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Hears SIGINT, from when it is made on.
+/// Hears a signal, from when it is made on.
 pub(super) struct Interrupt(Option<Signal>);
 
 impl Interrupt {
-    /// Begins to listen. A process that cannot is ended by an interrupt, as any other.
+    /// Begins to listen to SIGINT. A process that cannot is ended by it, as any other.
     pub(super) fn listen() -> Self {
-        Self(signal(SignalKind::interrupt()).ok())
+        Self::listen_to(SignalKind::interrupt())
+    }
+
+    /// The same with another signal.
+    pub(super) fn listen_to(kind: SignalKind) -> Self {
+        Self(signal(kind).ok())
     }
 
     /// Waits for the next one.
