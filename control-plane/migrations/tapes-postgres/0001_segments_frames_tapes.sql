@@ -83,6 +83,8 @@ CREATE TABLE tapes (
 );
 
 CREATE INDEX tapes_by_beginning ON tapes (fleet, began, number);
+-- A tape that began long ago may have gone on until now: those of late are found by their last frame.
+CREATE INDEX tapes_by_end ON tapes (fleet, last_at);
 CREATE INDEX tapes_of_principals ON tapes (principal) WHERE principal IS NOT NULL;
 CREATE INDEX tapes_of_routes ON tapes (route) WHERE route IS NOT NULL;
 

@@ -79,23 +79,33 @@ enum Unreadable {
 
 /// The rows of a segment.
 pub(crate) fn decode(sealed: &[u8], shipped: &Shipped) -> SegmentRows {
-    let mut rows = caught(|| read(sealed, shipped)).unwrap_or_else(|why| {
-        let mut rows = bare(sealed, shipped);
-        if let Some(contents) = Contents::of_sealed(sealed).filter(|contents| contents.clock > 0) {
-            let clock = contents.clock / NANOS;
-            let times =
-                (time(clock.saturating_add(contents.t0), shipped), time(clock.saturating_add(contents.t1), shipped));
-            (rows.first_at, rows.last_at) = (times.0, times.1.max(times.0));
-        }
-        rows.object = key(&rows);
-        rows.unread(Unread::NotIndexed, &why.to_string())
-    });
+    let mut rows = caught(|| read(sealed, shipped))
+        .unwrap_or_else(|why| kept_as_bytes(sealed, shipped, &why, || Contents::of_sealed(sealed)));
     gaps::of_messages(&shipped.spoiled, &mut rows);
     rows
 }
 
+/// A segment that cannot be read. Its contents tell when it was recorded, if they can be read: what failed may have been these.
+fn kept_as_bytes(
+    sealed: &[u8],
+    shipped: &Shipped,
+    why: &Unreadable,
+    contents: impl FnOnce() -> Option<Contents>,
+) -> SegmentRows {
+    let mut rows = bare(sealed, shipped);
+    let contents = caught(|| Ok(contents())).ok().flatten();
+    if let Some(contents) = contents.filter(|contents| contents.clock > 0) {
+        let clock = contents.clock / NANOS;
+        let times =
+            (time(clock.saturating_add(contents.t0), shipped), time(clock.saturating_add(contents.t1), shipped));
+        (rows.first_at, rows.last_at) = (times.0, times.1.max(times.0));
+    }
+    rows.object = key(&rows);
+    rows.unread(Unread::NotIndexed, &why.to_string())
+}
+
 /// What this build panics at it would panic at whenever it is offered again, and all that its node has behind it would wait.
-fn caught(read: impl FnOnce() -> Result<SegmentRows, Unreadable>) -> Result<SegmentRows, Unreadable> {
+fn caught<T>(read: impl FnOnce() -> Result<T, Unreadable>) -> Result<T, Unreadable> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or(Err(Unreadable::Failed))
 }
 

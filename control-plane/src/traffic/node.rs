@@ -38,6 +38,8 @@ pub(super) struct Counted {
     at: Option<Instant>,
     /// What it said then. What it does not name any more is remembered too: a route may come back, and its counters with it.
     last: HashMap<Arc<Call>, Tally>,
+    /// Whether it named kinds that are not remembered, for want of room: one that is new may be one of them.
+    has_unremembered: bool,
 }
 
 /// What came between two words of a boot.
@@ -51,7 +53,7 @@ pub(super) struct Came {
 impl Counted {
     /// A boot that has not said anything yet. What it says first happened at a time that nobody knows.
     pub(super) fn new(instance: &str) -> Self {
-        Self { instance: instance.to_owned(), at: None, last: HashMap::new() }
+        Self { instance: instance.to_owned(), at: None, last: HashMap::new(), has_unremembered: false }
     }
 
     /// How long it has not spoken.
@@ -65,12 +67,16 @@ impl Counted {
     }
 
     /// Takes its next word, and tells what came since the last one; `None` if that was not a moment ago. `room` is how many more kinds
-    /// may be remembered: the calls of those beyond are not counted.
+    /// may be remembered: the calls of those beyond are not counted. From then on what is new is only remembered at first, because it may
+    /// have had all its calls long before.
     pub(super) fn next(&mut self, said: Vec<Said>, at: Instant, mut room: usize) -> Option<Came> {
         let within = self.at.replace(at).map(|before| at.duration_since(before)).filter(|within| *within <= APART_MAX);
+        let may_be_old = self.has_unremembered;
         if self.last.len() + said.len() > KINDS_MAX {
             let named: HashSet<Arc<Call>> = said.iter().map(|said| Arc::clone(&said.call)).collect();
+            let before = self.kinds();
             self.last.retain(|call, _| named.contains(call));
+            self.has_unremembered |= self.kinds() < before;
         }
         room = room.min(KINDS_MAX.saturating_sub(self.last.len()));
         let mut calls = Vec::new();
@@ -80,10 +86,16 @@ impl Counted {
                 None if room > 0 => {
                     room -= 1;
                     self.last.insert(Arc::clone(&call), tally.clone());
+                    if may_be_old {
+                        continue;
+                    }
                     // It had no calls before, or they would have been told.
                     tally
                 }
-                None => continue,
+                None => {
+                    self.has_unremembered = true;
+                    continue;
+                }
             };
             if since.calls > 0 {
                 calls.push(Said { call, upstream, tally: since });

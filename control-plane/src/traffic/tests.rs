@@ -3,7 +3,9 @@
 use shadowcat_proto::admin::v1::TrafficRow;
 use shadowcat_proto::admin::v1::traffic_request::{GroupBy, Order};
 
+use super::node::{Call, Counted, Said};
 use super::rows::Overview;
+use super::tally::Tally;
 use super::*;
 
 /// Bucket of latencies from 1 024 to 1 536 us, and of those from 12 288 to 16 384 us.
@@ -190,6 +192,35 @@ fn a_node_that_went_to_another_replica_is_counted_once() {
 }
 
 #[test]
+fn a_kind_that_was_forgotten_for_want_of_room_comes_back_without_its_past() {
+    const KINDS_MAX: u64 = 4_096;
+    let mut world = World::new();
+    let crowd: Vec<_> = (0..KINDS_MAX).map(|kind| series("demo", &format!("tool-{kind}"), 0, FAST)).collect();
+    world.say(0, ("one", "a"), &[echo(1_000_000)]);
+    world.say(5, ("one", "a"), &crowd);
+    world.say(10, ("one", "a"), &[echo(1_000_010)]);
+    assert_eq!(world.total(11, Window::OneMinute).calls, 0, "nobody knows when they were");
+    world.say(15, ("one", "a"), &[echo(1_000_020)]);
+    assert_eq!(world.total(16, Window::OneMinute).calls, 10);
+}
+
+#[test]
+fn a_kind_that_finds_room_late_comes_without_its_past() {
+    let began = Instant::now();
+    let mut counted = Counted::new("a");
+    let mut says = |second, calls, room| {
+        let call = Arc::new(Call { tool: "echo".into(), ..Call::default() });
+        let said = Said { call, upstream: "demo-server".into(), tally: Tally::told(calls, 0, Vec::new()) };
+        let came = counted.next(vec![said], began + Duration::from_secs(second), room)?;
+        Some(came.calls.iter().map(|said| said.tally.calls).sum::<u64>())
+    };
+    assert_eq!(says(0, 1_000_000, 0), None);
+    assert_eq!(says(5, 1_000_010, 0), Some(0));
+    assert_eq!(says(10, 1_000_020, 1), Some(0), "nobody knows when they were");
+    assert_eq!(says(15, 1_000_030, 1), Some(10));
+}
+
+#[test]
 fn whatever_nodes_call_their_calls_what_is_kept_is_bounded() {
     const WORDS: u64 = 40;
     const KINDS: u64 = 1_000;
@@ -200,7 +231,8 @@ fn whatever_nodes_call_their_calls_what_is_kept_is_bounded() {
         world.say(word, ("one", "a"), &said);
     }
     let sums = world.sums(WORDS, Window::FiveMinutes);
-    // What the first word says is of no moment, and each later one has kinds that nobody knew.
-    assert_eq!(Overview::new(&[sums]).total().calls, (WORDS - 1) * KINDS * 2);
+    // What the first word says is of no moment, and each of the next four has kinds that nobody knew. The last of them makes the earlier
+    // ones forgotten: from then on a kind may be one of those.
+    assert_eq!(Overview::new(&[sums]).total().calls, 4 * KINDS * 2);
     assert!(world.fleet.remembered() <= 4_096, "{}", world.fleet.remembered());
 }

@@ -210,8 +210,14 @@ pub struct ExportArgs {
     pub format: Option<ExportFormat>,
 }
 
+/// What is not found, and so cannot be selected.
+const BYTES_ALONE: &str = "\
+Nothing selects segments that are kept as bytes alone, as `tapes stats` tells (not_indexed, twin).
+They go a week after they were recorded, whatever their recording says.";
+
 /// Options of `tapes delete`.
 #[derive(Debug, Args)]
+#[command(after_help = BYTES_ALONE)]
 pub struct DeleteArgs {
     /// The tapes
     #[arg(value_name = "TAPE")]

@@ -3,8 +3,15 @@
 use clap::{Args, ValueEnum};
 use shadowcat_proto::admin::v1::traffic_request::{GroupBy, Order, Window};
 
+/// Which calls have no name of their own.
+const OTHER: &str = "\
+Calls of `other` are those of tools without a name of their own: no server has answered for it yet
+with a result, it is longer than 128 bytes, or the route has 256 others. Of the names that servers
+have answered for with `isError` alone, 32 a route are kept apart: clients may have made them up.";
+
 /// Options of `top`.
 #[derive(Debug, Clone, Copy, Args)]
+#[command(after_help = OTHER)]
 pub struct TopArgs {
     /// What a row is: route, upstream, tool or node
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = By::Route, hide_possible_values = true)]

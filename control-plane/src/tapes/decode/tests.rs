@@ -202,7 +202,10 @@ fn what_would_hold_up_the_index_is_kept_as_bytes() {
 
 #[test]
 fn what_this_build_fails_at_is_kept_as_bytes() {
-    assert_eq!(caught(|| panic!("a bug")).unwrap_err(), Unreadable::Failed);
+    assert_eq!(caught::<SegmentRows>(|| panic!("a bug")).unwrap_err(), Unreadable::Failed);
+    let rows = kept_as_bytes(b"a segment", &shipped(1, 9), &Unreadable::Failed, || panic!("the same bug"));
+    assert_unread(&rows, "which is a bug");
+    assert_eq!((rows.first_at, rows.last_at), (7, 7), "when it came is all that is known");
 }
 
 #[test]

@@ -326,6 +326,13 @@ pub(crate) async fn tapes_are_listed_by_their_beginning_and_may_be_held(subject:
     let first = &index.tapes(&Filter { ids: vec!["a".to_owned()], ..all() }, None, 1).await.unwrap()[0];
     assert_eq!((first.frames, first.calls, first.bytes, &*first.route), (8, 4, 800, "workbench"));
     assert_eq!((&first.nodes[..], first.held), (&["edge-1".to_owned()][..], false));
+    // One that goes on is of late, however long ago it began.
+    let late = Filter { since: Some(THEN + 12_000), ..all() };
+    let (page, before) = list(&late, None).await;
+    assert_eq!(page, ["c", "a"]);
+    assert!(list(&late, before).await.0.is_empty());
+    assert_eq!(list(&Filter { since: Some(THEN + 13_000), ..all() }, None).await.0, ["a"]);
+    assert_eq!(list(&Filter { until: Some(THEN + 9_000), ..all() }, None).await.0, ["b", "a"]);
     // The tape has frames before and after, and none between.
     let between = Filter { since: Some(THEN + 9_000), until: Some(THEN + 12_000), ..all() };
     assert_eq!(list(&between, None).await.0, ["c"]);

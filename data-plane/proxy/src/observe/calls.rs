@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::iter::Sum;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
@@ -14,6 +14,10 @@ use super::traffic::{Kind, Kinds, TrafficTotals};
 
 /// Distinct tools a route keeps apart in metrics; further ones are counted as [`OTHER`]. A series costs about 2 KiB.
 const TOOLS_MAX: usize = 256;
+
+/// Of these, tools that a server has confirmed by an error alone. Some say `isError` to names that they do not know, too, so a client can
+/// make up so many names, and no more.
+const TOOLS_FAILING_MAX: usize = 32;
 
 /// Bytes of a tool's name that gets a label, twice what servers use; longer ones are counted as [`OTHER`]. Labels are kept for good, and
 /// told to the control plane in one message.
@@ -153,6 +157,8 @@ pub(crate) struct RouteCalls {
     label: Arc<str>,
     methods: DashMap<&'static str, Arc<CallSeries>>,
     tools: DashMap<Box<str>, Arc<CallSeries>>,
+    /// Of the tools, those that answered with an error when they were first called.
+    tools_failing: AtomicUsize,
     /// Streams open to clients.
     pub(crate) streams: Gauge,
     /// The value of `streams`: metrics can be written, not read.
@@ -220,6 +226,7 @@ impl RouteCalls {
             label: shown_as,
             methods: DashMap::new(),
             tools: DashMap::new(),
+            tools_failing: AtomicUsize::new(0),
             streams: Gauge::from_arc(Arc::clone(&open)),
             open,
             ended: AtomicU64::new(0),
@@ -245,11 +252,22 @@ impl RouteCalls {
         if let Some(series) = self.tools.get(tool) {
             return Arc::clone(&series);
         }
-        // Servers may say `isError` to a name they do not know.
-        let confirmed = outcome == Outcome::Ok && tool.len() <= TOOL_BYTES_MAX;
-        let name = if confirmed && self.tools.len() < TOOLS_MAX { tool } else { OTHER };
+        let has_room = tool.len() <= TOOL_BYTES_MAX && self.tools.len() < TOOLS_MAX;
+        let name = if has_room && self.confirms(outcome) { tool } else { OTHER };
         let series = self.tools.entry(name.into());
         Arc::clone(&series.or_insert_with(|| CallSeries::new(self, "tools/call", name)))
+    }
+
+    /// Whether an answer shows that there is a tool of a name that was not called before.
+    fn confirms(&self, outcome: Outcome) -> bool {
+        match outcome {
+            Outcome::Ok => true,
+            Outcome::ToolError => {
+                let room = |failing: usize| (failing < TOOLS_FAILING_MAX).then_some(failing + 1);
+                self.tools_failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+            }
+            Outcome::ServerError | Outcome::Refused | Outcome::Failed | Outcome::Abandoned => false,
+        }
     }
 
     /// Counts a finished call.
@@ -283,6 +301,8 @@ impl RouteCalls {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use super::*;
 
     #[test]
@@ -290,11 +310,28 @@ mod tests {
         let (kinds, route) = (Arc::default(), "r".into());
         let calls = RouteCalls::new(&Registry::new(), &kinds, &route, Arc::clone(&route));
         let essay = "a".repeat(TOOL_BYTES_MAX + 1);
-        for (tool, outcome) in [("add", Outcome::Ok), ("guess", Outcome::ToolError), (&*essay, Outcome::Ok)] {
+        for (tool, outcome) in [("add", Outcome::Ok), ("guess", Outcome::ServerError), (&*essay, Outcome::Ok)] {
             calls.record("tools/call", Some(tool), outcome, Instant::now());
         }
         let mut told: Vec<_> = calls.traffic().into_iter().map(|(_, tool, totals)| (tool, totals.calls)).collect();
         told.sort();
         assert_eq!(told, [("add".to_owned(), 1), (OTHER.to_owned(), 2)]);
+    }
+
+    #[test]
+    fn a_tool_that_only_fails_has_a_label_and_names_that_are_made_up_leave_room_for_others() {
+        let (kinds, route) = (Arc::default(), "r".into());
+        let calls = RouteCalls::new(&Registry::new(), &kinds, &route, Arc::clone(&route));
+        let record = |tool: &str, outcome| calls.record("tools/call", Some(tool), outcome, Instant::now());
+        record("broken", Outcome::ToolError);
+        record("broken", Outcome::ToolError);
+        for number in 0..TOOLS_MAX {
+            record(&format!("made-up-{number}"), Outcome::ToolError);
+        }
+        record("add", Outcome::Ok);
+        let told: HashMap<_, _> = calls.traffic().into_iter().map(|(_, tool, totals)| (tool, totals.calls)).collect();
+        let rest = (TOOLS_MAX - (TOOLS_FAILING_MAX - 1)) as u64;
+        assert_eq!((told["broken"], told["add"], told[OTHER]), (2, 1, rest));
+        assert_eq!(told.len(), TOOLS_FAILING_MAX + 2);
     }
 }

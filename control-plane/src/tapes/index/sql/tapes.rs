@@ -13,6 +13,12 @@ use super::{Connection, unsigned};
 /// The index of frames by tape.
 const OF_TAPES: &str = "frames_of_tapes";
 
+/// The index of tapes in the order in which they are listed.
+const BY_BEGINNING: &str = "tapes_by_beginning";
+
+/// The index of tapes by their last frame.
+const BY_END: &str = "tapes_by_end";
+
 /// As it is selected.
 type Row = (i64, String, i64, i64, i64, i64, i64, i64, i64, Option<String>, Option<String>, Option<String>, i64);
 
@@ -54,7 +60,11 @@ pub(in super::super) async fn statement(
         }
         select.push(") f) h CROSS JOIN ");
     }
-    select.push("tapes t LEFT JOIN words r ON r.id = t.route LEFT JOIN words p ON p.id = t.principal WHERE t.fleet = ");
+    select.push("tapes t");
+    if few.is_none() && filter.ids.is_empty() {
+        select.push(way(Some(through(connection, filter, resolved.fleet).await?)));
+    }
+    select.push(" LEFT JOIN words r ON r.id = t.route LEFT JOIN words p ON p.id = t.principal WHERE t.fleet = ");
     select.push_bind(resolved.fleet);
     if few.is_some() {
         select.push(" AND t.number = h.tape");
@@ -76,6 +86,17 @@ pub(in super::super) async fn statement(
     Ok(Some(select))
 }
 
+/// The index by which tapes are gone through: in the order in which they are listed, until there are enough, or, where few have a frame
+/// since the time that is asked for, all of those.
+async fn through(connection: &mut Connection, filter: &Filter, fleet: i64) -> Result<&'static str, sqlx::Error> {
+    let Some(since) = filter.since else { return Ok(BY_BEGINNING) };
+    let mut select = QueryBuilder::<Database>::new("SELECT count(*) FROM (SELECT 1 FROM tapes t");
+    select.push(way(Some(BY_END))).push(" WHERE t.fleet = ").push_bind(fleet);
+    select.push(" AND t.last_at >= ").push_bind(since).push(" LIMIT ").push_bind(LOOKED_AT).push(") l");
+    let (number,): (i64,) = select.build_query_as().persistent(false).fetch_one(connection).await?;
+    Ok(if number < LOOKED_AT { BY_END } else { BY_BEGINNING })
+}
+
 /// The way to the frames that fit, if they are so few that their tapes are found from them. Those of a trace or a session always are:
 /// of however many, they are a part of what else would be looked at.
 async fn few(
@@ -83,7 +104,11 @@ async fn few(
     filter: &Filter,
     resolved: &Resolved,
 ) -> Result<Option<Vec<Branch>>, sqlx::Error> {
-    let found = fewest(connection, filter, resolved, ways(filter, resolved, Ended::OrNot)).await?;
+    let mut ways = ways(filter, resolved, Ended::OrNot);
+    if is_between(filter) {
+        ways.push(vec![Branch::All]);
+    }
+    let found = fewest(connection, filter, resolved, ways).await?;
     let is_bound = |branches: &[Branch]| matches!(branches, [Branch::Trace(_) | Branch::Session(_)]);
     Ok(found.filter(|(branches, number)| *number < LOOKED_AT || is_bound(branches)).map(|(branches, _)| branches))
 }
@@ -125,9 +150,12 @@ fn is_about_frames(filter: &Filter) -> bool {
         &filter.method,
         &filter.name,
     ];
-    let between = filter.since.is_some() && filter.until.is_some();
     let beyond = filter.latency > 0 || filter.size > 0 || !filter.outcomes.is_empty() || filter.trace.is_some();
-    between || beyond || words.iter().any(|word| !word.is_empty())
+    is_between(filter) || beyond || words.iter().any(|word| !word.is_empty())
+}
+
+fn is_between(filter: &Filter) -> bool {
+    filter.since.is_some() && filter.until.is_some()
 }
 
 /// The nodes that recorded a tape.

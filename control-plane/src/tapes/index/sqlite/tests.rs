@@ -130,6 +130,36 @@ async fn of_two_ways_the_one_with_fewer_frames_is_gone() {
     assert_goes_by(&plan(lent.connection(), &select).await, "frames_of_principals", "the calls of one of many callers");
 }
 
+/// How tapes of a time are listed.
+async fn plan_of_tapes(access: &sql::Access, (since, until): (Option<i64>, Option<i64>)) -> Vec<String> {
+    let mut lent = access.lend(&access.readers).await.unwrap();
+    let filter = Filter { fleet: "f".to_owned(), since, until, ..Filter::default() };
+    let select = sql::tapes::statement(lent.connection(), &filter, None, 50).await.unwrap().unwrap();
+    plan(lent.connection(), &select).await
+}
+
+#[tokio::test]
+async fn tapes_of_late_are_found_by_their_end_where_they_are_few_and_in_the_order_of_the_list_where_they_are_many() {
+    let (_dir, access) = index().await;
+    let many = "WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n LIMIT 10000)
+        INSERT INTO tapes (fleet, id, began, first_at, last_at, frames, calls, errors, bytes)
+        SELECT t.fleet, 'other-' || x, 5, 5, 5, 1, 0, 0, 0 FROM n, tapes t";
+    let mut lent = access.lend(&access.writers).await.unwrap();
+    sqlx::query(many).execute(lent.connection()).await.unwrap();
+    drop(lent);
+    let goes = |plan: &[String], step: &str| plan.iter().any(|told| told.starts_with(step));
+    let few = plan_of_tapes(&access, (Some(6), None)).await;
+    assert!(goes(&few, "SEARCH t USING INDEX tapes_by_end (fleet=? AND last_at>?)"), "{few:#?}");
+    for span in [(Some(5), None), (None, Some(5)), (None, None)] {
+        let all = plan_of_tapes(&access, span).await;
+        assert!(goes(&all, "SEARCH t USING INDEX tapes_by_beginning (fleet=?"), "{span:?}: {all:#?}");
+        assert!(!goes(&all, "USE TEMP B-TREE"), "what is gone through is put in order: {all:#?}");
+    }
+    let between = plan_of_tapes(&access, (Some(1), Some(2))).await;
+    assert!(goes(&between, "SEARCH f USING PRIMARY KEY (fleet=? AND at>? AND at<?)"), "{between:#?}");
+    assert!(goes(&between, "SEARCH t USING INTEGER PRIMARY KEY"), "tapes are gone through: {between:#?}");
+}
+
 #[tokio::test]
 async fn a_statement_that_nobody_waits_for_any_more_is_interrupted() {
     let (_dir, access) = index().await;
