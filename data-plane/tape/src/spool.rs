@@ -7,8 +7,9 @@
 //! - No error of the disk is fatal, and none is silent: what is lost is a `gap` record in the next segment that can be
 //!   written.
 //! - A sealed segment is complete: it got its name after its bytes were on the disk.
-//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment, and beside them sixteen that cannot
-//!   be read. The oldest goes first, and a `gap` says so.
+//! - The directory never holds more than [`SpoolSettings::max_bytes`] and one segment, what cannot be read included. The
+//!   oldest goes first, before it what was set aside, and a `gap` says so.
+//! - Nothing but these bounds removes a segment that nobody has taken or given up.
 //! - A segment that cannot be read or removed keeps no other from being taken.
 //! - There is no ledger that could disagree with the files. What is known at start is read from names and first bytes.
 //!
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::files::set_aside_of;
 pub use self::recovery::Recovery;
 pub use self::settings::{
     DEFAULT_MAX_AGE, DEFAULT_MAX_BYTES, DEFAULT_SEAL_AFTER, DEFAULT_SEAL_BYTES, OnSealed, SpoolSettings,
@@ -47,7 +49,7 @@ use crate::segment::InvalidInstance;
 /// The name of the file that keeps a second process out.
 const LOCK: &str = "lock";
 
-/// Why a segment is missing that was set aside.
+/// Why a segment is missing that was set aside, as a `gap` says it.
 const UNREADABLE: &str = "unreadable";
 
 /// The time, as who calls has it.
@@ -130,8 +132,9 @@ impl Spool {
             return Err(SpoolError::InstanceTaken { dir, instance });
         }
         let recovered = recovery::recover(&directory, leftovers, &settings, now);
-        let shelf = Arc::new(Shelf::new(directory.clone(), lock, settings.on_sealed.clone(), recovered.found));
-        let writer = Writer::new(settings, directory, Arc::clone(&shelf), recovered.gaps, now);
+        let shelf = Arc::new(Shelf::new(directory, lock, settings.on_sealed.clone(), recovered.found));
+        let counts = Counts { frames_lost: recovered.told.missing, ..Counts::default() };
+        let writer = Writer::new(settings, Arc::clone(&shelf), recovered.gaps, counts, now);
         Ok((writer, shelf, recovered.told))
     }
 }

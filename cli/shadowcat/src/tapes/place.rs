@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use shadowcat_tape::segment::SegmentId;
+use shadowcat_tape::spool::set_aside_of;
 use shadowcat_tape::tape::{BLOBS, MANIFEST};
 
 use super::files::words;
@@ -115,10 +116,12 @@ pub(super) fn entries(path: &Path) -> Result<BTreeSet<String>, Unusable> {
 }
 
 /// A directory is a tape by its name, or by a manifest beside what belongs to one, as other programs have manifests too;
-/// a spool by a segment's file.
+/// a spool by a segment's file, be it one that was set aside.
 fn kind(path: &Path, names: &BTreeSet<String>) -> Option<Kind> {
-    let is_segment =
-        |name: &String| SegmentId::of_open_name(name).or_else(|| SegmentId::of_sealed_name(name)).is_some();
+    let is_segment = |name: &String| {
+        let whole = SegmentId::of_open_name(name).or_else(|| SegmentId::of_sealed_name(name));
+        whole.or_else(|| set_aside_of(name)).is_some()
+    };
     let is_tape = names.contains(MANIFEST) && names.iter().any(|name| name == BLOBS || number_on_tape(name).is_some());
     if is_tape || path.extension().is_some_and(|extension| extension == TAPE) {
         Some(Kind::Tape)

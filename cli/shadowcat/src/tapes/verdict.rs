@@ -62,7 +62,9 @@ impl Verdict<'_> {
         let stored = bytes(self.0.stored_bytes);
         let segments = match (self.0.place.kind, report.segments) {
             (_, 0) if self.0.state == State::Newer => return format!("nothing of it was read, {stored}"),
-            (Kind::Spool, 0) => "no segment: everything is shipped, or nothing was recorded".to_owned(),
+            (Kind::Spool, 0) if report.is_ok() => {
+                "no segment: everything is shipped, or nothing was recorded".to_owned()
+            }
             (_, segments) => count(segments, "segment"),
         };
         let apart = match report.blobs {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -10,6 +11,7 @@ use shadowcat_cli::tapes::{Place, State, judge};
 use shadowcat_tape::record::{Gap, Kind, Record};
 
 use crate::recorded::{Home, INSTANCE, change, head, image, line, names, segments, zstd_of_spaces};
+use crate::support::tape_in;
 use crate::tape_validate::{DAMAGED, WHOLE, says};
 
 /// Segments that go while a spool is read: as many as go in a fraction of a second, and as there are chances to be wrong.
@@ -91,6 +93,26 @@ async fn a_spool_is_damaged_by_a_changed_line_and_a_missing_message() {
     let packed = home.spool("packed").stop();
     fs::write(packed.join(&blob), zstd_of_spaces(100 << 20)).expect("written");
     says(&packed, DAMAGED, &["unpacks to more than"]).await;
+}
+
+#[tokio::test]
+async fn what_a_node_set_aside_is_named_and_no_spool_is_whole_with_it() {
+    let home = Home::new();
+    let path = home.spool("spool").stop();
+    let all = segments(&path);
+    let set_aside = |segment: &Path| {
+        let name = segment.with_added_extension("unreadable");
+        fs::rename(segment, &name).expect("renamed");
+        name.file_name().expect("a name").to_string_lossy().into_owned()
+    };
+    // The first one: nothing before it shows that it is missing.
+    let name = set_aside(&all[0]);
+    says(&path, DAMAGED, &["spool: damaged", &format!("{name}: the node could not read it")]).await;
+    all[1..].iter().for_each(|segment| _ = set_aside(segment));
+    says(&path, DAMAGED, &["spool: damaged", "0 segments"]).await;
+    fs::remove_file(path.join("lock")).expect("removed");
+    let listed = tape_in(home.path(), home.path(), &["list", "-o", "jsonl", "."]).await;
+    assert!(listed.stdout.contains("\"state\":\"damaged\"") && listed.stdout.contains(&name), "{listed:?}");
 }
 
 #[test]

@@ -78,12 +78,12 @@ impl Records {
         self.settled();
     }
 
-    /// A segment has left.
+    /// A segment has left, or is passed over for now.
     pub(crate) fn settled(&self) {
         self.left.send_modify(|count| *count += 1);
     }
 
-    /// Waits until everything that was recorded has left, as long as somebody takes it, and not for long.
+    /// Waits until everything that was recorded and can be read has left, as long as somebody takes it, and not for long.
     pub(crate) async fn last_words(&self) {
         let mut left = self.left.subscribe();
         let gone = left.wait_for(|_| self.shelf.is_empty() || !self.connected.load(Ordering::Relaxed));
@@ -117,10 +117,16 @@ pub(super) fn open(settings: &SpoolSettings, instance: &str, metrics: SpoolMetri
 }
 
 fn tell(recovery: &spool::Recovery, dir: &Path) {
-    let spool::Recovery { found, mended, missing, corrupt_bytes, torn_bytes, set_aside, .. } = *recovery;
-    if missing + corrupt_bytes + torn_bytes + set_aside > 0 {
+    let spool::Recovery { found, mended, missing, corrupt_bytes, torn_bytes, unread, aside, .. } = *recovery;
+    if unread + aside > 0 {
         tracing::warn!(
-            spool = %dir.display(), found, mended, missing, corrupt_bytes, torn_bytes, set_aside,
+            spool = %dir.display(), found, unread, aside,
+            "recorded traffic of an earlier start cannot be read: it stays within the bounds of the spool; what was not set aside is tried again"
+        );
+    }
+    if missing + corrupt_bytes + torn_bytes > 0 {
+        tracing::warn!(
+            spool = %dir.display(), found, mended, missing, corrupt_bytes, torn_bytes,
             "recorded traffic of an earlier start is damaged; what is intact is kept, and the record says what is missing"
         );
     } else if mended > 0 {
@@ -159,7 +165,7 @@ impl SpoolMetrics {
             ),
             set_aside: counter(
                 "shadowcat_spool_segments_set_aside_total",
-                "Segments that cannot be read: they stay on disk under another name, and the record says that they are missing.",
+                "Segments that cannot be read: they stay on disk under another name for as long as there is room, and the record says that they are missing.",
             ),
             lost: counter(
                 "shadowcat_spool_frames_lost_total",
@@ -220,5 +226,45 @@ impl TapeSink for SpoolSink {
             writer.tick(now(at));
             writer.end();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use shadowcat_tape::record::Kind;
+    use tempfile::TempDir;
+    use tokio::time::Instant;
+
+    use super::super::start::{To, start};
+    use super::*;
+
+    /// A spool with one segment, which cannot be read.
+    fn spool_of_one(dir: &Path) {
+        let settings = spool::SpoolSettings::new(dir.to_owned(), "0".repeat(32));
+        let (mut writer, shelf, _) = Spool::open(settings, now(Duration::ZERO)).unwrap();
+        writer.append(Record { k: Kind::Mark, text: Some("remark".into()), ..Record::default() }, None);
+        writer.end();
+        let file = dir.join(shelf.oldest(1).remove(0).id.sealed_name());
+        std::fs::remove_file(&file).unwrap();
+        // It leads to itself.
+        symlink(&file, &file).unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_does_not_wait_for_what_cannot_be_read() {
+        let dir = TempDir::new().unwrap();
+        spool_of_one(dir.path());
+        let bounds = shadowcat_config::Spool::default();
+        let settings = SpoolSettings { dir: dir.path().to_owned(), node: String::new(), bounds };
+        let started = start(To::Spool(settings), &"1".repeat(32), &Registry::new()).await.unwrap();
+        let (Some(recorder), Some(records)) = started else { panic!("a spool was asked for") };
+        records.connected();
+        let since = Instant::now();
+        records.last_words().await;
+        assert_eq!(since.elapsed(), Duration::ZERO);
+        assert!(records.shelf.bytes() > 0, "it is still there");
+        recorder.stop().await;
     }
 }

@@ -46,6 +46,17 @@ pub(super) struct Settled {
     pub(super) failures: u32,
 }
 
+/// A segment that could not be read and has other names now. The record says already that it is missing.
+#[derive(Debug, Clone)]
+pub(super) struct SetAside {
+    /// What it was, without frames: none is missing by it that is not told.
+    pub(super) entry: Entry,
+    /// The names of its files.
+    pub(super) names: Vec<String>,
+    /// They could not be removed. They are passed over until they are tried again.
+    pub(super) is_stuck: bool,
+}
+
 /// How it went with a segment that could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
@@ -77,17 +88,19 @@ impl Loss {
 pub(super) struct Books {
     /// What waits to be taken.
     pub(super) entries: BTreeMap<Place, Entry>,
-    /// Those of them that could not be read. They are tried again, and set aside in the end.
+    /// Those of them that could not be read. They are tried again, and may be set aside in the end.
     pub(super) unread: BTreeMap<Place, Unread>,
     /// Those of them that could not be dropped. They are passed over until they are tried again.
     pub(super) stuck: BTreeSet<Place>,
     /// What was taken and is still there. It is not offered again.
     pub(super) settled: BTreeMap<Place, Settled>,
+    /// What was set aside, the oldest first. It is the first to be dropped.
+    pub(super) aside: BTreeMap<Place, SetAside>,
     /// What nobody will have, until the writer has told of it: as many as lay here, at most.
     pub(super) lost: Vec<(Entry, Loss)>,
     /// When each instance began. As many as had segments when the spool was opened, and this one.
     pub(super) born: BTreeMap<String, u64>,
-    /// Of all segments whose files are there under their names.
+    /// Of all segments whose files are there, whatever their names are.
     pub(super) bytes: u64,
 }
 
@@ -120,19 +133,38 @@ impl Books {
         self.entries.iter().filter(|(place, _)| !self.stuck.contains(place)).map(|(_, entry)| entry)
     }
 
-    /// Strikes out a segment whose files are gone, or have other names now.
-    pub(super) fn strike(&mut self, place: &Place) -> Option<Entry> {
-        let settled = self.settled.remove(place).map(|settled| settled.entry);
-        let entry = self.withdraw(place).or(settled);
-        self.bytes -= entry.as_ref().map_or(0, Entry::bytes);
-        entry
+    /// What was set aside and may be dropped now, the oldest first.
+    pub(super) fn aside_droppable(&self) -> impl Iterator<Item = &SetAside> {
+        self.aside.values().filter(|kept| !kept.is_stuck)
     }
 
-    /// A segment was taken, and its files are still there.
-    pub(super) fn settle(&mut self, place: &Place) {
-        if let Some(entry) = self.withdraw(place) {
-            self.settled.insert(place.clone(), Settled { entry, failures: 1 });
-        }
+    pub(super) fn put_aside(&mut self, kept: SetAside) {
+        self.bytes += kept.entry.bytes();
+        let before = self.aside.insert(kept.entry.place.clone(), kept);
+        self.bytes -= before.map_or(0, |before| before.entry.bytes());
+    }
+
+    /// Strikes out what was set aside and is gone now.
+    pub(super) fn strike_aside(&mut self, place: &Place) -> Option<Entry> {
+        let entry = self.aside.remove(place)?.entry;
+        self.bytes -= entry.bytes();
+        Some(entry)
+    }
+
+    /// Strikes out a segment whose files are gone, or are about to have other names. It is returned if it waited: one
+    /// that was taken is missed by nobody.
+    pub(super) fn strike(&mut self, place: &Place) -> Option<Entry> {
+        let settled = self.settled.remove(place).map(|settled| settled.entry);
+        let waited = self.withdraw(place);
+        self.bytes -= waited.as_ref().or(settled.as_ref()).map_or(0, Entry::bytes);
+        waited
+    }
+
+    /// A segment was taken, and its files are still there. It is returned if it waited until now.
+    pub(super) fn settle(&mut self, place: &Place) -> Option<Entry> {
+        let entry = self.withdraw(place)?;
+        self.settled.insert(place.clone(), Settled { entry: entry.clone(), failures: 1 });
+        Some(entry)
     }
 
     /// It waits no more.
@@ -140,5 +172,35 @@ impl Books {
         self.unread.remove(place);
         self.stuck.remove(place);
         self.entries.remove(place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Books, Entry, Place, Sealed};
+    use crate::segment::SegmentId;
+
+    fn books() -> (Books, Place) {
+        let id = SegmentId::new(&"0".repeat(32), 1).unwrap();
+        let sealed = Sealed { id: id.clone(), bytes: 7, first_seq: 1, last_seq: 9, frames: 8, blobs: Vec::new() };
+        let place = Place { born: 1, id };
+        let mut books = Books::default();
+        books.put(Entry { place: place.clone(), sealed, frames: Some(8), last_at: 0 });
+        (books, place)
+    }
+
+    #[test]
+    fn what_was_taken_is_not_missed_when_its_files_go_in_the_end() {
+        let (mut books, place) = books();
+        assert!(books.settle(&place).is_some() && books.bytes == 7);
+        assert!(books.strike(&place).is_none(), "whoever removes its files has dropped nothing");
+        assert_eq!(books.bytes, 0);
+    }
+
+    #[test]
+    fn what_was_dropped_meanwhile_is_not_missed_by_whoever_wanted_to_take_it() {
+        let (mut books, place) = books();
+        assert!(books.strike(&place).is_some());
+        assert!(books.settle(&place).is_none() && books.settled.is_empty() && books.bytes == 0);
     }
 }

@@ -47,6 +47,15 @@ impl File {
     }
 }
 
+/// The segment of a file that was set aside because it could not be read, by the file's name.
+#[must_use]
+pub fn set_aside_of(name: &str) -> Option<SegmentId> {
+    match File::of(name)? {
+        File::Aside(id) => Some(id),
+        File::Open(_) | File::Sealed(_) | File::Blob(..) | File::Unfinished => None,
+    }
+}
+
 /// The name under which a file is set aside.
 pub(super) fn aside_name(name: &str) -> String {
     format!("{name}{ASIDE}")

@@ -1,20 +1,22 @@
 //! Recovery: what is done about the files of earlier boots before this one writes.
 //!
 //! Nothing here keeps a node from starting. An open file that cannot be read or mended, and any that cannot be removed, is
-//! left where it is, counted and logged, and tried again at the next start. A sealed one that cannot be read is set aside.
+//! left where it is, counted and logged, and tried again at the next start. A sealed one that cannot be read goes on the shelf and
+//! rests there: that a file cannot be read once says nothing of what is in it.
 
+use std::fs::Metadata;
 use std::io;
+use std::time::UNIX_EPOCH;
 
 use tracing::warn;
 
-use super::books::{Entry, Place};
-use super::files::{aside_name, blob_name};
+use super::books::{Entry, Place, SetAside};
+use super::files::blob_name;
 use super::gaps::Gaps;
 use super::leftovers::Leftovers;
 use super::mend::{Mended, Standing, mend};
 use super::shelf::Found;
-use super::trouble::Aside;
-use super::{Blob, Now, Sealed, SpoolSettings, UNREADABLE};
+use super::{Blob, Now, Sealed, SpoolSettings};
 use crate::directory::Directory;
 use crate::record::Gap;
 use crate::segment::{CONTENTS_BYTES_MAX, Contents, SegmentId, seal_as};
@@ -35,8 +37,10 @@ pub struct Recovery {
     pub removed: u64,
     /// Files that could not be read, mended or removed.
     pub left: u64,
-    /// Sealed segments that could not be read, and were set aside.
-    pub set_aside: u64,
+    /// Sealed segments that could not be read. They are tried again.
+    pub unread: u64,
+    /// Segments that earlier boots had set aside.
+    pub aside: u64,
     /// Records that were in the mended segments.
     pub records: u64,
     /// Records that are missing in them, by holes in `seq`.
@@ -56,7 +60,7 @@ pub(super) struct Recovered {
 }
 
 pub(super) fn recover(directory: &Directory, leftovers: Leftovers, settings: &SpoolSettings, now: Now) -> Recovered {
-    let mut recovery = Recovering { directory, told: Recovery::default(), gaps: Gaps::default() };
+    let mut recovery = Recovering { directory, now, told: Recovery::default(), gaps: Gaps::default() };
     for name in &leftovers.unfinished {
         recovery.remove(name);
     }
@@ -67,30 +71,33 @@ pub(super) fn recover(directory: &Directory, leftovers: Leftovers, settings: &Sp
     }
     let Leftovers { open, mut sealed, mut blobs, mut aside, .. } = leftovers;
     sealed.extend(mended);
-    let mut entries = Vec::new();
+    let (mut entries, mut unread) = (Vec::new(), Vec::new());
     for id in sealed {
-        let blobs = blobs.remove(&id).unwrap_or_default();
-        match recovery.describe(&id, &blobs, now) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => aside.entry(id.clone()).or_default().extend(recovery.set_aside(&id, &blobs, &error)),
+        let (entry, read) = recovery.describe(&id, blobs.remove(&id).unwrap_or_default());
+        entries.push(entry);
+        if let Err(error) = read {
+            warn!(segment = %id, %error, "a segment of an earlier start cannot be read: it stays and is tried again");
+            unread.push(id);
         }
     }
-    // What could not be mended may be at the next start, and wants its blobs then.
     for (id, orphans) in blobs {
-        if !(open.contains(&id) && recovery.is_there(&id)) {
-            orphans.iter().for_each(|blob| recovery.remove(&blob_name(&id, &blob.hash)));
+        let names = orphans.iter().map(|blob| blob_name(&id, &blob.hash));
+        if let Some(files) = aside.get_mut(&id) {
+            files.extend(names);
+        } else if !(open.contains(&id) && recovery.is_there(&id)) {
+            // What could not be mended may be at the next start, and wants its blobs then.
+            names.for_each(|name| recovery.remove(&name));
         }
     }
-    let mut kept = Aside::default();
-    for names in aside.into_values() {
-        kept.add(names).iter().for_each(|name| recovery.remove(name));
-    }
-    let found = Found { entries, aside: kept };
+    (recovery.told.unread, recovery.told.aside) = (unread.len() as u64, aside.len() as u64);
+    let aside = aside.into_iter().map(|(id, names)| recovery.describe_aside(id, names)).collect();
+    let found = Found { entries, unread, aside };
     Recovered { found, gaps: recovery.gaps, told: recovery.told }
 }
 
 struct Recovering<'a> {
     directory: &'a Directory,
+    now: Now,
     told: Recovery,
     gaps: Gaps,
 }
@@ -149,50 +156,48 @@ impl Recovering<'_> {
         }
     }
 
-    /// What the shelf knows of a segment without unpacking it.
-    fn describe(&self, id: &SegmentId, blobs: &[Blob], now: Now) -> io::Result<Entry> {
+    /// What the shelf knows of a segment without unpacking it; and whether it can be read.
+    fn describe(&self, id: &SegmentId, blobs: Vec<Blob>) -> (Entry, io::Result<()>) {
         let name = id.sealed_name();
-        let file = self.directory.metadata(&name)?;
-        let contents = Contents::of_sealed(&self.directory.read_first(&name, CONTENTS_BYTES_MAX as u64)?);
-        let modified = file.modified().ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
-        let modified = modified.map_or(now.wall, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+        let first_bytes = self.directory.read_first(&name, CONTENTS_BYTES_MAX as u64);
+        let contents = first_bytes.as_ref().ok().and_then(|bytes| Contents::of_sealed(bytes));
+        let (bytes, modified) = self.measure(&[name]);
         let known = contents.filter(|contents| contents.clock > 0);
         let (born, last) = known.map_or((modified, modified), |contents| {
             (contents.clock, contents.clock.saturating_add(contents.t1.saturating_mul(1_000)))
         });
-        let age = i64::try_from(now.wall.saturating_sub(last) / 1_000).unwrap_or(i64::MAX);
         let frames = contents.map(|contents| contents.frames);
         let Contents { first_seq, last_seq, .. } = contents.unwrap_or_default();
-        let (bytes, blobs) = (file.len(), blobs.to_vec());
         let sealed = Sealed { id: id.clone(), bytes, first_seq, last_seq, frames: frames.unwrap_or(0), blobs };
-        let last_at = i64::try_from(now.micros()).unwrap_or(i64::MAX).saturating_sub(age);
-        Ok(Entry { place: Place { born, id: id.clone() }, sealed, frames, last_at })
+        let (place, last_at) = (Place { born, id: id.clone() }, self.at(last));
+        (Entry { place, sealed, frames, last_at }, first_bytes.map(drop))
     }
 
-    /// Gives the files of a segment that cannot be read other names, and tells that it is missing; the names.
-    fn set_aside(&mut self, id: &SegmentId, blobs: &[Blob], why: &io::Error) -> Vec<String> {
-        let name = id.sealed_name();
-        if let Err(error) = self.directory.rename(&name, &aside_name(&name)) {
-            self.leave(&name, &error);
-            return Vec::new();
-        }
-        warn!(segment = %id, %why, "a segment of an earlier start cannot be read: it is set aside and counts as lost");
-        self.told.set_aside += 1;
-        let segments = Some((id.sequence, id.sequence));
-        self.gaps.add(Gap {
-            why: UNREADABLE.into(),
-            instance: Some(id.instance.clone().into()),
-            segments,
-            ..Gap::default()
-        });
-        let blobs = blobs.iter().map(|blob| blob_name(id, &blob.hash));
-        // A message that keeps its name has no segment, and goes at the next start.
-        let kept = blobs.filter(|blob| self.directory.rename(blob, &aside_name(blob)).is_ok()).collect::<Vec<_>>();
-        [name].iter().chain(&kept).map(|name| aside_name(name)).collect()
+    /// What the shelf knows of a segment that was set aside by its files alone.
+    fn describe_aside(&self, id: SegmentId, names: Vec<String>) -> SetAside {
+        let (bytes, born) = self.measure(&names);
+        let sealed = Sealed { id: id.clone(), bytes, first_seq: 0, last_seq: 0, frames: 0, blobs: Vec::new() };
+        let entry = Entry { place: Place { born, id }, sealed, frames: Some(0), last_at: self.at(born) };
+        SetAside { entry, names, is_stuck: false }
     }
 
+    /// Bytes of files, and when the last of them was written: nanoseconds since 1970, now if none of them tells.
+    fn measure(&self, names: &[String]) -> (u64, u64) {
+        let files: Vec<_> = names.iter().filter_map(|name| self.directory.metadata(name).ok()).collect();
+        let modified = files.iter().filter_map(|file| file.modified().ok()?.duration_since(UNIX_EPOCH).ok()).max();
+        let modified = modified.map_or(self.now.wall, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+        (files.iter().map(Metadata::len).sum(), modified)
+    }
+
+    /// A time by the clock of this instance.
+    fn at(&self, wall: u64) -> i64 {
+        let age = i64::try_from(self.now.wall.saturating_sub(wall) / 1_000).unwrap_or(i64::MAX);
+        i64::try_from(self.now.micros()).unwrap_or(i64::MAX).saturating_sub(age)
+    }
+
+    /// A file that does not tell may be there.
     fn is_there(&self, id: &SegmentId) -> bool {
-        self.directory.metadata(&id.open_name()).is_ok()
+        self.directory.metadata(&id.open_name()).map_or_else(|error| error.kind() != io::ErrorKind::NotFound, |_| true)
     }
 
     fn remove(&mut self, name: &str) {

@@ -11,9 +11,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::OnSealed;
-use super::books::{Books, Entry, Loss, Place};
+use super::books::{Books, Entry, Loss, Place, SetAside, Unread};
 use super::files::blob_name;
-use super::trouble::Aside;
 use crate::blob::{BLOB_PLAIN_BYTES_MAX, is_hash};
 use crate::directory::Directory;
 use crate::segment::SegmentId;
@@ -50,14 +49,15 @@ pub struct Blob {
 /// What a shelf begins with.
 pub(super) struct Found {
     pub(super) entries: Vec<Entry>,
-    pub(super) aside: Aside,
+    /// Those of them that could not be read.
+    pub(super) unread: Vec<SegmentId>,
+    pub(super) aside: Vec<SetAside>,
 }
 
 /// Sealed segments, for whoever ships them. All methods may be called from any thread; those that touch files say so.
 pub struct Shelf {
     pub(super) directory: Directory,
     books: Mutex<Books>,
-    aside: Mutex<Aside>,
     on_sealed: Option<OnSealed>,
     /// Keeps other processes out for as long as anybody uses the directory.
     _lock: File,
@@ -65,14 +65,17 @@ pub struct Shelf {
 
 impl Shelf {
     pub(super) fn new(directory: Directory, lock: File, on_sealed: Option<OnSealed>, found: Found) -> Self {
-        let Found { entries, aside } = found;
+        let Found { entries, unread, aside } = found;
         let mut books = Books::default();
         for Entry { place: Place { born, id }, .. } in &entries {
             let earliest = books.born.entry(id.instance.clone()).or_insert(*born);
             *earliest = (*earliest).min(*born);
         }
         entries.into_iter().for_each(|entry| books.put(entry));
-        Self { directory, books: Mutex::new(books), aside: Mutex::new(aside), on_sealed, _lock: lock }
+        let unread: Vec<_> = unread.iter().filter_map(|id| books.place(id)).collect();
+        books.unread.extend(unread.into_iter().map(|place| (place, Unread { failures: 0, rests: true })));
+        aside.into_iter().for_each(|kept| books.put_aside(kept));
+        Self { directory, books: Mutex::new(books), on_sealed, _lock: lock }
     }
 
     /// Up to `count` segments, oldest first: those of earlier instances before those of later ones, each in the order
@@ -82,14 +85,15 @@ impl Shelf {
         self.books().offered().take(count).map(|entry| entry.sealed.clone()).collect()
     }
 
-    /// Whether nothing waits to be taken.
+    /// Whether nothing can be taken now. What could not be read may be there all the same, until it is tried again.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.books().entries.is_empty()
+        self.books().offered().next().is_none()
     }
 
     /// The bytes of a segment's file: zstd, as [`unseal`](crate::segment::unseal) reads it. Blocks on the disk. A segment
-    /// that cannot be read rests for a while, and is set aside when that goes on: a `gap` (`unreadable`) says so.
+    /// that cannot be read rests for a while. When that goes on, and few others fail with it, it is set aside: a `gap`
+    /// (`unreadable`) says so.
     ///
     /// # Errors
     /// [`io::ErrorKind::NotFound`] if it was removed or dropped meanwhile; else what the system says.
@@ -130,7 +134,8 @@ impl Shelf {
         removed
     }
 
-    /// Bytes of all segments and blobs on the shelf, and of those that were taken and could not be removed.
+    /// Bytes of all segments and blobs on the shelf, of those that were set aside, and of those that were taken and could
+    /// not be removed.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.books().bytes
@@ -160,16 +165,14 @@ impl Shelf {
         }
     }
 
-    /// Takes a segment off the shelf; and whether its files are gone.
+    /// Takes a segment off the shelf, if it is there until now; and whether its files are gone.
     fn take(&self, id: &SegmentId) -> (Option<Entry>, io::Result<()>) {
         let Some(entry) = self.books().entry(id).cloned() else { return (None, Ok(())) };
         let removed = self.remove_files(id, &entry.sealed.blobs);
         let mut books = self.books();
-        if removed.is_ok() {
-            return (books.strike(&entry.place), removed);
-        }
-        books.settle(&entry.place);
-        (Some(entry), removed)
+        // The writer may have dropped it meanwhile, and tells of it.
+        let taken = if removed.is_ok() { books.strike(&entry.place) } else { books.settle(&entry.place) };
+        (taken, removed)
     }
 
     /// What is left of them after an error is removed when it is tried again.
@@ -183,10 +186,6 @@ impl Shelf {
     pub(super) fn books(&self) -> MutexGuard<'_, Books> {
         // Nothing that runs under the lock can panic half-way.
         self.books.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn aside(&self) -> MutexGuard<'_, Aside> {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,16 +1,17 @@
 //! Segments that make trouble: those that cannot be read, and those that cannot be removed.
 //!
-//! Neither may keep the others from being taken. What cannot be read rests, is tried again, and is set aside in the end: it keeps its
-//! bytes under another name, for a person to look at, and the writer tells of it as of what is lost. What cannot be removed after it
-//! was taken is not offered again in this boot; the next one offers it, and is told that it is known.
+//! Neither may keep the others from being taken. What cannot be read rests and is tried again. A few that fail alone are set aside in
+//! the end: they keep their bytes under other names, for a person to look at, and the writer tells of them as of what is lost. Where
+//! many fail together it is the disk, or whose the files are, and they wait for it to come right. Neither removes anything: that is
+//! for the bounds of the spool alone. What cannot be removed after it was taken is not offered again in this boot; the next one offers
+//! it, and is told that it is known.
 
-use std::collections::VecDeque;
 use std::io;
 
 use tracing::warn;
 
 use super::LOCK;
-use super::books::{Entry, Loss, Place};
+use super::books::{Entry, Loss, SetAside, Unread};
 use super::files::{aside_name, blob_name};
 use super::shelf::Shelf;
 use crate::segment::SegmentId;
@@ -21,6 +22,10 @@ use crate::segment::SegmentId;
 /// [`TRY_AGAIN_AFTER`]: super::writer::TRY_AGAIN_AFTER
 const READS_MAX: u32 = 4;
 
+/// Segments that may fail for their own sake while no more do. A bad sector hits one segment or its neighbours; more at once are a
+/// disk or an owner that is wrong, with which segments come back that nothing is wrong with.
+const TOGETHER_MAX: usize = 4;
+
 /// How often a segment that was taken is removed in vain before it is left to the next start.
 const REMOVALS_MAX: u32 = 8;
 
@@ -28,63 +33,69 @@ const REMOVALS_MAX: u32 = 8;
 /// nothing is dropped until it is tried again.
 const STUCK_MAX: usize = 16;
 
-/// Segments that are kept aside. Beyond it the earliest goes, those of earlier boots first: it cannot be read, and whoever
-/// wants to look at what happened has the others.
+/// Segments that are set aside, those of earlier boots included. With so many nobody can say that it is the segments: further ones
+/// keep their names and rest until they can be read, or the bounds of the spool take them.
 const ASIDE_MAX: usize = 16;
-
-/// Files that were set aside, by segment, the earliest first.
-#[derive(Debug, Default)]
-pub(super) struct Aside(VecDeque<Vec<String>>);
-
-impl Aside {
-    /// Adds the files of a segment, and returns those that are too many.
-    pub(super) fn add(&mut self, names: Vec<String>) -> Vec<String> {
-        self.0.push_back(names);
-        let excess = self.0.len().saturating_sub(ASIDE_MAX);
-        self.0.drain(..excess).flatten().collect()
-    }
-}
 
 impl Shelf {
     /// Notes that a segment could not be read: it rests, or is set aside.
     pub(super) fn cannot_read(&self, id: &SegmentId, error: &io::Error) {
         // A directory that is away takes all of them with it, and brings them back.
         let is_its_own = is_of_the_file(error) && self.directory.metadata(LOCK).is_ok();
-        let place = {
+        let entry = {
             let mut books = self.books();
             // One that was taken or dropped meanwhile is missed by nobody.
             let Some(place) = books.place(id) else { return };
-            let unread = books.unread.entry(place.clone()).or_default();
-            (unread.rests, unread.failures) = (true, unread.failures + u32::from(is_its_own));
-            if unread.failures < READS_MAX {
+            books.unread.entry(place.clone()).or_default().rests = true;
+            // Those that have failed before and wait to be tried again fail with it.
+            let counts = is_its_own && books.unread.len() <= TOGETHER_MAX;
+            let has_room = books.aside.len() < ASIDE_MAX;
+            let Some(unread) = books.unread.get_mut(&place).filter(|_| counts) else { return };
+            unread.failures += 1;
+            if unread.failures < READS_MAX || !has_room {
                 return;
             }
-            place
+            books.strike(&place)
         };
-        self.set_aside(&place, error);
-    }
-
-    fn set_aside(&self, place: &Place, error: &io::Error) {
-        let Some(entry) = self.books().strike(place) else { return };
-        warn!(segment = %place.id, frames = entry.frames, %error, "a recorded segment cannot be read: it is set aside and counts as lost");
-        let blobs = entry.sealed.blobs.iter().map(|blob| blob_name(&place.id, &blob.hash));
-        let names = [place.id.sealed_name()].into_iter().chain(blobs).filter_map(|name| self.rename_aside(&name));
-        let names = names.collect();
-        self.books().lost.push((entry, Loss::Unreadable));
-        for name in self.aside().add(names) {
-            // What cannot be removed stays, and is found at the next start.
-            let _ = self.directory.remove(&name);
+        if let Some(entry) = entry {
+            self.set_aside(entry, error);
         }
     }
 
-    fn rename_aside(&self, name: &str) -> Option<String> {
-        let aside = aside_name(name);
-        match self.directory.rename(name, &aside) {
+    /// Gives the files of a segment other names, and tells that it is missing. One that keeps its name waits on.
+    fn set_aside(&self, entry: Entry, why: &io::Error) {
+        let id = &entry.place.id;
+        let sealed = id.sealed_name();
+        let aside = aside_name(&sealed);
+        let mut names = match self.directory.rename(&sealed, &aside) {
+            Ok(()) => vec![aside],
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                warn!(segment = %id, %error, "a segment that cannot be read cannot be set aside either: it is tried again");
+                let mut books = self.books();
+                books.unread.insert(entry.place.clone(), Unread { failures: READS_MAX - 1, rests: true });
+                return books.put(entry);
+            }
+        };
+        warn!(segment = %id, frames = entry.frames, %why, "a recorded segment cannot be read: it is set aside and counts as lost");
+        let blobs = entry.sealed.blobs.iter().map(|blob| blob_name(id, &blob.hash));
+        names.extend(blobs.filter_map(|name| self.rename_aside(name)));
+        let mut books = self.books();
+        if !names.is_empty() {
+            books.put_aside(SetAside { entry: Entry { frames: Some(0), ..entry.clone() }, names, is_stuck: false });
+        }
+        books.lost.push((entry, Loss::Unreadable));
+    }
+
+    /// Sets a message that is kept apart aside; the name that it has now, if it is there.
+    fn rename_aside(&self, name: String) -> Option<String> {
+        let aside = aside_name(&name);
+        match self.directory.rename(&name, &aside) {
             Ok(()) => Some(aside),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                warn!(file = name, %error, "a file that cannot be read keeps its name: the next start tries it again");
-                None
+                warn!(file = name, %error, "a message of a segment that is set aside keeps its name");
+                Some(name)
             }
         }
     }
@@ -99,6 +110,7 @@ impl Shelf {
         let (settled, rested) = {
             let mut books = self.books();
             books.stuck.clear();
+            books.aside.values_mut().for_each(|kept| kept.is_stuck = false);
             let mut rested = false;
             books.unread.values_mut().for_each(|unread| rested |= std::mem::take(&mut unread.rests));
             let settled = books.settled.values().filter(|settled| settled.failures < REMOVALS_MAX);
@@ -121,8 +133,27 @@ impl Shelf {
         }
     }
 
-    /// Removes the oldest segment that can be removed, if it is one that may go.
+    /// Removes the oldest segment that can be removed, if it is one that may go; before all others one that was set aside.
     pub(super) fn drop_oldest(&self, may_go: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        self.drop_aside(&may_go).or_else(|| self.drop_waiting(may_go))
+    }
+
+    fn drop_aside(&self, may_go: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        loop {
+            let kept = self.books().aside_droppable().find(|kept| may_go(&kept.entry))?.clone();
+            let removed = kept.names.iter().try_for_each(|name| self.directory.remove(name));
+            let (mut books, place) = (self.books(), &kept.entry.place);
+            match removed {
+                Ok(()) => return books.strike_aside(place),
+                Err(error) => {
+                    warn!(segment = %place.id, %error, "a segment that was set aside cannot be removed: the next one is");
+                    books.aside.entry(place.clone()).and_modify(|kept| kept.is_stuck = true);
+                }
+            }
+        }
+    }
+
+    fn drop_waiting(&self, may_go: impl Fn(&Entry) -> bool) -> Option<Entry> {
         loop {
             let (place, blobs) = {
                 let books = self.books();
@@ -151,7 +182,9 @@ impl Shelf {
 
     /// Bytes of so many segments that would be dropped first.
     pub(super) fn bytes_of_oldest(&self, count: usize) -> u64 {
-        self.books().droppable().take(count).map(Entry::bytes).sum()
+        let books = self.books();
+        let aside = books.aside_droppable().map(|kept| &kept.entry);
+        aside.chain(books.droppable()).take(count).map(Entry::bytes).sum()
     }
 }
 

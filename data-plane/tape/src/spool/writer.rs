@@ -36,18 +36,19 @@ const SEGMENTS_PROMISED: u64 = 16;
 /// never drops more.
 const BLOBS_SHARE: u64 = 4;
 
-/// What the writer did since it was opened.
+/// What the writer did since it was opened, and what was missing then.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Segments that were sealed.
     pub segments_sealed: u64,
-    /// Sealed segments that were dropped: there was no room for them, they were too old, or they were given up.
+    /// Sealed segments that were dropped: there was no room for them, they were too old, or they were given up. One that
+    /// was set aside counts once more when it goes.
     pub segments_dropped: u64,
     /// Sealed segments that were set aside, because they could not be read.
     pub segments_set_aside: u64,
     /// Frames that were in segments that were dropped or set aside.
     pub frames_dropped: u64,
-    /// Frames that could not be written.
+    /// Frames that could not be written, or that earlier boots had written and are missing in what they left open.
     pub frames_lost: u64,
 }
 
@@ -85,17 +86,17 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(settings: SpoolSettings, directory: Directory, shelf: Arc<Shelf>, gaps: Gaps, now: Now) -> Self {
+    pub(super) fn new(settings: SpoolSettings, shelf: Arc<Shelf>, gaps: Gaps, counts: Counts, now: Now) -> Self {
         let clock = now.wall.saturating_sub(now.micros().saturating_mul(1_000));
         // A clock that was set back does not make this instance an earlier one.
         let born = clock.max(shelf.latest_born().saturating_add(1));
         let mut writer = Self {
             settings,
-            directory,
+            directory: shelf.directory.clone(),
             shelf,
             open: None,
             gaps,
-            counts: Counts::default(),
+            counts,
             now,
             born,
             sequence: 0,

@@ -9,20 +9,25 @@ use std::time::{Duration, SystemTime};
 use shadowcat_tape::line;
 use shadowcat_tape::record::Record;
 use shadowcat_tape::segment::{Line, SegmentId, Summary};
+use shadowcat_tape::spool::set_aside_of;
 use shadowcat_tape::tape::{PROBLEMS_MAX, Problem, Report};
 use shadowcatctl_cli::output::cut;
 
 use super::super::files::{message, words};
 use super::super::parts::Part;
+use super::super::place::entries;
 use super::super::{Event, Origin, Place, Tally, Unusable, read};
 use super::gone::Gone;
-use super::{Judgement, State, tell};
+use super::{Judgement, State, problem, tell};
 
 /// How long an open segment is not written before its writer counts as dead: thirty times what one is open at most.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
 /// Characters of a gap's reason: some words by the format, and whatever somebody wrote there.
 const WHY_CHARACTERS: usize = 100;
+
+/// What is said of a file that a node could not read.
+const SET_ASIDE: &str = "the node could not read it and set it aside: what it holds counts as lost";
 
 pub(super) fn judge(place: &Place, now: SystemTime) -> Result<Judgement, Unusable> {
     let mut walk = Walk::new(place, now);
@@ -32,6 +37,9 @@ pub(super) fn judge(place: &Place, now: SystemTime) -> Result<Judgement, Unusabl
     })?;
     walk.gone.settle(&mut walk.report);
     walk.gone.finish(&mut walk.report);
+    for name in entries(&place.path)?.into_iter().filter(|name| set_aside_of(name).is_some()) {
+        tell(&mut walk.report, problem(name, SET_ASIDE));
+    }
     let Walk { tally, report, remarks, .. } = walk;
     let state = match report.is_ok() {
         _ if refusals > 0 => State::Newer,

@@ -231,6 +231,8 @@ impl ShipLine<'_> {
     }
 
     async fn offer(&self, offers: Vec<wire::SegmentOffer>, talk: &mut Talk) -> Result<(), LineError> {
+        // What could not be read is passed over from now on, and nobody is to wait for it.
+        self.records.settled();
         for offer in offers {
             if let Ok(segment) = SegmentId::new(&offer.instance, offer.sequence) {
                 talk.desk.offered(segment);

@@ -48,9 +48,9 @@ fn a_corrupt_line_is_a_gap_in_its_place_that_counts_the_frames() {
     let place = bytes.len() / 2;
     bytes[place] ^= 0x20;
     fs::write(node.open_file(1), &bytes).unwrap();
-    let (_writer, shelf, recovery) = node.boot();
+    let (writer, shelf, recovery) = node.boot();
     let told = read(&shelf);
-    assert_eq!((recovery.missing, frames(&told)), (1, 4));
+    assert_eq!((recovery.missing, writer.counts().frames_lost, frames(&told)), (1, 1, 4));
     assert_eq!(told.iter().map(|told| told.seq).collect::<Vec<_>>(), (1..=8).collect::<Vec<_>>());
     let corrupt = told.iter().position(|told| told.gap.is_some()).unwrap();
     let gap = gaps(&told).remove(0);
