@@ -17,9 +17,9 @@ use tonic::{Request, Response, Status};
 use super::authenticate::Caller;
 use super::{Admin, fleet_of, page, refused};
 use crate::fleet::service::{Answers, answers};
-use crate::store::Outcome;
+use crate::store::{Actor, Outcome};
 use crate::tapes::deletion::{Deleted, How, Undeleted, delete};
-use crate::tapes::index::{Filter, FoundTape, Hold, Position, What, codes};
+use crate::tapes::index::{Filter, FoundTape, Hold, Holding, Position, What, codes};
 use crate::tapes::query::read::{Messages, RECORDS_DEFAULT};
 use crate::tapes::query::selection::{Selected, invalid};
 use crate::tapes::query::{cursor, missing, position, read, search, tail, timestamp};
@@ -30,8 +30,9 @@ const PAGE_DEFAULT: u32 = 50;
 /// What was found and is not read yet. The search waits when it is full.
 const FOUND_QUEUE: usize = 32;
 
-/// Tapes of one hold, and a reason in bytes.
+/// Tapes of one hold, an id and a reason in bytes.
 const HELD_MAX: usize = 1000;
+const ID_BYTES_MAX: usize = 1024;
 const REASON_BYTES_MAX: usize = 1024;
 
 /// Nanoseconds in a microsecond.
@@ -138,15 +139,22 @@ impl Tapes for Admin {
         if reason.len() > REASON_BYTES_MAX || reason.contains('\0') {
             return Err(Status::invalid_argument("reason: it has 1 024 bytes at most, and no NUL"));
         }
-        if tapes.iter().any(|id| id.contains('\0')) {
-            return Err(Status::invalid_argument("tapes: an id has no NUL"));
+        if tapes.iter().any(|id| id.len() > ID_BYTES_MAX || id.contains('\0')) {
+            return Err(Status::invalid_argument("tapes: an id has 1 024 bytes at most, and no NUL"));
         }
         let (held, done) = if release { (Hold::Released, "release") } else { (Hold::Held, "hold") };
-        // Before it is done: what is done is always recorded.
         let by = caller.does(fleet, format!("{done} of tape {}", named(&tapes)));
-        self.store.record(by, Outcome::Done, &reason).await.map_err(refused)?;
-        let changed = self.tapes.index().hold(fleet, &tapes, held).await.map_err(refused)?;
-        Ok(Response::new(HoldTapesResponse { changed }))
+        let unknown = self.tapes.index().unknown(fleet, &tapes).await.map_err(refused)?;
+        if !unknown.is_empty() {
+            return Err(self.not_there(by, &unknown).await);
+        }
+        // Before it is done: what is done is always recorded.
+        self.store.record(by.clone(), Outcome::Done, &reason).await.map_err(refused)?;
+        match self.tapes.index().hold(fleet, &tapes, held).await.map_err(refused)? {
+            Holding::Changed(changed) => Ok(Response::new(HoldTapesResponse { changed })),
+            // They were there a moment ago: the record goes on with what became of it.
+            Holding::Unknown(unknown) => Err(self.not_there(by, &unknown).await),
+        }
     }
 
     async fn stats(&self, request: Request<TapeStatsRequest>) -> Result<Response<TapeStatsResponse>, Status> {
@@ -169,6 +177,15 @@ impl Tapes for Admin {
 }
 
 impl Admin {
+    /// Refuses what names tapes that are not there, and records it.
+    async fn not_there(&self, by: Actor, unknown: &[String]) -> Status {
+        let why = format!("no tape has the id {}: nothing was changed", named(unknown));
+        match self.store.record(by, Outcome::Denied, &why).await {
+            Ok(()) => Status::not_found(format!("{why}; see `shadowcatctl tapes list`")),
+            Err(error) => refused(error),
+        }
+    }
+
     /// Runs what answers a call until it has, or this replica stops.
     fn answer(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();

@@ -7,7 +7,8 @@ use shadowcat_proto::admin::v1::search_tapes_request::What;
 use shadowcat_proto::admin::v1::search_tapes_response::Kind;
 use shadowcat_proto::admin::v1::{
     Frame, HoldTapesRequest, ListAuditRequest, ListTapesRequest, ReadEnd, ReadTapesRequest, SearchEnd,
-    SearchTapesRequest, TailTapesRequest, TapeSelection, TapeStatsRequest, read_tapes_response, tail_tapes_response,
+    SearchTapesRequest, TailTapesRequest, TapeSelection, TapeStatsRequest, audit_record, read_tapes_response,
+    tail_tapes_response,
 };
 use shadowcat_proto::fleet::v1::{FollowRecords, LiveRecords, ship_message, ship_reply};
 use shadowcat_tape::segment::unseal;
@@ -207,6 +208,30 @@ async fn tapes_are_listed_and_held_with_a_record() {
     let record = &audit.records[0];
     let told = (&*record.verb, &*record.resource, &*record.reason);
     assert_eq!(told, ("tapes.hold", "hold of tape 3f9a21c0", "incident 12"));
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_hold_or_release_that_names_a_tape_wrongly_changes_nothing_and_is_told() {
+    let (plane, ..) = shipped([Segment::new(1)]).await;
+    let tapes = ["3f9a21c0", "3f9a21cO", "z"].map(str::to_owned).to_vec();
+    for (release, done) in [(false, "hold"), (true, "release")] {
+        let request = HoldTapesRequest { tapes: tapes.clone(), release, ..HoldTapesRequest::default() };
+        let refused = plane.tapes().hold(plane.ask(request)).await.unwrap_err();
+        let why = "no tape has the id 3f9a21cO, z: nothing was changed";
+        assert_eq!(
+            (refused.code(), refused.message()),
+            (Code::NotFound, &*format!("{why}; see `shadowcatctl tapes list`"))
+        );
+        let audit = plane.fleets().list_audit(plane.ask(ListAuditRequest::default())).await.unwrap().into_inner();
+        let record = &audit.records[0];
+        assert_eq!((record.outcome(), &*record.reason), (audit_record::Outcome::Denied, why));
+        assert_eq!(record.resource, format!("{done} of tape 3f9a21c0, 3f9a21cO, z"));
+        // What is there can be held then, and stays so when the release is refused.
+        let hold = HoldTapesRequest { tapes: tapes[..1].to_vec(), ..HoldTapesRequest::default() };
+        let changed = plane.tapes().hold(plane.ask(hold)).await.unwrap().into_inner().changed;
+        assert_eq!(changed.is_empty(), release, "{done}");
+    }
     plane.stop().await;
 }
 

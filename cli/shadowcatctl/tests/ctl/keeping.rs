@@ -57,6 +57,26 @@ async fn what_is_deleted_is_what_was_named_and_what_is_on_hold_stays() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_deleted_and_is_not_there_is_a_failure() {
+    let fake = Fake::new();
+    let (one, two) = ("no tape or call has the id absent", "no tape or call has any of the ids absent, absent-2");
+    let fits = "nothing is recorded under absent that fits the other flags";
+    for (words, what) in [
+        (&["absent", "--yes"][..], one),
+        (&["absent", "--dry-run"], one),
+        (&["absent", "absent-2", "--yes"], two),
+        (&["absent", "--yes", "--since", "1h"], fits),
+    ] {
+        let told = tapes(&fake, &[&["delete"], words].concat()).await;
+        let said = format!("shadowcatctl: {what}: nothing was deleted; see `shadowcatctl tapes list`\n");
+        assert_eq!((told.code, told.stdout.as_str(), told.stderr), (1, "", said));
+    }
+    // What is meant by other things than its id may be nothing.
+    let told = tapes(&fake, &["delete", "--until", "30d", "--yes"]).await;
+    assert_eq!(told.code, 0, "{told:?}");
+}
+
+#[tokio::test]
 async fn nothing_is_deleted_without_a_yes_or_without_being_named() {
     let fake = Fake::new();
     let told = tapes(&fake, &["delete", "a"]).await;

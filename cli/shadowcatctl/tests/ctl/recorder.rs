@@ -10,6 +10,9 @@ use tonic::{Request, Response, Status};
 use crate::fake::{ALL, Answer, CHANGING, Fake};
 use crate::recorded;
 
+/// Nothing has an id that begins so.
+pub(crate) const ABSENT: &str = "absent";
+
 /// What the server tells, and what it was asked.
 #[derive(Default)]
 pub(crate) struct Script {
@@ -94,7 +97,11 @@ impl Tapes for Fake {
     async fn delete(&self, request: Request<admin::DeleteTapesRequest>) -> Answer<admin::DeleteTapesResponse> {
         let asked = self.admit(request, &CHANGING)?;
         let script = &mut self.state().tapes;
+        let ids = asked.selection.as_ref().map(|selection| selection.ids.clone()).unwrap_or_default();
         script.deleted.push(asked);
+        if !ids.is_empty() && ids.iter().all(|id| id.starts_with(ABSENT)) {
+            return Ok(Response::new(admin::DeleteTapesResponse::default()));
+        }
         Ok(Response::new(admin::DeleteTapesResponse { frames: 1842, bytes: 3 << 20, held: script.held.clone() }))
     }
 

@@ -92,9 +92,20 @@ async fn what_a_read_did_not_bring_is_said_beside_the_output() {
     fake.state().tapes.records.push(recorded::read_end("only the first 17 records", &["segment 3f-12: 40 lines"]));
     let told = show(&fake, &[TAPE]).await;
     assert_eq!(told.stderr, "damaged: segment 3f-12: 40 lines\nonly the first 17 records\n");
-    let none = show(&has(Vec::new()), &["absent"]).await;
-    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
-    assert!(none.stderr.contains("nothing is recorded under absent"), "{none:?}");
+}
+
+#[tokio::test]
+async fn an_id_that_nothing_has_is_a_failure_and_one_that_cannot_be_read_another() {
+    let fake = has(Vec::new());
+    for flags in [&["-o", "table"][..], &["-o", "json"], &["-o", "jsonl"], &["-o", "yaml"], &["--raw"]] {
+        let none = show(&fake, &[&["absent"], flags].concat()).await;
+        assert_eq!((none.code, none.stdout.as_str()), (1, ""), "{none:?}");
+        assert_eq!(none.stderr, "shadowcatctl: no tape or call has the id absent; see `shadowcatctl tapes list`\n");
+    }
+    fake.state().tapes.records = vec![recorded::read_end("", &["segment 3f-12: 40 lines"])];
+    let damaged = show(&fake, &[TAPE]).await;
+    let said = format!("damaged: segment 3f-12: 40 lines\nshadowcatctl: nothing of {TAPE} can be read\n");
+    assert_eq!((damaged.code, damaged.stderr), (1, said));
 }
 
 #[tokio::test]

@@ -102,11 +102,23 @@ pub trait Index: Upkeep {
     /// What is kept and missing of each source of a fleet, the latest first.
     async fn sources(&self, fleet: &str) -> Result<Vec<FoundSource>, StoreError>;
 
-    /// Puts tapes on hold, or ends it: the ids of those whose hold has changed.
-    async fn hold(&self, fleet: &str, tapes: &[String], held: Hold) -> Result<Vec<String>, StoreError>;
+    /// Which of these ids no tape has.
+    async fn unknown(&self, fleet: &str, tapes: &[String]) -> Result<Vec<String>, StoreError>;
+
+    /// Puts tapes on hold, or ends it: all of them, or none.
+    async fn hold(&self, fleet: &str, tapes: &[String], held: Hold) -> Result<Holding, StoreError>;
 
     /// Ends the index's connections.
     async fn close(&self);
+}
+
+/// What came of a change of holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holding {
+    /// The tapes whose hold has changed. That of the others was so before.
+    Changed(Vec<String>),
+    /// No tape has these ids, and nothing was changed.
+    Unknown(Vec<String>),
 }
 
 /// Whether a tape may be deleted.

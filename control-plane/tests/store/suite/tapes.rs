@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use shadowcat_control_plane::tapes::index::{
-    self, Committed, Filter, FoundFrame, FrameRow, GapRow, Hold, Index, Known, Offered, Position, SegmentRows, TapeRow,
-    Unread, What,
+    self, Committed, Filter, FoundFrame, FrameRow, GapRow, Hold, Holding, Index, Known, Offered, Position, SegmentRows,
+    TapeRow, Unread, What,
 };
 use shadowcat_tape::segment::SegmentId;
 
@@ -338,11 +338,19 @@ pub(crate) async fn tapes_are_listed_by_their_beginning_and_may_be_held(subject:
     assert_eq!(list(&between, None).await.0, ["c"]);
     assert_eq!(list(&Filter { outcomes: vec![TOOL_ERROR], ..all() }, None).await.0, ["c"]);
 
-    let ids = ["a".to_owned(), "nobody's".to_owned()];
-    assert_eq!(index.hold(FLEET, &ids, Hold::Held).await.unwrap(), ["a"]);
-    assert!(index.hold(FLEET, &ids, Hold::Held).await.unwrap().is_empty());
-    assert!(index.tapes(&Filter { ids: ids.to_vec(), ..all() }, None, 1).await.unwrap()[0].held);
-    assert_eq!(index.hold(FLEET, &ids, Hold::Released).await.unwrap(), ["a"]);
+    let ids = ["a".to_owned()];
+    let is_held = async || index.tapes(&Filter { ids: ids.to_vec(), ..all() }, None, 1).await.unwrap()[0].held;
+    let with_unknown = ["a".to_owned(), "nobody's".to_owned()];
+    let (changed, unknown) = (Holding::Changed(ids.to_vec()), Holding::Unknown(vec!["nobody's".to_owned()]));
+    assert_eq!(index.unknown(FLEET, &with_unknown).await.unwrap(), ["nobody's"]);
+    assert_eq!(index.unknown("another", &ids).await.unwrap(), ids);
+    assert_eq!(index.hold(FLEET, &with_unknown, Hold::Held).await.unwrap(), unknown);
+    assert!(!is_held().await, "all of them, or none");
+    assert_eq!(index.hold(FLEET, &ids, Hold::Held).await.unwrap(), changed);
+    assert_eq!(index.hold(FLEET, &ids, Hold::Held).await.unwrap(), Holding::Changed(Vec::new()));
+    assert_eq!(index.hold(FLEET, &with_unknown, Hold::Released).await.unwrap(), unknown);
+    assert!(is_held().await, "all of them, or none");
+    assert_eq!(index.hold(FLEET, &ids, Hold::Released).await.unwrap(), changed);
 }
 
 pub(crate) async fn a_tape_that_is_recorded_between_two_pages_is_on_one_of_them(subject: Subject) {

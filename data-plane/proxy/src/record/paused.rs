@@ -1,29 +1,44 @@
 //! Calls whose stream has ended before their answer, because their server wants to be asked for the rest (MCP 2025-11-25,
 //! "Transports"). The answer comes in another exchange, and the record says that it is theirs. A call that nobody comes back for is
-//! over once nobody can.
+//! over once nobody can: after some time, or when the gateway stops.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use shadowcat_mcp::{Envelope, Id};
-use shadowcat_session::limits::ENDED_STREAM_KEPT;
+use shadowcat_mcp::{Envelope, Id, Limits};
 use shadowcat_tape::record::{self, Direction, Outcome, Record};
 
-use super::call::{CallContext, Told};
-use super::frame::{Content, Form, Framer};
+use super::call::{Asked, CallContext, Headers, Told};
+use super::frame::{Content, Form, Framer, subject};
 
 /// Calls that are waited for. At the bound the one that has waited longest is told to be abandoned; its answer, should it come,
-/// stands for itself. Each holds a message, and a client that polls for its answers is rare.
+/// stands for itself. A client that polls for its answers is rare.
 const PAUSED_MAX: usize = 1024;
+
+/// Bytes of what names their requests, as [`brief`] makes it; at the bound as above. It is 4 KiB for each, where a call needs a few
+/// hundred, and the longest message fits. Beside it a call holds less than 2 KiB of its own, and a name with escapes once more without
+/// them: 10 MiB for all calls at the worst.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The calls, the one that has waited longest first.
 #[derive(Debug)]
-pub(super) struct Paused<C = Arc<CallContext>>(VecDeque<(Instant, C)>);
+pub(super) struct Paused<C = Arc<CallContext>> {
+    calls: VecDeque<Waiting<C>>,
+    /// Bytes that all of them hold.
+    bytes: usize,
+}
+
+#[derive(Debug)]
+struct Waiting<C> {
+    since: Instant,
+    bytes: usize,
+    call: C,
+}
 
 impl<C> Default for Paused<C> {
     fn default() -> Self {
-        Self(VecDeque::new())
+        Self { calls: VecDeque::new(), bytes: 0 }
     }
 }
 
@@ -47,34 +62,55 @@ impl Resumed {
 }
 
 impl<C> Paused<C> {
-    /// Waits for a call; the one that is too many.
-    fn put(&mut self, call: C, at: Instant) -> Option<C> {
-        self.0.push_back((at, call));
-        if self.0.len() > PAUSED_MAX { self.0.pop_front().map(|(_, call)| call) } else { None }
+    /// Waits for a call, which holds so many bytes.
+    fn put(&mut self, call: C, bytes: usize, since: Instant) {
+        self.bytes += bytes;
+        self.calls.push_back(Waiting { since, bytes, call });
+    }
+
+    /// One that is too many.
+    fn excess(&mut self) -> Option<C> {
+        if self.calls.len() > PAUSED_MAX || self.bytes > BYTES_MAX { self.eldest() } else { None }
     }
 
     fn take(&mut self, is_it: impl Fn(&C) -> bool) -> Option<C> {
-        let at = self.0.iter().rposition(|(_, call)| is_it(call))?;
-        self.0.remove(at).map(|(_, call)| call)
+        let at = self.calls.iter().rposition(|waiting| is_it(&waiting.call))?;
+        let taken = self.calls.remove(at);
+        self.taken(taken)
     }
 
     /// One that nobody can come back for any more.
-    fn expired(&mut self, now: Instant, kept: Duration) -> Option<C> {
-        let is_due = |(at, _): &mut (Instant, C)| now.saturating_duration_since(*at) > kept;
-        self.0.pop_front_if(is_due).map(|(_, call)| call)
+    pub(super) fn expired(&mut self, now: Instant, kept: Duration) -> Option<C> {
+        let is_due = |waiting: &mut Waiting<C>| now.saturating_duration_since(waiting.since) > kept;
+        let taken = self.calls.pop_front_if(is_due);
+        self.taken(taken)
+    }
+
+    /// The one that has waited longest.
+    pub(super) fn eldest(&mut self) -> Option<C> {
+        let taken = self.calls.pop_front();
+        self.taken(taken)
+    }
+
+    fn taken(&mut self, taken: Option<Waiting<C>>) -> Option<C> {
+        let Waiting { bytes, call, .. } = taken?;
+        self.bytes -= bytes;
+        Some(call)
     }
 }
 
 impl Framer {
     /// The stream of a call has ended, and the call goes on.
-    pub(super) fn pause(&mut self, call: &Arc<CallContext>, told: &mut Told, at: Instant) {
+    pub(super) fn pause(&mut self, call: &CallContext, told: &mut Told, at: Instant) {
         let waits = match told.resumed.take() {
             Some(resumed) => resumed.call,
-            None => Some(Arc::clone(call)).filter(|_| !told.concluded),
+            None if told.concluded => None,
+            None => Some(Arc::new(waiting(call, told))),
         };
-        if let Some(waits) = waits
-            && let Some(excess) = self.paused.put(waits, at)
-        {
+        let Some(waits) = waits else { return };
+        let bytes = waits.request.size();
+        self.paused.put(waits, bytes, at);
+        while let Some(excess) = self.paused.excess() {
             self.abandon(&excess, at);
         }
     }
@@ -96,15 +132,8 @@ impl Framer {
         told.resumed = Some(Resumed { request: request.into(), call: paused });
     }
 
-    /// Ends the calls that nobody can come back for any more.
-    pub(super) fn give_up_paused(&mut self, now: Instant) {
-        while let Some(call) = self.paused.expired(now, ENDED_STREAM_KEPT) {
-            self.abandon(&call, now);
-        }
-    }
-
     /// A call has ended without an answer.
-    fn abandon(&mut self, call: &CallContext, at: Instant) {
+    pub(super) fn abandon(&mut self, call: &CallContext, at: Instant) {
         let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
         self.ended(call, &mut told, at);
     }
@@ -125,25 +154,40 @@ impl Framer {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_waits_is_bounded_and_who_has_waited_longest_is_given_up() {
-        let (mut paused, now) = (Paused::default(), Instant::now());
-        let excess: Vec<usize> = (0..PAUSED_MAX + 2).filter_map(|call| paused.put(call, now)).collect();
-        assert_eq!((excess, paused.0.len()), (vec![0, 1], PAUSED_MAX));
-    }
-
-    #[test]
-    fn a_call_is_waited_for_as_long_as_its_client_may_come_back() {
-        let (mut paused, now) = (Paused::default(), Instant::now());
-        let kept = Duration::from_secs(300);
-        assert_eq!((paused.put('a', now), paused.put('b', now + kept)), (None, None));
-        assert_eq!(paused.expired(now + kept, kept), None);
-        let late = now + kept + Duration::from_millis(1);
-        assert_eq!((paused.expired(late, kept), paused.expired(late, kept)), (Some('a'), None));
-        assert_eq!((paused.take(|call| *call == 'a'), paused.take(|call| *call == 'b')), (None, Some('b')));
+/// A call as it waits: without its message and its headers, which its answer's record does not need.
+fn waiting(call: &CallContext, told: &Told) -> CallContext {
+    CallContext {
+        recording: Arc::clone(&call.recording),
+        route: Arc::clone(&call.route),
+        upstream: Arc::clone(&call.upstream),
+        endpoint: Arc::clone(&call.endpoint),
+        connection: call.connection,
+        exchange: call.exchange,
+        session: call.session,
+        trace: call.trace,
+        era: call.era,
+        version: call.version,
+        method: call.method.clone(),
+        path: Arc::clone(&call.path),
+        headers: Headers::default(),
+        began: call.began,
+        request: call.asked().and_then(brief).map_or(Asked::Nothing, Asked::Message),
+        tape: call.tape.clone(),
+        told: Mutex::new(Told { request: told.request, operation: told.operation, ..Told::default() }),
     }
 }
+
+/// A request of which nothing is left but what names it: its id, method, subject and progress token.
+fn brief(request: &Envelope) -> Option<Envelope> {
+    let text = |text: &str| serde_json::Value::from(text).to_string();
+    let (id, method) = (request.id()?, text(request.method()?));
+    let name = subject(request).map(|name| format!(r#""name":{}"#, text(name)));
+    let token = request.progress_token().map(|token| format!(r#""_meta":{{"progressToken":{token}}}"#));
+    let params = name.into_iter().chain(token).collect::<Vec<_>>().join(",");
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{{{params}}}}}"#);
+    // The message it is made of was within its bound.
+    Envelope::read(body.into(), Limits { size: usize::MAX, ..Limits::default() }).ok()
+}
+
+#[cfg(test)]
+mod tests;

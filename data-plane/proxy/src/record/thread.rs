@@ -10,9 +10,10 @@ use std::thread::park_timeout;
 use std::time::{Duration, Instant};
 
 use metrics::Counter;
+use shadowcat_session::limits::ENDED_STREAM_KEPT;
 use shadowcat_tape::redact::RedactionKey;
 
-use super::call::Item;
+use super::call::{CallContext, Item};
 use super::child_tapes::Children;
 use super::children::Room;
 use super::frame::Framer;
@@ -86,7 +87,8 @@ impl Writing {
             // After a long sleep the sink hears the time before it gets what came since.
             framer.sink.settle(began.elapsed());
             let written = drain(&queue, &mut framer);
-            framer.give_up_paused(Instant::now());
+            let now = Instant::now();
+            abandon(&mut framer, now, |paused| paused.expired(now, ENDED_STREAM_KEPT));
             frames.increment(written as u64);
             for (dropped, why) in [(queue.take_dropped(), "queue_full"), (room.take_dropped(), "children_full")] {
                 if dropped > 0 {
@@ -99,6 +101,8 @@ impl Writing {
                 continue;
             }
             if stopping {
+                // Nobody comes back to this instance.
+                abandon(&mut framer, Instant::now(), Paused::eldest);
                 return framer.sink.end(began.elapsed());
             }
             wait(&queue, &orders, again);
@@ -113,17 +117,28 @@ fn drain(queue: &Queue<Item>, framer: &mut Framer) -> usize {
         && let Some(item) = queue.pop()
     {
         written += 1;
-        let writing = AssertUnwindSafe(|| match &item {
+        guarded(framer, |framer| match &item {
             Item::Opened(call) => framer.opened(call),
             Item::Said(saying) => framer.said(saying),
             Item::Child(doing) => framer.did(doing),
         });
-        if catch_unwind(writing).is_err() {
-            tracing::error!("a frame could not be recorded: this is a bug of the recorder");
-            framer.sink.lost(1, "recorder_failed");
-        }
     }
     written
+}
+
+/// Ends calls that wait for their clients, one by one, as long as `next` has any.
+fn abandon(framer: &mut Framer, now: Instant, next: impl Fn(&mut Paused) -> Option<Arc<CallContext>>) {
+    while let Some(call) = next(&mut framer.paused) {
+        guarded(framer, |framer| framer.abandon(&call, now));
+    }
+}
+
+/// Writes a frame; what panics is lost, and counted.
+fn guarded(framer: &mut Framer, write: impl FnOnce(&mut Framer)) {
+    if catch_unwind(AssertUnwindSafe(|| write(framer))).is_err() {
+        tracing::error!("a frame could not be recorded: this is a bug of the recorder");
+        framer.sink.lost(1, "recorder_failed");
+    }
 }
 
 /// Until something comes, and a little longer, so that more can.

@@ -91,3 +91,26 @@ async fn a_call_that_fails_while_its_client_polls_has_failed() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_wait_for_their_clients_end_when_the_gateway_does_and_one_that_cannot_be_told_costs_no_other() {
+    let mut kept = None;
+    bench("", polled(&[]), async |bench| {
+        call(&bench).await;
+        call(&bench).await;
+        // Nothing else is to be recorded.
+        bench.recorded.records(6).await;
+        bench.recorded.break_once();
+        kept = Some(bench.recorded.clone());
+    })
+    .await;
+    let recorded = kept.expect("the test has run");
+    let records = recorded.records(7).await;
+    let calls: Vec<&Value> = records.iter().filter(|record| record["body"]["id"] == 7).collect();
+    let endings: Vec<&Value> = records.iter().filter(|record| record["life"] == "call_abandoned").collect();
+    assert_eq!((calls.len(), endings.len()), (2, 1), "{}", recorded.text());
+    let request = &calls[1]["seq"];
+    let ending = format!(r#"m="tools/call" name="slow" re={request} op={request} out="cancelled" code=null"#);
+    assert_eq!((told(endings[0], &MEMBERS), &endings[0]["tape"]), (ending, &calls[1]["tape"]));
+    assert_eq!(recorded.lost(), [(1, "recorder_failed".to_owned())]);
+}

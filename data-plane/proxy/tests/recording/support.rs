@@ -25,6 +25,7 @@ pub(crate) struct Recorded {
     lost: Arc<Mutex<Vec<(u64, String)>>>,
     fails: Arc<AtomicBool>,
     held: Arc<AtomicBool>,
+    breaks: Arc<AtomicBool>,
 }
 
 impl Recorded {
@@ -36,6 +37,11 @@ impl Recorded {
     /// It keeps what it is given again.
     pub(crate) fn mend(&self) {
         self.fails.store(false, Ordering::Relaxed);
+    }
+
+    /// The next record is the sink's undoing.
+    pub(crate) fn break_once(&self) {
+        self.breaks.store(true, Ordering::Relaxed);
     }
 
     /// From now on the sink takes nothing, as a disk that hangs.
@@ -99,6 +105,7 @@ impl TapeSink for Sink {
         while self.0.held.load(Ordering::Relaxed) {
             std::thread::park_timeout(Duration::from_millis(1));
         }
+        assert!(!self.0.breaks.swap(false, Ordering::Relaxed), "a sink that breaks");
         self.1 += 1;
         record.seq = self.1;
         let mut line = Vec::new();

@@ -25,21 +25,44 @@ pub(super) async fn delete(desk: &Desk, args: DeleteArgs) -> Result<(), Failure>
     let client = desk.client().await?;
     let ids = TapeSelection { ids: args.tapes, ..TapeSelection::default() };
     // Made once: what is deleted is what was asked about, however long the answer took.
-    let selection = args.place.narrow(args.span.narrow(ids));
+    let selection = args.place.narrow(args.span.narrow(ids.clone()));
+    let absent = absent(&ids, &selection);
     let request = DeleteTapesRequest { fleet: client.fleet(), selection: Some(selection), dry_run: args.dry_run };
     if !args.dry_run && !args.yes {
         let answer = run(&client, DeleteTapesRequest { dry_run: true, ..request.clone() }).await?;
+        found(&answer, absent.as_ref())?;
         if !ask(&format!("{}; delete it for good?", would_go(&answer))).await {
             return Err(Failure::failed("nothing was deleted"));
         }
     }
     let answer = run(&client, request).await?;
+    found(&answer, absent.as_ref())?;
     let sentence = if args.dry_run { would_go(&answer) } else { gone(&answer) };
     desk.printer.show(&Said { answer, sentence }, &desk.printer.page(&client.fleet(), client.server()))
 }
 
 async fn run(client: &Client, request: DeleteTapesRequest) -> Result<DeleteTapesResponse, Failure> {
     Box::pin(client.call("delete the tapes", client.tapes().delete(request))).await
+}
+
+/// What is said if nothing fits ids that were named; nothing where none was.
+fn absent(ids: &TapeSelection, selection: &TapeSelection) -> Option<String> {
+    let named = named(&ids.ids);
+    let what = match ids.ids.as_slice() {
+        [] => return None,
+        _ if ids != selection => format!("nothing is recorded under {named} that fits the other flags"),
+        [_] => format!("no tape or call has the id {named}"),
+        _ => format!("no tape or call has any of the ids {named}"),
+    };
+    Some(format!("{what}: nothing was deleted; see `shadowcatctl tapes list`"))
+}
+
+/// Whether anything that was named is there; what is on hold is.
+fn found(answer: &DeleteTapesResponse, absent: Option<&String>) -> Result<(), Failure> {
+    match absent {
+        Some(absent) if answer.frames == 0 && answer.held.is_empty() => Err(Failure::failed(absent)),
+        _ => Ok(()),
+    }
 }
 
 fn would_go(answer: &DeleteTapesResponse) -> String {

@@ -4,13 +4,12 @@ use shadowcat_proto::admin::v1::read_tapes_response::Kind;
 use shadowcat_proto::admin::v1::{ListTapesRequest, ReadEnd, ReadTapesRequest, TapeRecord, TapeSelection};
 
 use super::super::Desk;
-use super::super::line::note;
 use super::list::LIST;
 use super::read::{Reading, hexadecimal, remark};
 use crate::Failure;
 use crate::args::ShowTapeArgs;
 use crate::connect::Client;
-use crate::output::{Format, count};
+use crate::output::{Format, clean, count};
 use crate::view::{Blobs, Conversation, Layout, Recorded};
 
 /// The tape with the latest frame.
@@ -46,10 +45,14 @@ pub(super) async fn run(desk: &Desk, args: ShowTapeArgs) -> Result<(), Failure> 
     };
     let end = ended?;
     remark(&end);
-    if shown == 0 {
-        note(&format!("nothing is recorded under {id}; see `shadowcatctl tapes list`"));
+    match shown {
+        0 if end.damage.is_empty() => {
+            let id = clean(&id);
+            Err(Failure::failed(format!("no tape or call has the id {id}; see `shadowcatctl tapes list`")))
+        }
+        0 => Err(Failure::failed(format!("nothing of {} can be read", clean(&id)))),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 async fn last(client: &Client) -> Result<String, Failure> {
@@ -95,8 +98,10 @@ async fn conversation(
 ) -> Result<(u64, Result<ReadEnd, Failure>), Failure> {
     let mut conversation = Conversation { records: Vec::new(), blobs: Blobs::new(), cure: "`tapes export`", layout };
     let ended = collect(reading, &mut conversation).await;
-    let page = desk.printer.page(&client.fleet(), client.server());
-    desk.printer.show(&conversation, &page)?;
+    if !conversation.records.is_empty() {
+        let page = desk.printer.page(&client.fleet(), client.server());
+        desk.printer.show(&conversation, &page)?;
+    }
     Ok((conversation.records.len() as u64, ended))
 }
 

@@ -36,8 +36,8 @@ pub(super) use self::access::Access;
 use self::dictionary::Dictionary;
 pub(super) use self::frame::{Frame, INSERT_FRAMES};
 use super::super::{
-    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, Hold, Index, KeptSegment, Known, OPERATION_TIMEOUT,
-    Offered, Position, SegmentRows, Totals, What,
+    Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, Hold, Holding, Index, KeptSegment, Known,
+    OPERATION_TIMEOUT, Offered, Position, SegmentRows, Totals, What,
 };
 use super::Database;
 use crate::store::StoreError;
@@ -128,7 +128,11 @@ impl Index for SqlIndex {
         ask!(self.access, readers, stats::sources, fleet)
     }
 
-    async fn hold(&self, fleet: &str, tapes: &[String], held: Hold) -> Result<Vec<String>, StoreError> {
+    async fn unknown(&self, fleet: &str, tapes: &[String]) -> Result<Vec<String>, StoreError> {
+        ask!(self.access, readers, keep::unknown, fleet, tapes)
+    }
+
+    async fn hold(&self, fleet: &str, tapes: &[String], held: Hold) -> Result<Holding, StoreError> {
         ask!(self.access, writers, keep::hold, fleet, tapes, held)
     }
 
