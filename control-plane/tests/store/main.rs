@@ -77,6 +77,7 @@ every_store! {
         an_id_is_a_tape_or_a_frame_and_its_operation,
         a_request_without_an_answer_is_a_call_until_the_answer_comes,
         what_is_missing_is_proved_by_numbers,
+        numbers_that_no_node_comes_to_leave_the_others_readable,
         two_nodes_with_one_instance_are_two_sources,
         other_bytes_under_the_number_of_a_segment_are_kept_and_told,
         tapes_are_listed_by_their_beginning_and_may_be_held,

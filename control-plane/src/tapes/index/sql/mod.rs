@@ -145,9 +145,12 @@ fn now() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A number as it is kept. What does not fit is clamped: no number of ours comes near, and a node may send what it likes.
+/// The largest number that is kept: databases add to numbers and subtract from them.
+const NUMBER_MAX: i64 = 1 << 62;
+
+/// A number as it is kept. What is larger is clamped: no number of ours comes near, and a node may send what it likes.
 fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number).unwrap_or(NUMBER_MAX).min(NUMBER_MAX)
 }
 
 /// A number that was kept.
