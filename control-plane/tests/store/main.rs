@@ -90,6 +90,8 @@ every_store! {
         what_is_on_hold_stays_until_it_is_released,
         of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
         a_message_goes_with_the_last_segment_that_refers_to_it,
+        what_cannot_be_forgotten_holds_up_nothing_else,
+        beyond_a_size_nothing_goes_in_the_place_of_what_cannot,
         what_was_deleted_is_neither_missed_nor_taken_again,
         what_is_kept_as_bytes_alone_is_forgotten_without_its_twin,
         what_is_removed_by_order_is_in_no_object_after_the_next_pass,

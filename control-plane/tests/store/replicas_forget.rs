@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use shadowcat_control_plane::tapes::index::{self, FrameRow, Removal, SegmentRows, Which, Why};
+use shadowcat_control_plane::tapes::index::{self, FrameRow, Removal, SegmentRows, Share, Which, Why};
 use sqlx::{Connection, PgConnection};
 
 use crate::subject::Subject;
@@ -56,7 +56,7 @@ async fn a_day_of_which_nothing_is_left_is_dropped() {
     index.commit(&[segment(1, then), segment(2, then + DAY)]).await.unwrap();
     assert_eq!((days(&subject).await.len(), index.drop_empty_days().await.unwrap()), (before.len() + 2, 0));
     let kept = index.recordings_kept(FLEET).await.unwrap();
-    let oldest = index.shares(&kept[0], then + 1, 10).await.unwrap();
+    let oldest = index.shares(&kept[0], Share::BEGINNING, then + 1, 10).await.unwrap();
     let removal = Removal { segment: oldest[0].segment, which: Which::Recording(0), why: Why::Age };
     assert!(index.remove(&removal, 0).await.unwrap().segment.is_some());
     // Whoever reads holds it up for a moment, and is not held up for longer.

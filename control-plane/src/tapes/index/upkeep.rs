@@ -35,8 +35,14 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Notes what a configuration says of a recording, for when it is gone from it.
     async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError>;
 
-    /// Up to `limit` shares whose last frame is before a time, the oldest first.
-    async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError>;
+    /// Up to `limit` shares whose last frame is before a time, the oldest first: those behind [`Share::place`] of another one.
+    async fn shares(
+        &self,
+        of: &KeptRecording,
+        after: (i64, i64),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Share>, StoreError>;
 
     /// Stored bytes of a recording's shares, and of the messages that are kept apart and count to it. What is on hold does not count.
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError>;
@@ -124,10 +130,23 @@ pub struct Share {
     pub stored_bytes: u64,
 }
 
+    /// The time of its last frame.
+    pub last_at: i64,
 /// Why something is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Why {
     /// Its recording keeps nothing for so long.
+impl Share {
+    /// Before the oldest.
+    pub const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
+
+    /// Where it is among those of its recording.
+    #[must_use]
+    pub const fn place(&self) -> (i64, i64) {
+        (self.last_at, self.segment)
+    }
+}
+
     Age,
     /// Its recording keeps no more bytes.
     Size,

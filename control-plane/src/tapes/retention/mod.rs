@@ -151,11 +151,17 @@ impl Retention {
     async fn fleet(&self, fleet: &str) -> Result<(), Unfinished> {
         let Some(policy) = self.policies.of(fleet).await? else { return Ok(()) };
         for recording in self.index.recordings_kept(fleet).await? {
-            let Kept { keep, max_size } = self.kept(&policy, &recording).await?;
-            self.by_age(&recording, keep).await?;
-            if let Some(max) = max_size {
-                self.by_size(&recording, max).await?;
-            }
+            done = done.and(self.recording(&policy, &recording).await);
+        }
+        done
+    }
+
+    async fn recording(&self, policy: &Policy, of: &KeptRecording) -> Result<(), Unfinished> {
+        let Kept { keep, max_size } = self.kept(policy, of).await?;
+        let done = self.by_age(of, keep).await;
+        match max_size {
+            Some(max) => done.and(self.by_size(of, max).await),
+            None => done,
         }
         Ok(())
     }
@@ -170,7 +176,7 @@ impl Retention {
     }
 
     async fn by_age(&self, of: &KeptRecording, keep: Duration) -> Result<(), Unfinished> {
-        let before = self.ago(keep);
+        let (before, mut done, mut after) = (self.ago(keep), Ok(()), Share::BEGINNING);
         loop {
             let due = self.index.shares(of, before, AT_ONCE).await?;
             for share in &due {
@@ -185,9 +191,11 @@ impl Retention {
     async fn by_size(&self, of: &KeptRecording, max: u64) -> Result<(), Unfinished> {
         loop {
             // Counted anew each time: a message that other segments refer to goes on to them, and is not gone with the first.
-            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
+            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max).saturating_sub(left_over);
             if beyond == 0 {
+    /// As [`by_age`](Self::by_age). What cannot be removed now is removed later, and nothing that is newer goes in its place.
                 return Ok(());
+        let (mut done, mut after, mut left_over) = (Ok(()), Share::BEGINNING, 0_u64);
             }
             let oldest = self.index.shares(of, i64::MAX, AT_ONCE).await?;
             if oldest.is_empty() {
@@ -197,7 +205,14 @@ impl Retention {
                 if beyond == 0 {
                     break;
                 }
-                let freed = self.remove(&share, Why::Size).await?;
+                let freed = match self.remove(&share, Why::Size).await {
+                    Ok(freed) => freed,
+                    Err(error) => {
+                        left_over = left_over.saturating_add(share.stored_bytes);
+                        done = done.and(Err(error));
+                        0
+                    }
+                };
                 beyond = beyond.saturating_sub(share.stored_bytes.saturating_add(freed));
             }
         }

@@ -123,6 +123,34 @@ pub(crate) async fn a_message_goes_with_the_last_segment_that_refers_to_it(subje
     assert!(kept.known(&next, &[hash]).await.is_err());
 }
 
+pub(crate) async fn what_cannot_be_forgotten_holds_up_nothing_else(subject: Subject) {
+    /// More than are looked up at once.
+    const STUCK: u64 = 101;
+    let kept = Kept::of(subject).await;
+    let mut rows = Vec::new();
+    for sequence in 1..=STUCK + 6 {
+        let recording = if sequence > STUCK + 3 { "small" } else { "short" };
+        rows.push(Segment::new(sequence, &[recording]).rows());
+    }
+    kept.index.commit(&rows).await.unwrap();
+    kept.configure(&[("short", "keep: 1h"), ("small", "max_size: 1Ki")]).await;
+    kept.stuck(1, i64::try_from(STUCK).unwrap()).await;
+    let told = kept.failed_pass_at(200).await;
+    assert!(told.contains("it is stuck"), "{told}");
+    let left: Vec<u64> = kept.by_segment().await.into_iter().map(|(sequence, _)| sequence).collect();
+    assert_eq!(left, (1..=STUCK).chain([STUCK + 6]).collect::<Vec<_>>());
+}
+
+pub(crate) async fn beyond_a_size_nothing_goes_in_the_place_of_what_cannot(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    let rows: Vec<SegmentRows> = (1..=6).map(|sequence| Segment::new(sequence, &["small"]).rows()).collect();
+    kept.index.commit(&rows).await.unwrap();
+    kept.configure(&[("small", "max_size: 3Ki")]).await;
+    kept.stuck(1, 1).await;
+    kept.failed_pass_at(7).await;
+    assert_eq!(kept.by_segment().await, [(1, 8), (4, 8), (5, 8), (6, 8)]);
+}
+
 pub(crate) async fn what_was_deleted_is_neither_missed_nor_taken_again(subject: Subject) {
     let kept = Kept::of(subject).await;
     kept.configure(&[("short", "keep: 1h"), ("long", "keep: 240h")]).await;

@@ -33,8 +33,14 @@ impl Upkeep for SqlIndex {
         ask!(self.access, writers, shares::note_retention, of, said)
     }
 
-    async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError> {
-        ask!(self.access, readers, shares::due, of, before, limit)
+    async fn shares(
+        &self,
+        of: &KeptRecording,
+        after: (i64, i64),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Share>, StoreError> {
+        ask!(self.access, readers, shares::due, of, after, before, limit)
     }
 
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError> {
