@@ -7,6 +7,7 @@ use shadowcat_control_plane::tapes::index::{self, FrameRow, Removal, SegmentRows
 use sqlx::{Connection, PgConnection};
 
 use crate::subject::Subject;
+use crate::suite::kept::{Kept, Segment, THEN};
 use crate::support::{FLEET, SOON, eventually};
 
 /// Microseconds of a day.
@@ -69,6 +70,32 @@ async fn a_day_of_which_nothing_is_left_is_dropped() {
     // A late frame of that day finds its place all the same.
     index.commit(&[segment(3, then)]).await.unwrap();
     assert_eq!(days(&subject).await.len(), before.len() + 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_are_let_go_of_in_few_statements() {
+    let kept = Kept::of(Subject::in_postgres().await).await;
+    let mut rows = Segment::new(1, &[""]).rows();
+    rows.words = (0..1_200).map(|number| format!("resource {number}")).collect();
+    kept.index.commit(&[rows]).await.unwrap();
+    // New words are looked at once.
+    kept.index.forget_words(i64::MIN, 10_000).await.unwrap();
+    let count = "CREATE TABLE statements (told TEXT);
+         CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN INSERT INTO public.statements VALUES (TG_OP); RETURN NULL; END $$;
+         CREATE TRIGGER counted AFTER UPDATE ON shadowcat_tapes.words FOR EACH STATEMENT EXECUTE FUNCTION told();
+         CREATE TRIGGER counted AFTER DELETE ON shadowcat_tapes.word_uses FOR EACH STATEMENT EXECUTE FUNCTION told()";
+    kept.subject.sql(count).await.unwrap();
+    let removal = Removal { segment: kept.found().await[0].segment, which: Which::Recording(0), why: Why::Age };
+    assert!(kept.index.remove(&removal, THEN).await.unwrap().segment.is_some());
+    let mut connection = PgConnection::connect(&kept.subject.url).await.unwrap();
+    let ask = async |connection: &mut PgConnection, text: &'static str| {
+        sqlx::query_scalar::<sqlx::Postgres, i64>(text).fetch_one(connection).await.unwrap()
+    };
+    assert_eq!(ask(&mut connection, "SELECT count(*) FROM statements").await, 6);
+    let marked = "SELECT count(*) FROM shadowcat_tapes.words WHERE let_go = 1 AND word LIKE 'resource %'";
+    assert_eq!(ask(&mut connection, marked).await, 1_200);
+    assert_eq!(ask(&mut connection, "SELECT count(*) FROM shadowcat_tapes.word_uses").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

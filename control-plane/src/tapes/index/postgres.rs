@@ -37,6 +37,9 @@ const HOLD_WORDS: &str = " FOR KEY SHARE";
 const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1 FOR UPDATE SKIP LOCKED";
 
 /// Where the tables are, apart from those of versions and nodes.
+/// Takes words that are let go of, one after the other in their order.
+const TAKE_WORDS: &str = " FOR NO KEY UPDATE";
+
 const SCHEMA: &str = "shadowcat_tapes";
 
 const CREATE_SCHEMA: &str = "CREATE SCHEMA IF NOT EXISTS shadowcat_tapes";

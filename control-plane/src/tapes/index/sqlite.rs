@@ -36,6 +36,9 @@ const HOLD_WORDS: &str = "";
 /// Takes a word to forget it.
 const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1";
 
+/// Takes words that are let go of. Nobody else writes meanwhile.
+const TAKE_WORDS: &str = "";
+
 /// Connections that read: a search or two, and a look.
 const READERS: u32 = 4;
 
