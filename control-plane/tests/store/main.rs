@@ -90,6 +90,7 @@ every_store! {
         what_is_on_hold_stays_until_it_is_released,
         of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
         a_message_goes_with_the_last_segment_that_refers_to_it,
+        a_message_that_cannot_be_deleted_is_wanted_again,
         what_cannot_be_forgotten_holds_up_nothing_else,
         beyond_a_size_nothing_goes_in_the_place_of_what_cannot,
         what_was_deleted_is_neither_missed_nor_taken_again,
@@ -102,6 +103,10 @@ every_store! {
     messages:
         a_message_counts_once_however_many_segments_refer_to_it,
         what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks,
+        a_message_that_is_used_again_counts_again_when_it_is_offered,
+        a_message_stays_and_counts_whenever_one_segment_goes_and_another_comes,
+        a_message_that_is_discarded_is_sent_again_or_deleted_whenever_a_node_asks,
+        a_segment_whose_message_is_discarded_meanwhile_is_stored,
         a_segment_whose_message_is_being_deleted_is_stored_after_that;
     words:
         names_are_forgotten_with_the_last_frame_that_has_them,

@@ -3,7 +3,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use shadowcat_control_plane::tapes::index::{self, FrameRow, Removal, SegmentRows, Share, Which, Why};
+use shadowcat_control_plane::tapes::index::{self, Committed, FrameRow, Removal, SegmentRows, Share, Which, Why};
 use sqlx::{Connection, PgConnection};
 
 use crate::subject::Subject;
@@ -70,6 +70,37 @@ async fn a_day_of_which_nothing_is_left_is_dropped() {
     // A late frame of that day finds its place all the same.
     index.commit(&[segment(3, then)]).await.unwrap();
     assert_eq!(days(&subject).await.len(), before.len() + 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_holds_a_message_does_not_keep_a_segment_from_going() {
+    let kept = Kept::of(Subject::in_postgres().await).await;
+    let segment = |sequence| Segment { message: Some(b"shared"), ..Segment::new(sequence, &[""]) };
+    kept.store(&segment(1)).await;
+    let mut other = PgConnection::connect(&kept.subject.url).await.unwrap();
+    // Whoever refers to it next waits behind these rows, with the message in its hands.
+    let mut stalling = other.begin().await.unwrap();
+    let next = "INSERT INTO shadowcat_tapes.message_uses SELECT fleet, hash, segment + n, recording
+         FROM shadowcat_tapes.message_uses CROSS JOIN generate_series(1, 10) n";
+    sqlx::query(next).execute(&mut *stalling).await.unwrap();
+    // Of another source, for which nobody waits.
+    let rows = [SegmentRows { node: "edge-2".to_owned(), ..segment(2).rows() }];
+    let going = async {
+        let waits =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while sqlx::query_scalar::<sqlx::Postgres, i64>(waits).fetch_one(&mut *stalling).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let removal = Removal { segment: kept.found().await[0].segment, which: Which::Recording(0), why: Why::Age };
+        let removed = kept.index.remove(&removal, THEN).await;
+        stalling.rollback().await.unwrap();
+        removed
+    };
+    let (committed, removed) = tokio::join!(kept.index.commit(&rows), going);
+    assert!(removed.unwrap().segment.is_some());
+    assert_eq!(committed.unwrap(), [Committed::New]);
+    kept.pass_at(100).await;
+    assert!(kept.index.discarded(i64::MAX, 10).await.unwrap().iter().all(|object| !object.starts_with("blobs")));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -68,7 +68,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// An object is about to be written again, and referred to: it is listed no more.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also while it is being deleted: it can be written after that.
+    /// [`StoreError::NotNow`] also while it is being deleted: it can be written after that, whether it was deleted or could not be.
     async fn take_back(&self, object: &str, now: i64) -> Result<(), StoreError>;
 
     /// Lets a segment refer to its new object, and discards the old one. False if somebody else was first, or the new one is due.
@@ -79,6 +79,10 @@ pub trait Upkeep: Send + Sync + 'static {
 
     /// Up to `limit` objects that are discarded and due.
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// Takes these objects to delete them: those that are still listed and due. Whoever wants one waits for some minutes from now on; it is
+    /// due again after some more, if it is not told to be gone.
+    async fn take_discarded(&self, objects: &[String], now: i64) -> Result<Vec<String>, StoreError>;
 
     /// These objects are gone.
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError>;
@@ -126,16 +130,12 @@ pub struct Share {
     pub segment: i64,
     /// The recording, as the index numbers it; 0 for none.
     pub recording: i64,
+    /// The time of its last frame.
+    pub last_at: i64,
     /// Its part of the segment's object.
     pub stored_bytes: u64,
 }
 
-    /// The time of its last frame.
-    pub last_at: i64,
-/// Why something is removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// Its recording keeps nothing for so long.
 impl Share {
     /// Before the oldest.
     pub const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
@@ -147,6 +147,10 @@ impl Share {
     }
 }
 
+/// Why something is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// Its recording keeps nothing for so long.
     Age,
     /// Its recording keeps no more bytes.
     Size,

@@ -78,7 +78,7 @@ impl Upkeep for SqlIndex {
         if ask!(self.access, writers, discard::take_back, object, now)? {
             return Ok(());
         }
-        Err(StoreError::Unavailable(format!("{object} is being deleted, and is wanted after that")))
+        Err(StoreError::NotNow(words(&discard::leaving(object))))
     }
 
     async fn rewritten(&self, rewritten: &Rewritten, now: i64) -> Result<bool, StoreError> {
@@ -91,6 +91,10 @@ impl Upkeep for SqlIndex {
 
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError> {
         ask!(self.access, readers, discard::due, now, limit)
+    }
+
+    async fn take_discarded(&self, objects: &[String], now: i64) -> Result<Vec<String>, StoreError> {
+        ask!(self.access, writers, discard::take, objects, now)
     }
 
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError> {
