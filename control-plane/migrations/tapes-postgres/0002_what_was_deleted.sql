@@ -52,10 +52,12 @@ CREATE TABLE removed (
     PRIMARY KEY (source, from_segment)
 );
 
--- Objects that no row refers to. Each goes once its time has come, and its row after it.
+-- Objects that no row refers to. Each goes once its time has come, and its row after it. `taken` is when whoever deletes began with it: it may
+-- be gone since.
 CREATE TABLE discarded (
     object TEXT COLLATE "C" NOT NULL PRIMARY KEY,
-    due BIGINT NOT NULL
+    due BIGINT NOT NULL,
+    taken BIGINT
 );
 
 CREATE INDEX discarded_by_time ON discarded (due);

@@ -52,10 +52,12 @@ CREATE TABLE removed (
     PRIMARY KEY (source, from_segment)
 ) STRICT, WITHOUT ROWID;
 
--- Objects that no row refers to. Each goes once its time has come, and its row after it.
+-- Objects that no row refers to. Each goes once its time has come, and its row after it. `taken` is when whoever deletes began with it: it may
+-- be gone since.
 CREATE TABLE discarded (
     object TEXT NOT NULL PRIMARY KEY,
-    due INTEGER NOT NULL
+    due INTEGER NOT NULL,
+    taken INTEGER
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX discarded_by_time ON discarded (due);

@@ -74,7 +74,7 @@ fn refused(error: StoreError) -> Status {
     match error {
         StoreError::Conflict { .. } => Status::aborted(message),
         StoreError::Token(_) => Status::unauthenticated(message),
-        StoreError::Unavailable(_) => Status::unavailable(message),
+        StoreError::Unavailable(_) | StoreError::NotNow(_) => Status::unavailable(message),
         StoreError::Unkept(_) => Status::invalid_argument(message),
         StoreError::Unusable(_) => Status::internal(message),
     }

@@ -181,6 +181,10 @@ pub enum StoreError {
     /// The database does not answer, or says no. What was to be written may have been written all the same.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database answers, and did not do this: it would have taken too long, or something that is wanted is being deleted. Less of
+    /// it may be done now, and all of it later.
+    #[error("the database did not do this now: {0}")]
+    NotNow(String),
     /// The database answers, and will not have what it was given to write. Trying again does not help.
     #[error("the database will not keep this: {0}")]
     Unkept(String),

@@ -143,6 +143,11 @@ pub(crate) fn is_of_content(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
 }
 
+/// Whether a statement took longer than it may.
+pub(crate) fn took_too_long(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code == CANCELED)
+}
+
 /// What Postgres means by an error, and what to do.
 pub(crate) fn words(error: &sqlx::Error) -> String {
     match error {

@@ -77,6 +77,7 @@ every_store! {
         an_id_is_a_tape_or_a_frame_and_its_operation,
         a_request_without_an_answer_is_a_call_until_the_answer_comes,
         what_is_missing_is_proved_by_numbers,
+        numbers_that_no_node_comes_to_leave_the_others_readable,
         two_nodes_with_one_instance_are_two_sources,
         other_bytes_under_the_number_of_a_segment_are_kept_and_told,
         tapes_are_listed_by_their_beginning_and_may_be_held,
@@ -89,6 +90,9 @@ every_store! {
         what_is_on_hold_stays_until_it_is_released,
         of_several_recordings_in_a_segment_each_is_forgotten_in_its_time,
         a_message_goes_with_the_last_segment_that_refers_to_it,
+        a_message_that_cannot_be_deleted_is_wanted_again,
+        what_cannot_be_forgotten_holds_up_nothing_else,
+        beyond_a_size_nothing_goes_in_the_place_of_what_cannot,
         what_was_deleted_is_neither_missed_nor_taken_again,
         what_is_kept_as_bytes_alone_is_forgotten_without_its_twin,
         what_is_removed_by_order_is_in_no_object_after_the_next_pass,
@@ -99,6 +103,10 @@ every_store! {
     messages:
         a_message_counts_once_however_many_segments_refer_to_it,
         what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks,
+        a_message_that_is_used_again_counts_again_when_it_is_offered,
+        a_message_stays_and_counts_whenever_one_segment_goes_and_another_comes,
+        a_message_that_is_discarded_is_sent_again_or_deleted_whenever_a_node_asks,
+        a_segment_whose_message_is_discarded_meanwhile_is_stored,
         a_segment_whose_message_is_being_deleted_is_stored_after_that;
     words:
         names_are_forgotten_with_the_last_frame_that_has_them,

@@ -14,7 +14,7 @@ use self::sql::Frame;
 use super::{OPERATION_TIMEOUT, Turn};
 use crate::store::StoreError;
 use crate::store::migrate::{Source, migrate};
-use crate::store::postgres::{MIGRATION_TIMEOUT, is_of_content, refused, words};
+use crate::store::postgres::{MIGRATION_TIMEOUT, is_of_content, refused, took_too_long, words};
 
 mod partitions;
 #[allow(clippy::duplicate_mod, reason = "the statements are the same for both databases, and sqlx's types are not")]
@@ -27,11 +27,18 @@ type Database = Postgres;
 
 const BEGIN: &str = "BEGIN";
 
-/// Holds a message while a segment comes to refer to it, together with others who do so.
-const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2 FOR SHARE";
+/// Holds a message while a segment comes to refer to it, together with others who do so and with whoever changes its row: commits that
+/// follow each other without a pause would keep those waiting for ever.
+const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2 FOR KEY SHARE";
+
+/// Takes messages, which are `m`, to discard them, but for those that a commit holds or somebody changes.
+const TAKE_MESSAGES: &str = " FOR UPDATE OF m SKIP LOCKED";
 
 /// A commit holds words, together with others who do so.
 const HOLD_WORDS: &str = " FOR KEY SHARE";
+
+/// Takes words that are let go of, one after the other in their order.
+const TAKE_WORDS: &str = " FOR NO KEY UPDATE";
 
 /// Takes a word to forget it, unless a commit holds it.
 const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1 FOR UPDATE SKIP LOCKED";

@@ -30,8 +30,14 @@ const BEGIN: &str = "BEGIN IMMEDIATE";
 /// Holds a message while a segment comes to refer to it. Nobody else writes meanwhile.
 const HOLD_MESSAGE: &str = "SELECT stored_bytes FROM messages WHERE fleet = $1 AND hash = $2";
 
+/// Takes messages to discard them. Nobody else writes meanwhile.
+const TAKE_MESSAGES: &str = "";
+
 /// A commit holds words. Nobody else writes meanwhile.
 const HOLD_WORDS: &str = "";
+
+/// Takes words that are let go of. Nobody else writes meanwhile.
+const TAKE_WORDS: &str = "";
 
 /// Takes a word to forget it.
 const FORGET_WORD: &str = "SELECT id FROM words WHERE id = $1";
@@ -101,6 +107,11 @@ async fn prepare(_: &mut SqliteConnection, _: &[i64]) -> Result<(), sqlx::Error>
 #[allow(clippy::unused_async, reason = "the other database has somebody to ask")]
 async fn take_turn(_: &sqlx::Pool<Sqlite>) -> Result<Option<Turn>, sqlx::Error> {
     Ok(Some(Turn::default()))
+}
+
+/// What takes too long is interrupted by whoever waits for it.
+fn took_too_long(_: &sqlx::Error) -> bool {
+    false
 }
 
 /// There are no partitions.

@@ -35,8 +35,14 @@ pub trait Upkeep: Send + Sync + 'static {
     /// Notes what a configuration says of a recording, for when it is gone from it.
     async fn note_retention(&self, of: &KeptRecording, said: Retention) -> Result<(), StoreError>;
 
-    /// Up to `limit` shares whose last frame is before a time, the oldest first.
-    async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError>;
+    /// Up to `limit` shares whose last frame is before a time, the oldest first: those behind [`Share::place`] of another one.
+    async fn shares(
+        &self,
+        of: &KeptRecording,
+        after: (i64, i64),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Share>, StoreError>;
 
     /// Stored bytes of a recording's shares, and of the messages that are kept apart and count to it. What is on hold does not count.
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError>;
@@ -62,7 +68,7 @@ pub trait Upkeep: Send + Sync + 'static {
     /// An object is about to be written again, and referred to: it is listed no more.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] also while it is being deleted: it can be written after that.
+    /// [`StoreError::NotNow`] also while it is being deleted: it can be written after that, whether it was deleted or could not be.
     async fn take_back(&self, object: &str, now: i64) -> Result<(), StoreError>;
 
     /// Lets a segment refer to its new object, and discards the old one. False if somebody else was first, or the new one is due.
@@ -73,6 +79,10 @@ pub trait Upkeep: Send + Sync + 'static {
 
     /// Up to `limit` objects that are discarded and due.
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError>;
+
+    /// Takes these objects to delete them: those that are still listed and due. Whoever wants one waits for some minutes from now on; it is
+    /// due again after some more, if it is not told to be gone.
+    async fn take_discarded(&self, objects: &[String], now: i64) -> Result<Vec<String>, StoreError>;
 
     /// These objects are gone.
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError>;
@@ -120,8 +130,21 @@ pub struct Share {
     pub segment: i64,
     /// The recording, as the index numbers it; 0 for none.
     pub recording: i64,
+    /// The time of its last frame.
+    pub last_at: i64,
     /// Its part of the segment's object.
     pub stored_bytes: u64,
+}
+
+impl Share {
+    /// Before the oldest.
+    pub const BEGINNING: (i64, i64) = (i64::MIN, i64::MIN);
+
+    /// Where it is among those of its recording.
+    #[must_use]
+    pub const fn place(&self) -> (i64, i64) {
+        (self.last_at, self.segment)
+    }
 }
 
 /// Why something is removed.

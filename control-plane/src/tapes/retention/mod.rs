@@ -61,6 +61,9 @@ const AT_ONCE: u32 = 100;
 /// node's segment is stored, or its stream ends, long before, by whichever replica's clock. A commit that is later still is refused.
 const MESSAGES_STAY: Duration = Duration::from_secs(60 * 60);
 
+/// An object that was taken to be deleted is so within this time, or not before it is taken again: whoever wants it waits for some minutes.
+const DELETION_BEGINS_WITHIN: Duration = Duration::from_secs(60);
+
 /// Microseconds since 1970.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -150,14 +153,20 @@ impl Retention {
 
     async fn fleet(&self, fleet: &str) -> Result<(), Unfinished> {
         let Some(policy) = self.policies.of(fleet).await? else { return Ok(()) };
+        let mut done = Ok(());
         for recording in self.index.recordings_kept(fleet).await? {
-            let Kept { keep, max_size } = self.kept(&policy, &recording).await?;
-            self.by_age(&recording, keep).await?;
-            if let Some(max) = max_size {
-                self.by_size(&recording, max).await?;
-            }
+            done = done.and(self.recording(&policy, &recording).await);
         }
-        Ok(())
+        done
+    }
+
+    async fn recording(&self, policy: &Policy, of: &KeptRecording) -> Result<(), Unfinished> {
+        let Kept { keep, max_size } = self.kept(policy, of).await?;
+        let done = self.by_age(of, keep).await;
+        match max_size {
+            Some(max) => done.and(self.by_size(of, max).await),
+            None => done,
+        }
     }
 
     /// What holds for a recording, noted for when the configuration has it no more.
@@ -169,36 +178,48 @@ impl Retention {
         Ok(said)
     }
 
+    /// A share that cannot be removed is the oldest in every pass: it holds up no other.
     async fn by_age(&self, of: &KeptRecording, keep: Duration) -> Result<(), Unfinished> {
-        let before = self.ago(keep);
+        let (before, mut done, mut after) = (self.ago(keep), Ok(()), Share::BEGINNING);
         loop {
-            let due = self.index.shares(of, before, AT_ONCE).await?;
+            let due = self.index.shares(of, after, before, AT_ONCE).await?;
             for share in &due {
-                self.remove(share, Why::Age).await?;
+                done = done.and(self.remove(share, Why::Age).await.map(drop));
+                after = share.place();
             }
             if due.len() < AT_ONCE as usize {
-                return Ok(());
+                return done;
             }
         }
     }
 
+    /// As [`by_age`](Self::by_age). What cannot be removed now is removed later, and nothing that is newer goes in its place.
     async fn by_size(&self, of: &KeptRecording, max: u64) -> Result<(), Unfinished> {
+        let (mut done, mut after, mut left_over) = (Ok(()), Share::BEGINNING, 0_u64);
         loop {
             // Counted anew each time: a message that other segments refer to goes on to them, and is not gone with the first.
-            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max);
+            let mut beyond = self.index.stored_bytes(of).await?.saturating_sub(max).saturating_sub(left_over);
             if beyond == 0 {
-                return Ok(());
+                return done;
             }
-            let oldest = self.index.shares(of, i64::MAX, AT_ONCE).await?;
+            let oldest = self.index.shares(of, after, i64::MAX, AT_ONCE).await?;
             if oldest.is_empty() {
-                return Ok(());
+                return done;
             }
             for share in oldest {
                 if beyond == 0 {
                     break;
                 }
-                let freed = self.remove(&share, Why::Size).await?;
+                let freed = match self.remove(&share, Why::Size).await {
+                    Ok(freed) => freed,
+                    Err(error) => {
+                        left_over = left_over.saturating_add(share.stored_bytes);
+                        done = done.and(Err(error));
+                        0
+                    }
+                };
                 beyond = beyond.saturating_sub(share.stored_bytes.saturating_add(freed));
+                after = share.place();
             }
         }
     }
@@ -246,15 +267,21 @@ impl Retention {
         Ok(())
     }
 
-    /// Deletes what is discarded. What cannot be deleted holds up what is listed with it, and nothing else.
+    /// Deletes what is discarded. What cannot be deleted ends this pass, and is tried again in a later one, behind what is due before.
     async fn collect(&self) -> Result<(), Unfinished> {
         loop {
             let due = self.index.discarded((self.clock)(), AT_ONCE).await?;
-            let (mut gone, mut failed) = (Vec::with_capacity(due.len()), Ok(()));
-            for object in &due {
+            let taken_at = Instant::now();
+            let taken = self.index.take_discarded(&due, (self.clock)()).await?;
+            let (mut gone, mut failed) = (Vec::with_capacity(taken.len()), Ok(()));
+            for object in taken {
+                // The rest comes due again.
+                if taken_at.elapsed() > DELETION_BEGINS_WITHIN {
+                    break;
+                }
                 match self.blobs.delete(&Path::from(object.as_str())).await {
-                    Ok(()) => gone.push(object.clone()),
-                    Err(error) => failed = Err(error),
+                    Ok(()) => gone.push(object),
+                    Err(error) => failed = failed.and(Err(error)),
                 }
             }
             self.index.forget(&gone).await?;

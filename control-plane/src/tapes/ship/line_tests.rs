@@ -169,6 +169,8 @@ fn an_offer_that_cannot_be_is_refused_with_the_reason() {
         SegmentOffer { first_record: 10, ..offer(1, b"a") },
         SegmentOffer { first_record: 0, ..offer(1, b"a") },
         SegmentOffer { sequence: 0, ..offer(1, b"a") },
+        SegmentOffer { sequence: (1 << 62) + 1, ..offer(1, b"a") },
+        SegmentOffer { last_record: u64::MAX, ..offer(1, b"a") },
         SegmentOffer { blobs: vec![Blob { hash: Bytes::new(), bytes: 1 }], ..offer(1, b"a") },
     ] {
         assert_eq!(said(&line.on(Event::Offered(offer.clone())).unwrap()), ["refused"], "{offer:?}");

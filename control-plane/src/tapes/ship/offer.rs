@@ -12,6 +12,9 @@ pub(super) const MESSAGE_BYTES_MAX: u32 = 8 * 1024 * 1024;
 /// Messages that are kept apart from one segment: lines of 1 MiB refer to fewer.
 const MESSAGES_MAX: usize = 4_096;
 
+/// The largest number of a segment or a record: a node counts from 1, and comes nowhere near. Databases calculate with these.
+const NUMBER_MAX: u64 = 1 << 62;
+
 /// An offer that can be taken up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Offer {
@@ -35,6 +38,9 @@ impl Offer {
         let is_known = (offer.first_record, offer.last_record) != (0, 0);
         if id.sequence == 0 || is_known && (offer.first_record == 0 || offer.last_record < offer.first_record) {
             return Err("segments and records are numbered from 1, and the last is not before the first".to_owned());
+        }
+        if id.sequence.max(offer.first_record).max(offer.last_record) > NUMBER_MAX {
+            return Err(format!("its numbers are beyond {NUMBER_MAX}, which no node comes to"));
         }
         if !(1..=SEGMENT_BYTES_MAX).contains(&offer.bytes) {
             return Err(format!("it has {} bytes, and a segment has 1 to {SEGMENT_BYTES_MAX}", offer.bytes));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use object_store::path::Path;
@@ -17,6 +18,7 @@ use shadowcat_control_plane::tapes::retention::{Passed, Retention};
 use shadowcat_tape::line::encode;
 use shadowcat_tape::record::{BlobRef, Head, Kind, Record};
 use shadowcat_tape::segment::{Found, Scan, SegmentId, seal, unseal};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::subject::Subject;
@@ -213,6 +215,39 @@ impl Kept {
         // The turn before ends when Postgres has seen its connection go.
         eventually("it is this one's turn", SOON, || async { self.retention().pass().await.unwrap() == Passed::Here })
             .await;
+    }
+
+    /// The same, of a pass in which something cannot be done: what it tells.
+    pub(crate) async fn failed_pass_at(&self, hours: i64) -> String {
+        self.clock.store(THEN + hours * HOUR, Ordering::Relaxed);
+        loop {
+            match self.retention().pass().await {
+                Ok(Passed::Elsewhere) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Ok(Passed::Here) => panic!("everything was done"),
+                Err(unfinished) => return unfinished.to_string(),
+            }
+        }
+    }
+
+    /// Lets no share of these segments be deleted, by their numbers in the index.
+    pub(crate) async fn stuck(&self, first: i64, last: i64) {
+        if let Some(path) = self.subject.url.strip_prefix("sqlite:") {
+            let file = std::path::Path::new(path).with_file_name("tapes.db");
+            let mut connection = SqliteConnection::connect(&format!("sqlite:{}", file.display())).await.unwrap();
+            let trigger = format!(
+                "CREATE TRIGGER stuck BEFORE DELETE ON shares WHEN OLD.segment BETWEEN {first} AND {last}
+                 BEGIN SELECT RAISE(ABORT, 'it is stuck'); END"
+            );
+            sqlx::raw_sql(AssertSqlSafe(trigger)).execute(&mut connection).await.unwrap();
+        } else {
+            let trigger = format!(
+                "CREATE FUNCTION stuck() RETURNS trigger LANGUAGE plpgsql AS
+                     $$ BEGIN RAISE EXCEPTION 'it is stuck'; END $$;
+                 CREATE TRIGGER stuck BEFORE DELETE ON shadowcat_tapes.shares FOR EACH ROW
+                     WHEN (OLD.segment BETWEEN {first} AND {last}) EXECUTE FUNCTION stuck()"
+            );
+            self.subject.sql(&trigger).await.unwrap();
+        }
     }
 
     pub(crate) async fn found(&self) -> Vec<FoundFrame> {

@@ -2,10 +2,11 @@
 
 use std::future::Future;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use shadowcat_control_plane::store::StoreError;
 use shadowcat_control_plane::tapes::blobs::message_key;
-use shadowcat_control_plane::tapes::index::{Committed, Hold, Known, Offered, SegmentRows};
+use shadowcat_control_plane::tapes::index::{Committed, Hold, Known, Offered, Removal, SegmentRows, Share, Which, Why};
 use shadowcat_tape::segment::SegmentId;
 
 use super::kept::{INSTANCE, Kept, STORED, Segment, THEN};
@@ -92,6 +93,48 @@ async fn unused(kept: &Kept, number: u64) -> ([u8; 32], String) {
     (*hash.as_bytes(), key)
 }
 
+/// Stored bytes of a recording.
+async fn stored_bytes(kept: &Kept, name: &str) -> u64 {
+    let recordings = kept.index.recordings_kept(FLEET).await.unwrap();
+    kept.index.stored_bytes(recordings.iter().find(|recording| recording.name == name).unwrap()).await.unwrap()
+}
+
+pub(crate) async fn a_message_that_is_used_again_counts_again_when_it_is_offered(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    let (hash, _) = unused(&kept, 1).await;
+    let rows = SegmentRows { messages: vec![(hash, STORED)], ..Segment::new(1, &["often"]).rows() };
+    kept.index.commit(&[rows]).await.unwrap();
+    assert_eq!(kept.known(&Segment::new(2, &["often"]), &[hash]).await.unwrap(), Known::Missing(vec![]));
+    assert_eq!(stored_bytes(&kept, "often").await, 2 * STORED);
+}
+
+pub(crate) async fn a_message_stays_and_counts_whenever_one_segment_goes_and_another_comes(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    for point in 0..POINTS {
+        let hash = *blake3::hash(&point.to_be_bytes()).as_bytes();
+        let with = |sequence: u64, recording| SegmentRows {
+            messages: vec![(hash, STORED)],
+            ..Segment::new(sequence, &[recording]).rows()
+        };
+        assert_eq!(kept.index.commit(&[with(2 * point + 1, "old")]).await.unwrap(), [Committed::New]);
+        let recordings = kept.index.recordings_kept(FLEET).await.unwrap();
+        let old = recordings.iter().find(|recording| recording.name == "old").unwrap();
+        let share = kept.index.shares(old, Share::BEGINNING, i64::MAX, 1).await.unwrap()[0];
+        let removal = Removal { segment: share.segment, which: Which::Recording(share.recording), why: Why::Age };
+        let rows = [with(2 * point + 2, "new")];
+        let (committed, removed, over) =
+            held_up(point, kept.index.commit(&rows), kept.index.remove(&removal, THEN)).await;
+        assert_eq!(committed.unwrap(), [Committed::New]);
+        assert!(removed.unwrap().segment.is_some(), "at point {point}");
+        kept.index.discard_messages(THEN + 1, THEN, 10).await.unwrap();
+        assert!(kept.index.discarded(i64::MAX, 1_000).await.unwrap().iter().all(|key| !key.starts_with("blobs")));
+        assert_eq!(stored_bytes(&kept, "new").await, (point + 1) * 2 * STORED, "at point {point}");
+        if over {
+            break;
+        }
+    }
+}
+
 async fn is_listed(kept: &Kept, key: &str) -> bool {
     kept.index.discarded(i64::MAX, 1_000).await.unwrap().iter().any(|listed| listed == key)
 }
@@ -110,11 +153,42 @@ pub(crate) async fn what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks
         discarded.unwrap();
         match asked {
             Ok(known) => {
-                assert_eq!((known, is_listed(&kept, &key).await), (Known::Missing(vec![]), false), "at point {point}");
-                outcomes.0 += 1;
+                assert!(!is_listed(&kept, &key).await, "at point {point}");
+                outcomes.0 += u64::from(known == Known::Missing(vec![]));
+                outcomes.1 += u64::from(known == Known::Missing(vec![hash]));
             }
             Err(told) => {
                 assert!(told.to_string().contains("is wanted after that") && is_listed(&kept, &key).await, "{told}");
+            }
+        }
+        if over {
+            break;
+        }
+    }
+    assert!(outcomes.0 > 0 && outcomes.1 > 0, "both come first somewhere: {outcomes:?}");
+}
+
+pub(crate) async fn a_message_that_is_discarded_is_sent_again_or_deleted_whenever_a_node_asks(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    kept.store(&Segment::new(1, &[""])).await;
+    let segment = Segment::new(9, &[""]);
+    let mut outcomes = (0, 0);
+    for point in 0..POINTS {
+        let (hash, key) = unused(&kept, point).await;
+        kept.index.discard_messages(THEN + 1, THEN, 10).await.unwrap();
+        let (messages, keys) = ([hash], [key.clone()]);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_micros();
+        let taking = kept.index.take_discarded(&keys, i64::try_from(now).unwrap());
+        let (asked, taken, over) = held_up(point, kept.known(&segment, &messages), taking).await;
+        let taken = taken.unwrap();
+        match asked {
+            Ok(known) => {
+                assert_eq!((known, taken.len()), (Known::Missing(vec![hash]), 0), "at point {point}");
+                assert!(!is_listed(&kept, &key).await, "at point {point}");
+                outcomes.0 += 1;
+            }
+            Err(told) => {
+                assert!(matches!(told, StoreError::NotNow(_)) && taken == keys, "at point {point}: {told}");
                 outcomes.1 += 1;
             }
         }
@@ -125,10 +199,9 @@ pub(crate) async fn what_a_node_was_told_is_here_is_not_deleted_whenever_it_asks
     assert!(outcomes.0 > 0 && outcomes.1 > 0, "both come first somewhere: {outcomes:?}");
 }
 
-pub(crate) async fn a_segment_whose_message_is_being_deleted_is_stored_after_that(subject: Subject) {
+pub(crate) async fn a_segment_whose_message_is_discarded_meanwhile_is_stored(subject: Subject) {
     let kept = Kept::of(subject).await;
     kept.store(&Segment::new(1, &[""])).await;
-    let mut outcomes = (0, 0);
     for point in 0..POINTS {
         let (hash, key) = unused(&kept, point).await;
         let rows = [SegmentRows { messages: vec![(hash, STORED)], ..Segment::new(point + 2, &[""]).rows() }];
@@ -136,15 +209,34 @@ pub(crate) async fn a_segment_whose_message_is_being_deleted_is_stored_after_tha
         let (committed, discarded, over) =
             held_up(point, commit, kept.index.discard_messages(THEN + 1, THEN, 10)).await;
         discarded.unwrap();
+        assert_eq!(committed.unwrap(), [Committed::New], "at point {point}");
+        kept.index.discard_messages(THEN + 1, THEN, 10).await.unwrap();
+        assert!(!is_listed(&kept, &key).await, "at point {point}");
+        if over {
+            break;
+        }
+    }
+}
+
+pub(crate) async fn a_segment_whose_message_is_being_deleted_is_stored_after_that(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    kept.store(&Segment::new(1, &[""])).await;
+    let mut outcomes = (0, 0);
+    for point in 0..POINTS {
+        let (hash, key) = unused(&kept, point).await;
+        kept.index.discard_messages(THEN + 1, THEN, 10).await.unwrap();
+        let rows = [SegmentRows { messages: vec![(hash, STORED)], ..Segment::new(point + 2, &[""]).rows() }];
+        let keys = [key.clone()];
+        let (committed, taken, over) =
+            held_up(point, kept.index.commit(&rows), kept.index.take_discarded(&keys, THEN)).await;
+        let taken = taken.unwrap();
         if let Err(told) = committed {
-            assert!(told.to_string().contains("is wanted after that"), "{told}");
-            assert!(is_listed(&kept, &key).await, "at point {point}");
-            kept.index.forget(&[key]).await.unwrap();
+            assert!(matches!(told, StoreError::NotNow(_)) && taken == keys, "at point {point}: {told}");
+            kept.index.forget(&keys).await.unwrap();
             assert_eq!(kept.index.commit(&rows).await.unwrap(), [Committed::New]);
             outcomes.1 += 1;
         } else {
-            kept.index.discard_messages(THEN + 1, THEN, 10).await.unwrap();
-            assert!(!is_listed(&kept, &key).await, "at point {point}");
+            assert!(taken.is_empty() && !is_listed(&kept, &key).await, "at point {point}");
             outcomes.0 += 1;
         }
         if over {

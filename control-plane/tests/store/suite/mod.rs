@@ -1,7 +1,7 @@
 //! What every store promises.
 
 pub(crate) mod audit;
-mod kept;
+pub(crate) mod kept;
 pub(crate) mod life;
 pub(crate) mod messages;
 pub(crate) mod nodes;

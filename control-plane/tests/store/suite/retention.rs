@@ -118,9 +118,65 @@ pub(crate) async fn a_message_goes_with_the_last_segment_that_refers_to_it(subje
     kept.pass_at(42).await;
     assert_eq!((kept.counted(), kept.index.totals(FLEET).await.unwrap().messages), ((0, 0), 0));
     assert_eq!(kept.known(&next, &[hash]).await.unwrap(), Known::Missing(vec![hash]));
-    // One that is listed as discarded, and not yet gone, is not asked for.
-    kept.index.discard(message_key(FLEET, &blake3::hash(MESSAGE)).as_ref(), THEN).await.unwrap();
+    // One that is listed as discarded is not asked for while it is being deleted, and is listed no more when it is asked for.
+    let object = message_key(FLEET, &blake3::hash(MESSAGE)).to_string();
+    kept.index.discard(&object, THEN).await.unwrap();
+    assert_eq!(kept.known(&next, &[hash]).await.unwrap(), Known::Missing(vec![hash]));
+    assert!(kept.index.discarded(i64::MAX, 10).await.unwrap().is_empty());
+    kept.index.discard(&object, THEN).await.unwrap();
+    assert_eq!(kept.index.take_discarded(std::slice::from_ref(&object), i64::MAX).await.unwrap(), [object]);
     assert!(kept.known(&next, &[hash]).await.is_err());
+}
+
+pub(crate) async fn a_message_that_cannot_be_deleted_is_wanted_again(subject: Subject) {
+    const MESSAGE: &[u8] = b"large";
+    let kept = Kept::of(subject).await;
+    kept.configure(&[("short", "keep: 1h"), ("long", "keep: 9000h")]).await;
+    kept.store(&Segment { message: Some(MESSAGE), ..Segment::new(1, &["short"]) }).await;
+    // Nobody deletes a directory, or what is in it, for an object.
+    let path = kept.place.path().join(message_key(FLEET, &blake3::hash(MESSAGE)).to_string());
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir_all(path.join("in the way")).unwrap();
+    kept.pass_at(3).await;
+    kept.failed_pass_at(5).await;
+    assert_eq!(kept.index.totals(FLEET).await.unwrap().messages, 0);
+    kept.pass_at(5).await;
+    // A node has it still, and sends it.
+    let segment = Segment { message: Some(MESSAGE), ..Segment::new(2, &["long"]) };
+    let hash = *blake3::hash(MESSAGE).as_bytes();
+    assert_eq!(kept.known(&segment, &[hash]).await.unwrap(), Known::Missing(vec![hash]));
+    std::fs::remove_dir_all(&path).unwrap();
+    kept.store(&segment).await;
+    kept.pass_at(6).await;
+    assert_eq!((kept.by_segment().await, kept.counted()), (vec![(2, 8)], (1, 1)));
+}
+
+pub(crate) async fn what_cannot_be_forgotten_holds_up_nothing_else(subject: Subject) {
+    /// More than are looked up at once.
+    const STUCK: u64 = 101;
+    let kept = Kept::of(subject).await;
+    let mut rows = Vec::new();
+    for sequence in 1..=STUCK + 6 {
+        let recording = if sequence > STUCK + 3 { "small" } else { "short" };
+        rows.push(Segment::new(sequence, &[recording]).rows());
+    }
+    kept.index.commit(&rows).await.unwrap();
+    kept.configure(&[("short", "keep: 1h"), ("small", "max_size: 1Ki")]).await;
+    kept.stuck(1, i64::try_from(STUCK).unwrap()).await;
+    let told = kept.failed_pass_at(200).await;
+    assert!(told.contains("it is stuck"), "{told}");
+    let left: Vec<u64> = kept.by_segment().await.into_iter().map(|(sequence, _)| sequence).collect();
+    assert_eq!(left, (1..=STUCK).chain([STUCK + 6]).collect::<Vec<_>>());
+}
+
+pub(crate) async fn beyond_a_size_nothing_goes_in_the_place_of_what_cannot(subject: Subject) {
+    let kept = Kept::of(subject).await;
+    let rows: Vec<SegmentRows> = (1..=6).map(|sequence| Segment::new(sequence, &["small"]).rows()).collect();
+    kept.index.commit(&rows).await.unwrap();
+    kept.configure(&[("small", "max_size: 3Ki")]).await;
+    kept.stuck(1, 1).await;
+    kept.failed_pass_at(7).await;
+    assert_eq!(kept.by_segment().await, [(1, 8), (4, 8), (5, 8), (6, 8)]);
 }
 
 pub(crate) async fn what_was_deleted_is_neither_missed_nor_taken_again(subject: Subject) {
@@ -243,10 +299,12 @@ pub(crate) async fn what_the_index_has_never_heard_of_is_found_and_deleted_unles
     sweep_at(hours + 26).await;
     assert!(!unfinished.exists());
     assert_eq!(kept.index.discarded(i64::MAX, 10).await.unwrap().len(), 3);
-    // A node comes back at once, another asks first, and one is late.
+    // A node comes back at once, another asks first, and one is late: it is being deleted, and could be deleted.
     kept.index.commit(&[SegmentRows { messages: vec![], ..segment(2).rows() }]).await.unwrap();
     kept.index.take_back(&object(3), THEN + (hours + 26) * HOUR).await.unwrap();
-    assert!(kept.index.take_back(&object(4), THEN + (hours + 27) * HOUR).await.is_err());
+    let late = THEN + (hours + 27) * HOUR;
+    assert_eq!(kept.index.take_discarded(&[object(4)], late).await.unwrap(), [object(4)]);
+    assert!(kept.index.take_back(&object(4), late).await.is_err());
     kept.pass_at(hours + 28).await;
     assert_eq!(kept.counted(), (3, 1));
     assert!(kept.index.take_back(&object(4), THEN).await.is_ok());

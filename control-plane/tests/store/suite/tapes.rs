@@ -257,6 +257,14 @@ pub(crate) async fn what_is_missing_is_proved_by_numbers(subject: Subject) {
     assert!(sources.iter().all(|source| source.instance == INSTANCE || source.gaps.is_empty()));
 }
 
+pub(crate) async fn numbers_that_no_node_comes_to_leave_the_others_readable(subject: Subject) {
+    let index = index_of(&subject).await;
+    let beyond = SegmentRows { last_record: u64::MAX, ..segment(INSTANCE, 2, 5, 3) };
+    index.commit(&[beyond, segment(INSTANCE, 3, 8, 4)]).await.unwrap();
+    let sources = index.sources(FLEET).await.unwrap();
+    assert_eq!((sources.len(), sources[0].segments), (1, 2));
+}
+
 pub(crate) async fn two_nodes_with_one_instance_are_two_sources(subject: Subject) {
     let index = index_of(&subject).await;
     let claimed =

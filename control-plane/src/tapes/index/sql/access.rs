@@ -4,7 +4,8 @@ use sqlx::Pool;
 use tokio::time::error::Elapsed;
 
 use super::super::super::OPERATION_TIMEOUT;
-use super::super::{Database, Place, is_of_content, words};
+use super::super::{Database, Place, is_of_content, took_too_long, words};
+use super::discard;
 use crate::store::StoreError;
 use crate::store::lent::{Lent, no_answer};
 
@@ -29,10 +30,12 @@ impl Access {
         lent: Lent<Database>,
         outcome: Result<Result<T, sqlx::Error>, Elapsed>,
     ) -> Result<T, StoreError> {
-        lent.give_back(outcome, |error| error.as_database_error().is_some()).map_err(|failure| match failure {
+        let is_answer = |error: &sqlx::Error| error.as_database_error().is_some() || discard::is_leaving(error);
+        lent.give_back(outcome, is_answer).map_err(|failure| match failure {
             Some(error) if is_of_content(&error) => StoreError::Unkept(words(&error)),
+            Some(error) if took_too_long(&error) || discard::is_leaving(&error) => StoreError::NotNow(words(&error)),
             Some(error) => StoreError::Unavailable(words(&error)),
-            None => StoreError::Unavailable(no_answer(OPERATION_TIMEOUT)),
+            None => StoreError::NotNow(no_answer(OPERATION_TIMEOUT)),
         })
     }
 }

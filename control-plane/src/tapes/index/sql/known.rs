@@ -14,13 +14,13 @@ pub(super) struct Looked {
     pub(super) known: Known,
     /// Messages of it that are here and that no segment refers to. They may be discarded at any moment.
     pub(super) unused: BTreeSet<[u8; 32]>,
-    /// A message of it is about to be deleted.
-    pub(super) leaving: Option<[u8; 32]>,
+    /// Missing messages of it whose objects are listed as discarded.
+    pub(super) discarded: Vec<[u8; 32]>,
 }
 
 impl From<Known> for Looked {
     fn from(known: Known) -> Self {
-        Self { known, unused: BTreeSet::new(), leaving: None }
+        Self { known, unused: BTreeSet::new(), discarded: Vec::new() }
     }
 }
 
@@ -76,7 +76,7 @@ async fn messages_of(
     fleet: (i64, &str),
     messages: &[[u8; 32]],
 ) -> Result<Looked, sqlx::Error> {
-    let (mut missing, mut unused, mut leaving) = (Vec::new(), BTreeSet::new(), None);
+    let (mut missing, mut unused, mut discarded) = (Vec::new(), BTreeSet::new(), Vec::new());
     for hash in messages {
         let kept =
             query_as::<Database, (Option<i64>,)>("SELECT unused_since FROM messages WHERE fleet = $1 AND hash = $2");
@@ -88,14 +88,13 @@ async fn messages_of(
             None => {
                 let key = message_key(fleet.1, &blake3::Hash::from_bytes(*hash));
                 if discard::is_listed(connection, key.as_ref()).await? {
-                    leaving = Some(*hash);
-                } else {
-                    missing.push(*hash);
+                    discarded.push(*hash);
                 }
+                missing.push(*hash);
             }
         }
     }
-    Ok(Looked { known: Known::Missing(missing), unused, leaving })
+    Ok(Looked { known: Known::Missing(missing), unused, discarded })
 }
 
 /// Whether a segment was here and was deleted: it is not wanted again. Nobody knows its digest any more, so a twin that comes after that

@@ -2,19 +2,19 @@
 //!
 //! A message is counted once, to the recording of the first segment that has one for it that is not on hold; when that share goes, it
 //! goes on to the next. One that nothing refers to is counted nowhere, and stays for a while, because keys of messages are their hashes:
-//! a node that offers it anew is told that it is here, and that begins the while anew. Once it is discarded, nobody is told anything of
-//! it until its object is gone.
+//! a node that offers it anew is told that it is here, and that begins the while anew. Once it is discarded, a node is told to send it,
+//! after it was taken off the list of what is to be deleted; while it is being deleted, nobody is told anything of it.
 //!
-//! Messages are touched in their order, and whoever changes the row of one has it alone. A commit holds it together with other commits:
-//! who deletes it waits for them, looks again, and sees that it is used.
+//! Messages are touched in their order, and of those who change the row of one, each has it alone. A commit holds it together with other
+//! commits and with who changes it, who then may not see that the commit refers to it: so what seems unused is looked at again by who
+//! deletes it, who has it really alone, waits for nobody, and leaves what a commit holds for the next time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
-use sqlx::{Connection as _, query, query_as};
+use sqlx::{AssertSqlSafe, Connection as _, query, query_as};
 
 use super::super::super::super::blobs::message_key;
-use super::super::{BEGIN, Database, HOLD_MESSAGE};
+use super::super::{BEGIN, Database, HOLD_MESSAGE, TAKE_MESSAGES};
 use super::remove::Segment;
 use super::{Connection, discard, signed, unsigned};
 
@@ -33,7 +33,7 @@ pub(super) struct Reference<'a> {
 /// A segment refers to a message, which is here or came with it.
 ///
 /// # Errors
-/// Also if the message was discarded after its node was told that it need not send it.
+/// Also if the message is being deleted, because it was discarded after its node was told that it need not send it.
 pub(super) async fn refer(connection: &mut Connection, to: &Reference<'_>) -> Result<(), sqlx::Error> {
     let held = query_as::<Database, (i64,)>(HOLD_MESSAGE).bind(to.fleet.0).bind(to.hash.as_slice());
     if held.fetch_optional(&mut *connection).await?.is_none() {
@@ -47,8 +47,8 @@ pub(super) async fn refer(connection: &mut Connection, to: &Reference<'_>) -> Re
         .execute(&mut *connection)
         .await?;
         let key = message_key(to.fleet.1, &blake3::Hash::from_bytes(*to.hash));
-        if inserted.rows_affected() > 0 && discard::is_listed(connection, key.as_ref()).await? {
-            return Err(sqlx::Error::Io(io::Error::other(format!("{key} is being deleted, and is wanted after that"))));
+        if inserted.rows_affected() > 0 {
+            discard::keep(connection, key.as_ref()).await?;
         }
     }
     for recording in &to.recordings {
@@ -177,33 +177,54 @@ pub(super) async fn count_released(connection: &mut Connection, fleet: &str) -> 
     Ok(())
 }
 
-/// Messages that were offered anew while nothing refers to them stay for another while: one that was discarded meanwhile, if any was.
+/// Messages that were offered anew while nothing refers to them stay for another while.
+///
+/// # Errors
+/// Also if one was discarded meanwhile: it is missing now.
 pub(super) async fn keep(
     connection: &mut Connection,
     fleet: &str,
     hashes: &BTreeSet<[u8; 32]>,
     now: i64,
-) -> Result<Option<[u8; 32]>, sqlx::Error> {
+) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
     for hash in hashes {
         let kept = query_as::<Database, (i64,)>(
             "UPDATE messages SET unused_since = CASE WHEN unused_since < $3 THEN $3 ELSE unused_since END
-             WHERE fleet = (SELECT id FROM words WHERE word = $1) AND hash = $2 RETURNING stored_bytes",
+             WHERE fleet = (SELECT id FROM words WHERE word = $1) AND hash = $2 RETURNING fleet",
         );
         let kept = kept.bind(fleet).bind(hash.as_slice()).bind(now).fetch_optional(&mut *transaction).await?;
-        if kept.is_none() {
+        let Some((number,)) = kept else {
             transaction.rollback().await?;
-            return Ok(Some(*hash));
-        }
+            return Err(discard::leaving(message_key(fleet, &blake3::Hash::from_bytes(*hash)).as_ref()));
+        };
+        // One that is offered again and again is never looked at by who discards.
+        count_if_used(&mut transaction, number, hash).await?;
     }
-    transaction.commit().await?;
-    Ok(None)
+    transaction.commit().await
+}
+
+/// A message that seemed unused counts again, if a segment refers to it: one that came meanwhile has said nothing of it. Whoever asks has
+/// taken the row before, so that no other reference goes.
+async fn count_if_used(connection: &mut Connection, fleet: i64, hash: &[u8]) -> Result<(), sqlx::Error> {
+    query::<Database>(
+        "UPDATE messages SET unused_since = NULL, recording = (SELECT u.recording FROM message_uses u
+             JOIN shares h ON h.segment = u.segment AND h.recording = u.recording AND h.held = 0
+             WHERE u.fleet = $1 AND u.hash = $2 ORDER BY u.segment, u.recording LIMIT 1)
+         WHERE fleet = $1 AND hash = $2 AND EXISTS (SELECT 1 FROM message_uses u WHERE u.fleet = $1 AND u.hash = $2)",
+    )
+    .bind(fleet)
+    .bind(hash.to_vec())
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// A message that nobody seems to use: its fleet, its hash, and the fleet's name.
 type Unused = (i64, Vec<u8>, String);
 
-/// Discards messages that have been unused, and not offered, since before a time: how many were looked at.
+/// Discards messages that have been unused, and not offered, since before a time: how many were looked at. None of them is one the next
+/// time.
 pub(super) async fn discard_unused(
     connection: &mut Connection,
     before: i64,
@@ -211,33 +232,16 @@ pub(super) async fn discard_unused(
     limit: u32,
 ) -> Result<u64, sqlx::Error> {
     let mut transaction = connection.begin_with(BEGIN).await?;
-    let mut unused: Vec<Unused> = query_as::<Database, _>(
+    let statement = AssertSqlSafe(format!(
         "SELECT m.fleet, m.hash, w.word FROM messages m JOIN words w ON w.id = m.fleet
-         WHERE m.unused_since IS NOT NULL AND m.unused_since < $1 ORDER BY m.unused_since LIMIT $2",
-    )
-    .bind(before)
-    .bind(i64::from(limit))
-    .fetch_all(&mut *transaction)
-    .await?;
+         WHERE m.unused_since IS NOT NULL AND m.unused_since < $1 ORDER BY m.unused_since LIMIT $2{TAKE_MESSAGES}"
+    ));
+    let mut unused: Vec<Unused> =
+        query_as::<Database, _>(statement).bind(before).bind(i64::from(limit)).fetch_all(&mut *transaction).await?;
     unused.sort();
     for (number, hash, fleet) in &unused {
-        // Waits for commits that hold it, so that what follows sees their references.
-        query::<Database>("UPDATE messages SET stored_bytes = stored_bytes WHERE fleet = $1 AND hash = $2")
-            .bind(number)
-            .bind(hash)
-            .execute(&mut *transaction)
-            .await?;
-        // A segment that came meanwhile has said nothing of it.
-        query::<Database>(
-            "UPDATE messages SET unused_since = NULL, recording = (SELECT u.recording FROM message_uses u
-                 JOIN shares h ON h.segment = u.segment AND h.recording = u.recording AND h.held = 0
-                 WHERE u.fleet = $1 AND u.hash = $2 ORDER BY u.segment, u.recording LIMIT 1)
-             WHERE fleet = $1 AND hash = $2 AND EXISTS (SELECT 1 FROM message_uses u WHERE u.fleet = $1 AND u.hash = $2)",
-        )
-        .bind(number)
-        .bind(hash)
-        .execute(&mut *transaction)
-        .await?;
+        // They are taken by now: commits that held them are over, and what they refer to is seen.
+        count_if_used(&mut transaction, *number, hash).await?;
         let gone = query::<Database>("DELETE FROM messages WHERE fleet = $1 AND hash = $2 AND unused_since < $3");
         let gone = gone.bind(number).bind(hash).bind(before).execute(&mut *transaction).await?.rows_affected();
         if let (true, Ok(hash)) = (gone > 0, <[u8; 32]>::try_from(hash.as_slice())) {

@@ -35,9 +35,10 @@ use tokio::time::{Instant, timeout_at};
 pub(super) use self::access::Access;
 use self::dictionary::Dictionary;
 pub(super) use self::frame::{Frame, INSERT_FRAMES};
+use super::super::super::blobs::message_key;
 use super::super::{
     Committed, Extent, Filter, FoundFrame, FoundSource, FoundTape, Hold, Holding, Index, KeptSegment, Known,
-    OPERATION_TIMEOUT, Offered, Position, SegmentRows, Totals, What,
+    OPERATION_TIMEOUT, Offered, Position, SegmentRows, Totals, Upkeep, What,
 };
 use super::Database;
 use crate::store::StoreError;
@@ -66,15 +67,12 @@ impl Index for SqlIndex {
         if looked.known == Known::Stored {
             ask!(self.access, writers, known::repeated, offered)?;
         }
-        let mut leaving = looked.leaving;
         if !looked.unused.is_empty() {
-            leaving = leaving.or(ask!(self.access, writers, messages::keep, offered.fleet, &looked.unused, now())?);
+            ask!(self.access, writers, messages::keep, offered.fleet, &looked.unused, now())?;
         }
-        if let Some(hash) = leaving {
-            let hash = blake3::Hash::from_bytes(hash);
-            return Err(StoreError::Unavailable(format!(
-                "the message {hash} is being deleted, and is wanted after that"
-            )));
+        for hash in looked.discarded {
+            let key = message_key(offered.fleet, &blake3::Hash::from_bytes(hash));
+            self.take_back(key.as_ref(), now()).await?;
         }
         Ok(looked.known)
     }
@@ -149,9 +147,12 @@ fn now() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// A number as it is kept. What does not fit is clamped: no number of ours comes near, and a node may send what it likes.
+/// The largest number that is kept: databases add to numbers and subtract from them.
+const NUMBER_MAX: i64 = 1 << 62;
+
+/// A number as it is kept. What is larger is clamped: no number of ours comes near, and a node may send what it likes.
 fn signed(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
+    i64::try_from(number).unwrap_or(NUMBER_MAX).min(NUMBER_MAX)
 }
 
 /// A number that was kept.

@@ -10,11 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::{Connection as _, QueryBuilder, query, query_as};
 
-use super::super::{BEGIN, Database, FORGET_WORD, HOLD_WORDS};
+use super::super::{BEGIN, Database, FORGET_WORD, HOLD_WORDS, TAKE_WORDS};
 use super::Connection;
 use super::remove::Segment;
 
-/// Words that one statement holds or notes.
+/// Words that one statement holds, notes or lets go of.
 const WORDS_AT_ONCE: usize = 500;
 
 /// Columns of frames that are words, and may be absent.
@@ -29,10 +29,7 @@ pub(super) async fn hold<'a>(
     let numbers: Vec<i64> = remembered.keys().copied().collect();
     for numbers in numbers.chunks(WORDS_AT_ONCE) {
         let mut select = QueryBuilder::<Database>::new("SELECT id FROM words WHERE id IN (");
-        let mut listed = select.separated(", ");
-        for number in numbers {
-            listed.push_bind(*number);
-        }
+        push_listed(&mut select, numbers);
         select.push(") ORDER BY id").push(HOLD_WORDS);
         let found: Vec<(i64,)> = select.build_query_as().persistent(false).fetch_all(&mut *connection).await?;
         held.extend(found.into_iter().filter_map(|(number,)| Some((*remembered.get(&number)?, number))));
@@ -69,18 +66,27 @@ pub(super) async fn let_go(connection: &mut Connection, segment: &Segment) -> Re
         .collect();
     let used = query_as::<Database, (i64,)>("SELECT word FROM word_uses WHERE segment = $1 ORDER BY word");
     let used: Vec<(i64,)> = used.bind(segment.number).fetch_all(&mut *connection).await?;
-    for (word,) in used.into_iter().filter(|(word,)| !left.contains(word)) {
-        query::<Database>("DELETE FROM word_uses WHERE segment = $1 AND word = $2")
-            .bind(segment.number)
-            .bind(word)
-            .execute(&mut *connection)
-            .await?;
-        query::<Database>("UPDATE words SET let_go = 1 WHERE id = $1 AND let_go = 0")
-            .bind(word)
-            .execute(&mut *connection)
-            .await?;
+    let gone: Vec<i64> = used.into_iter().map(|(word,)| word).filter(|word| !left.contains(word)).collect();
+    for words in gone.chunks(WORDS_AT_ONCE) {
+        let mut delete = QueryBuilder::<Database>::new("DELETE FROM word_uses WHERE segment = ");
+        delete.push_bind(segment.number).push(" AND word IN (");
+        push_listed(&mut delete, words);
+        delete.push(")").build().persistent(false).execute(&mut *connection).await?;
+        let mut mark = QueryBuilder::<Database>::new(
+            "UPDATE words SET let_go = 1 WHERE id IN (SELECT id FROM words WHERE let_go = 0 AND id IN (",
+        );
+        push_listed(&mut mark, words);
+        mark.push(") ORDER BY id").push(TAKE_WORDS).push(")");
+        mark.build().persistent(false).execute(&mut *connection).await?;
     }
     Ok(())
+}
+
+fn push_listed(statement: &mut QueryBuilder<Database>, words: &[i64]) {
+    let mut listed = statement.separated(", ");
+    for word in words {
+        listed.push_bind(*word);
+    }
 }
 
 /// Looks at up to `limit` words behind a number that were let go of, and forgets those that nothing refers to: the last that was looked

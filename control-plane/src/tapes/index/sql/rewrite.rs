@@ -71,7 +71,7 @@ pub(super) async fn rewritten(
     let from = &rewritten.from;
     let mut transaction = connection.begin_with(BEGIN).await?;
     let Some(segment) = Segment::take(&mut transaction, from.number).await? else { return Ok(false) };
-    let listed = query::<Database>("DELETE FROM discarded WHERE object = $1 AND due > $2");
+    let listed = query::<Database>("DELETE FROM discarded WHERE object = $1 AND due > $2 AND taken IS NULL");
     let listed = listed.bind(&rewritten.object).bind(now).execute(&mut *transaction).await?.rows_affected();
     let referred = query::<Database>(
         "UPDATE segments SET object = $3, stored_bytes = $4, plain_bytes = $5, gone = gone - $6,

@@ -104,20 +104,24 @@ pub(super) async fn note_retention(
 pub(super) async fn due(
     connection: &mut Connection,
     of: &KeptRecording,
+    after: (i64, i64),
     before: i64,
     limit: u32,
 ) -> Result<Vec<Share>, sqlx::Error> {
-    let found: Vec<(i64, i64)> = query_as::<Database, _>(
-        "SELECT segment, stored_bytes FROM shares WHERE held = 0 AND fleet = $1 AND recording = $2 AND last_at < $3
-         ORDER BY last_at, segment LIMIT $4",
+    let found: Vec<(i64, i64, i64)> = query_as::<Database, _>(
+        "SELECT segment, last_at, stored_bytes FROM shares WHERE held = 0 AND fleet = $1 AND recording = $2
+             AND (last_at, segment) > ($3, $4) AND last_at < $5 ORDER BY last_at, segment LIMIT $6",
     )
     .bind(of.fleet)
     .bind(of.number)
+    .bind(after.0)
+    .bind(after.1)
     .bind(before)
     .bind(i64::from(limit))
     .fetch_all(connection)
     .await?;
-    let share = |(segment, bytes)| Share { segment, recording: of.number, stored_bytes: unsigned(bytes) };
+    let share =
+        |(segment, last_at, bytes)| Share { segment, recording: of.number, last_at, stored_bytes: unsigned(bytes) };
     Ok(found.into_iter().map(share).collect())
 }
 

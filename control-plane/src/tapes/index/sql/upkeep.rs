@@ -33,8 +33,14 @@ impl Upkeep for SqlIndex {
         ask!(self.access, writers, shares::note_retention, of, said)
     }
 
-    async fn shares(&self, of: &KeptRecording, before: i64, limit: u32) -> Result<Vec<Share>, StoreError> {
-        ask!(self.access, readers, shares::due, of, before, limit)
+    async fn shares(
+        &self,
+        of: &KeptRecording,
+        after: (i64, i64),
+        before: i64,
+        limit: u32,
+    ) -> Result<Vec<Share>, StoreError> {
+        ask!(self.access, readers, shares::due, of, after, before, limit)
     }
 
     async fn stored_bytes(&self, of: &KeptRecording) -> Result<u64, StoreError> {
@@ -72,7 +78,7 @@ impl Upkeep for SqlIndex {
         if ask!(self.access, writers, discard::take_back, object, now)? {
             return Ok(());
         }
-        Err(StoreError::Unavailable(format!("{object} is being deleted, and is wanted after that")))
+        Err(StoreError::NotNow(words(&discard::leaving(object))))
     }
 
     async fn rewritten(&self, rewritten: &Rewritten, now: i64) -> Result<bool, StoreError> {
@@ -85,6 +91,10 @@ impl Upkeep for SqlIndex {
 
     async fn discarded(&self, now: i64, limit: u32) -> Result<Vec<String>, StoreError> {
         ask!(self.access, readers, discard::due, now, limit)
+    }
+
+    async fn take_discarded(&self, objects: &[String], now: i64) -> Result<Vec<String>, StoreError> {
+        ask!(self.access, writers, discard::take, objects, now)
     }
 
     async fn forget(&self, objects: &[String]) -> Result<(), StoreError> {
