@@ -101,10 +101,11 @@ async fn stored_bytes(kept: &Kept, name: &str) -> u64 {
 
 pub(crate) async fn a_message_that_is_used_again_counts_again_when_it_is_offered(subject: Subject) {
     let kept = Kept::of(subject).await;
+    kept.store(&Segment::new(1, &[""])).await;
     let (hash, _) = unused(&kept, 1).await;
-    let rows = SegmentRows { messages: vec![(hash, STORED)], ..Segment::new(1, &["often"]).rows() };
+    let rows = SegmentRows { messages: vec![(hash, STORED)], ..Segment::new(2, &["often"]).rows() };
     kept.index.commit(&[rows]).await.unwrap();
-    assert_eq!(kept.known(&Segment::new(2, &["often"]), &[hash]).await.unwrap(), Known::Missing(vec![]));
+    assert_eq!(kept.known(&Segment::new(3, &["often"]), &[hash]).await.unwrap(), Known::Missing(vec![]));
     assert_eq!(stored_bytes(&kept, "often").await, 2 * STORED);
 }
 
