@@ -1,7 +1,7 @@
 //! What the control plane must take, and how soon it must find it. `ingest --check` fails if one of these is missed.
 //!
-//! Where the numbers come from: 20 000 frames a second are 10 000 calls a second of a fleet, more than two cores carry; and an
-//! answer that comes within 200 ms is there at once for whoever asked.
+//! Where the numbers come from: 20 000 frames a second are 10 000 calls a second of a fleet, all day; and an answer that comes
+//! within 200 ms is there at once for whoever asked.
 
 use super::database::Database::{self, Postgres, Sqlite};
 use super::queries::Question;
