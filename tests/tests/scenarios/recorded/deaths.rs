@@ -51,9 +51,10 @@ impl Lives {
 
     fn assert_kept(&self, segments: &BTreeMap<SegmentId, Segment>) {
         let kept = answers(segments.values());
-        for token in self.promised.union(&self.written) {
-            assert!(kept.contains_key(token), "{token} was recorded, and is gone");
-        }
+        let gone = |tokens: &BTreeSet<String>| tokens.iter().filter(|token| !kept.contains_key(*token)).cloned().collect();
+        let [promised, written]: [Vec<String>; 2] = [gone(&self.promised), gone(&self.written)];
+        assert!(written.is_empty(), "in the spool when its node died, and gone: {written:?}");
+        assert!(promised.is_empty(), "answered {KEPT_AFTER:?} before its node died, and gone: {promised:?}");
         for (token, times) in &kept {
             assert_eq!(*times, 1, "{token} was answered once");
         }
