@@ -14,7 +14,7 @@ pub(crate) mod tests;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 pub use self::message::{Message, NotBase64, message};
 use crate::record::Record;
@@ -144,10 +144,8 @@ pub(crate) fn write_members<T: serde::Serialize>(value: &T, out: &mut Vec<u8>) {
     serde_json::to_writer(&mut *out, value).expect("every key is text, and a vector takes every byte");
     out.pop();
     // Outside of strings, where JSON has no line feed, one is as good as a space. Only an id can bring one.
-    for byte in &mut out[start..] {
-        if *byte == b'\n' {
-            *byte = b' ';
-        }
+    for at in memchr_iter(b'\n', &out[start..]).collect::<Vec<_>>() {
+        out[start + at] = b' ';
     }
 }
 

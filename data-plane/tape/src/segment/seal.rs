@@ -1,6 +1,6 @@
 //! From plain text to a sealed segment.
 
-use std::io;
+use std::{fmt, io, iter};
 
 use memchr::{memchr, memrchr};
 use zstd::bulk::Compressor;
@@ -40,23 +40,78 @@ pub fn seal(plain: &[u8], out: &mut Vec<u8>) -> io::Result<Contents> {
 /// # Errors
 /// zstd had no memory.
 pub fn seal_as(plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Result<()> {
+    Packing::default().finish(plain, contents, out)
+}
+
+/// Lines that are packed while more of them come, so that sealing them is not all the work at once. What comes of it in the end is what
+/// [`seal_as`] makes of them all.
+#[derive(Default)]
+pub struct Packing {
+    compressor: Option<Compressor<'static>>,
+    /// The frames so far.
+    packed: Vec<u8>,
+    /// Packed and plain bytes of each.
+    frames: Vec<(u32, u32)>,
+    /// Plain bytes of all of them.
+    taken: usize,
+}
+
+impl Packing {
+    /// Packs as many frames as `plain` fills. It begins with what it began with before, and ends with a whole line.
+    ///
+    /// # Errors
+    /// zstd had no memory. It is tried again the next time.
+    pub fn follow(&mut self, plain: &[u8]) -> io::Result<()> {
+        while plain.len() - self.taken >= FRAME_PLAIN_BYTES {
+            self.pack(&plain[self.taken..])?;
+        }
+        Ok(())
+    }
+
+    /// Packs the rest, and appends the sealed segment.
+    ///
+    /// # Errors
+    /// zstd had no memory.
+    pub fn finish(&mut self, plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Result<()> {
+        while self.taken < plain.len() {
+            self.pack(&plain[self.taken..])?;
+        }
+        let start = out.len();
+        contents.write(out);
+        let head = (length(out.len() - start), 0);
+        out.extend_from_slice(&self.packed);
+        let frames: Vec<_> = iter::once(head).chain(self.frames.iter().copied()).collect();
+        write_table(&frames, out);
+        Ok(())
+    }
+
+    /// Packs the next frame, with which `rest` begins.
+    fn pack(&mut self, rest: &[u8]) -> io::Result<()> {
+        let compressor = match &mut self.compressor {
+            Some(compressor) => compressor,
+            none => none.insert(compressor()?),
+        };
+        let lines = &rest[..frame_end(rest)];
+        let before = self.packed.len();
+        self.packed.resize(before + zstd_safe::compress_bound(lines.len()), 0);
+        let packed = compressor.compress_to_buffer(lines, &mut self.packed[before..]);
+        self.packed.truncate(before + packed.as_ref().copied().unwrap_or(0));
+        self.frames.push((length(packed?), length(lines.len())));
+        self.taken += lines.len();
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Packing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Packing").field("frames", &self.frames).finish_non_exhaustive()
+    }
+}
+
+fn compressor() -> io::Result<Compressor<'static>> {
     let mut compressor = Compressor::new(ZSTD_LEVEL)?;
     compressor.set_parameter(CParameter::ChecksumFlag(true))?;
-    let start = out.len();
-    contents.write(out);
-    let mut frames = vec![(length(out.len() - start), 0)];
-    let mut rest = plain;
-    while !rest.is_empty() {
-        let (lines, after) = rest.split_at(frame_end(rest));
-        let before = out.len();
-        out.resize(before + zstd_safe::compress_bound(lines.len()), 0);
-        let bytes = compressor.compress_to_buffer(lines, &mut out[before..])?;
-        out.truncate(before + bytes);
-        frames.push((length(bytes), length(lines.len())));
-        rest = after;
-    }
-    write_table(&frames, out);
-    Ok(())
+    Ok(compressor)
 }
 
 /// Where the frame ends that begins these lines: behind the last line feed within its size, else behind the first one

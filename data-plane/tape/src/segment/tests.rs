@@ -2,7 +2,9 @@ use std::io::Read;
 
 use proptest::prelude::*;
 
-use super::{Contents, Found, Refused, Scan, SegmentId, Summary, UnsealError, frame_holding, seal, unseal};
+use super::{
+    Contents, Found, Packing, Refused, Scan, SegmentId, Summary, UnsealError, frame_holding, seal, seal_as, unseal,
+};
 use crate::line::LineError;
 use crate::record::{Head, Kind, Record};
 use crate::testing::{INSTANCE, head, line_of, lines, seeded};
@@ -56,6 +58,23 @@ fn what_a_segment_holds_is_told_in_its_first_bytes() {
     let clock = 1_700_000_000_000_000_000;
     let (records, frames, t1, bytes) = (2_001, 2_000, 2_001_000, plain.len() as u64);
     assert_eq!(contents, Contents { first_seq: 1, last_seq: 2_001, records, frames, t0: 0, t1, clock, plain: bytes });
+}
+
+#[test]
+fn what_is_packed_while_it_comes_is_what_is_sealed_at_once() {
+    let lines = lines(3_000);
+    let long = line_of(&Record { text: Some("x".repeat(700 * 1024).into()), ..Record::default() });
+    let (mut plain, mut packing, mut contents) = (Vec::new(), Packing::default(), Contents::default());
+    for line in lines.iter().chain([&long]).chain(&lines) {
+        plain.extend_from_slice(line);
+        packing.follow(&plain).unwrap();
+    }
+    contents.plain = plain.len() as u64;
+    let (mut followed, mut at_once) = (Vec::new(), Vec::new());
+    packing.finish(&plain, &contents, &mut followed).unwrap();
+    seal_as(&plain, &contents, &mut at_once).unwrap();
+    assert_eq!(followed, at_once);
+    assert_eq!(unseal(&followed, ENOUGH).unwrap().plain, plain);
 }
 
 #[test]

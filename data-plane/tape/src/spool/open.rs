@@ -11,7 +11,13 @@ use super::Blob;
 use crate::directory::follow;
 use crate::line::{self, LINE_BYTES_MAX, Message};
 use crate::record::{Gap, Record};
-use crate::segment::{Contents, SegmentId, seal_as};
+use crate::segment::{Contents, Packing, SegmentId};
+
+/// Text for which room is made at once.
+const PLAIN_BYTES_USUAL: usize = 1024 * 1024;
+
+/// Room for the line that fills a segment; a longer one has it made.
+const LINE_BYTES_USUAL: usize = 4 * 1024;
 
 /// A line that no reader would take.
 pub(super) struct TooLong {
@@ -34,10 +40,13 @@ pub(super) struct OpenSegment {
     plain: Vec<u8>,
     /// How much of the text is in the file.
     written: usize,
+    /// The text as it will be sealed, as far as it is packed already.
+    packing: Packing,
 }
 
 impl OpenSegment {
-    pub(super) fn new(id: SegmentId, file: File, at: Duration) -> Self {
+    /// An empty one, which is sealed at about so many bytes.
+    pub(super) fn new(id: SegmentId, file: File, at: Duration, seal_bytes: usize) -> Self {
         Self {
             id,
             contents: Contents::default(),
@@ -46,8 +55,10 @@ impl OpenSegment {
             gaps: Vec::new(),
             blobs: BTreeMap::new(),
             file,
-            plain: Vec::new(),
+            // Memory that nobody writes to costs nothing; to move what is written does.
+            plain: Vec::with_capacity(seal_bytes.min(PLAIN_BYTES_USUAL) + LINE_BYTES_USUAL),
             written: 0,
+            packing: Packing::default(),
         }
     }
 
@@ -64,6 +75,8 @@ impl OpenSegment {
             return Err(TooLong { bytes });
         }
         self.contents.add(record, bytes);
+        // What could not be packed for want of memory is packed when the segment is sealed, or is lost and told then.
+        let _ = self.packing.follow(&self.plain);
         Ok(())
     }
 
@@ -81,9 +94,9 @@ impl OpenSegment {
     }
 
     /// The sealed segment.
-    pub(super) fn pack(&self) -> io::Result<Vec<u8>> {
+    pub(super) fn pack(&mut self) -> io::Result<Vec<u8>> {
         let mut sealed = Vec::new();
-        seal_as(&self.plain, &self.contents, &mut sealed)?;
+        self.packing.finish(&self.plain, &self.contents, &mut sealed)?;
         Ok(sealed)
     }
 

@@ -250,7 +250,7 @@ impl Writer {
             Ok(file) => {
                 self.sequence = id.sequence;
                 self.retry_at = None;
-                self.open = Some(OpenSegment::new(id, file, self.now.at));
+                self.open = Some(OpenSegment::new(id, file, self.now.at, self.settings.seal_bytes));
                 self.tell_head();
                 true
             }

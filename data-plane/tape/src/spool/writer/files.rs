@@ -45,7 +45,7 @@ impl Writer {
 
     /// Puts the open segment on the shelf, or notes that it is lost.
     pub(super) fn seal(&mut self) {
-        let Some(open) = self.open.take() else { return };
+        let Some(mut open) = self.open.take() else { return };
         let name = open.id.sealed_name();
         let sealed = open.pack().and_then(|sealed| {
             let bytes = sealed.len() as u64;
