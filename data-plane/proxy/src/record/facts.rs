@@ -1,10 +1,21 @@
 //! What a message says of the call it belongs to, read only where the envelope's pass has not told.
 
-use memchr::memmem;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use shadowcat_mcp::{Envelope, ErrorKind, Fault, Kind};
 use shadowcat_tape::record::Outcome;
+
+/// What stands in every result that is not the last word.
+static UNFINISHED: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [r#""input_required""#, r#""task""#].map(Finder::new));
+
+/// The names of what ties rounds together.
+static TIES: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    [r#""requestState""#, r#""inputRequests""#, r#""inputResponses""#, r#""taskId""#].map(Finder::new)
+});
 
 /// How the call ends that `answer` answers, and the code of its error.
 pub(super) fn outcome(answer: &Envelope) -> (Outcome, Option<i64>) {
@@ -27,9 +38,7 @@ pub(super) fn refused(kind: ErrorKind) -> Outcome {
 
 /// `result.resultType` (2026-07-28, "Multi round-trip requests"; "Tasks"), and the task of 2025-11-25.
 fn of_result(body: &[u8]) -> Outcome {
-    let asks = memmem::find(body, br#""input_required""#).is_some();
-    let goes_on = memmem::find(body, br#""task""#).is_some();
-    if !(asks || goes_on) {
+    if !UNFINISHED.iter().any(|word| word.find(body).is_some()) {
         return Outcome::Ok;
     }
     let Ok(Answer { result: Some(result), .. }) = serde_json::from_slice(body) else { return Outcome::Ok };
@@ -81,8 +90,7 @@ impl Ties {
     /// Those of a message; a look at its bytes tells of most that there are none.
     pub(super) fn of(message: &Envelope) -> Self {
         let body = message.body();
-        let ties = [&b"\"requestState\""[..], b"\"inputRequests\"", b"\"inputResponses\"", b"\"taskId\""];
-        if !ties.iter().any(|name| memmem::find(body, name).is_some()) {
+        if !TIES.iter().any(|name| name.find(body).is_some()) {
             return Self::default();
         }
         let Ok(round) = serde_json::from_slice::<Round<'_>>(body) else { return Self::default() };

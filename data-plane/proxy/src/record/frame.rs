@@ -39,6 +39,29 @@ pub(super) struct Content<'a> {
     /// The message, or what came in its place.
     pub(super) bytes: Option<&'a [u8]>,
     pub(super) form: Form,
+    /// What HTTP said beside it.
+    pub(super) headers: Option<&'a Headers>,
+}
+
+impl<'a> Content<'a> {
+    /// Without a message.
+    pub(super) const fn none(at: Instant) -> Self {
+        Self { at, bytes: None, form: Form::Unknown, headers: None }
+    }
+
+    /// A message that was read as one.
+    const fn json(at: Instant, bytes: &'a [u8]) -> Self {
+        Self { at, bytes: Some(bytes), form: Form::Json, headers: None }
+    }
+
+    /// What came where a message was due.
+    const fn raw(at: Instant, bytes: &'a [u8]) -> Self {
+        Self { at, bytes: Some(bytes), form: Form::Unknown, headers: None }
+    }
+
+    const fn beside(self, headers: Option<&'a Headers>) -> Self {
+        Self { headers, ..self }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,25 +75,23 @@ impl Framer {
     pub(super) fn opened(&mut self, call: &CallContext) {
         let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record { dir: Some(Direction::C2s), stage: Some(Stage::Rx), ..Record::default() };
-        record.http = Some(record::Http {
-            method: Some(call.method.as_str().into()),
-            path: Some((&*call.path).into()),
-            ..self.http(call, &call.headers)
-        });
+        let (method, path) = (Some(call.method.as_str().into()), Some((&*call.path).into()));
+        record.http = Some(record::Http { method, path, ..record::Http::default() });
+        let headers = Some(&call.headers);
         let seq = match &call.request {
             Asked::Nothing => {
                 record.k = record::Kind::Http;
-                self.write(call, record, &Content { at: call.began, bytes: None, form: Form::Unknown })
+                self.write(call, record, &Content::none(call.began).beside(headers))
             }
             Asked::Raw(bytes) => {
                 record.k = record::Kind::Raw;
-                self.write(call, record, &Content { at: call.began, bytes: Some(bytes), form: Form::Unknown })
+                self.write(call, record, &Content::raw(call.began, bytes).beside(headers))
             }
             Asked::Message(message) => {
                 name(&mut record, message);
                 let linked = self.operation_of(call, message);
                 (record.op, record.op_link) = (linked.operation, linked.link);
-                let content = Content { at: call.began, bytes: Some(message.body()), form: Form::Json };
+                let content = Content::json(call.began, message.body()).beside(headers);
                 let seq = self.write(call, record, &content);
                 told.operation = linked.operation.or(Some(seq));
                 self.remember_request(call, message, seq, &told);
@@ -92,19 +113,19 @@ impl Framer {
             Said::Large(gathered, head) => self.large(call, &mut told, *at, (gathered, head)),
             Said::Rejected(bytes) => {
                 let record = Record { k: record::Kind::Raw, re: told.request, op: told.operation, ..from_server() };
-                self.write(call, record, &Content { at: *at, bytes: Some(bytes), form: Form::Unknown });
+                self.write(call, record, &Content::raw(*at, bytes));
             }
             Said::Refusal { json, kind } => {
                 let mut record = self.ending(call, &mut told, *at, facts::refused(*kind));
                 (record.stage, record.code) = (Some(Stage::Tx), Some(i64::from(kind.code())));
                 let id = call.asked().and_then(Envelope::id);
                 record.id = id.and_then(raw);
-                self.write(call, record, &Content { at: *at, bytes: Some(json), form: Form::Json });
+                self.write(call, record, &Content::json(*at, json));
             }
             Said::Receipt(head) => {
                 let record = self.ending(call, &mut told, *at, Outcome::HttpError);
-                let record = Record { k: record::Kind::Http, http: Some(self.of_answer(call, head)), ..record };
-                self.write(call, record, &Content { at: *at, bytes: None, form: Form::Unknown });
+                let record = Record { k: record::Kind::Http, http: Some(of_answer(head)), ..record };
+                self.write(call, record, &Content::none(*at).beside(Some(&head.headers)));
             }
             Said::Resumes(request) => self.resume(call, &mut told, request),
             Said::Paused => self.pause(call, &mut told, *at),
@@ -145,10 +166,10 @@ impl Framer {
         let mut record = self.ending(call, told, at, outcome);
         record.code = code;
         record.id = message.id().and_then(raw);
-        record.http = head.map(|head| self.of_answer(call, head));
+        record.http = head.map(of_answer);
         let of = told.resumed.as_ref().and_then(|resumed| resumed.call()).map_or(call, |call| &**call);
         self.remember_answer(of, told.operation, message);
-        self.write(call, record, &Content { at, bytes: Some(message.body()), form: Form::Json });
+        self.write(call, record, &Content::json(at, message.body()).beside(head.map(|head| &head.headers)));
     }
 
     /// The data of an event.
@@ -160,7 +181,7 @@ impl Framer {
         };
         let Some(message) = read.or(own.as_ref()) else {
             let record = Record { k: record::Kind::Raw, op: told.operation, ..from_server() };
-            self.write(call, record, &Content { at, bytes: Some(data), form: Form::Unknown });
+            self.write(call, record, &Content::raw(at, data));
             return;
         };
         let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
@@ -175,7 +196,7 @@ impl Framer {
         name(&mut record, message);
         let linked = self.operation_of_event(call, told, message);
         (record.op, record.op_link) = (linked.operation, linked.link);
-        let seq = self.write(call, record, &Content { at, bytes: Some(data), form: Form::Json });
+        let seq = self.write(call, record, &Content::json(at, data));
         if message.kind() == Kind::Request
             && let Some(id) = message.id()
         {
@@ -193,15 +214,15 @@ impl Framer {
             return self.answer(call, told, &message, (at, Some(head)));
         }
         let record = self.ending(call, told, at, Outcome::Unknown);
-        let record = Record { sz: Some(gathered.size), http: Some(self.of_answer(call, head)), ..record };
-        self.write(call, record, &Content { at, bytes: None, form: Form::Unknown });
+        let record = Record { sz: Some(gathered.size), http: Some(of_answer(head)), ..record };
+        self.write(call, record, &Content::none(at).beside(Some(&head.headers)));
     }
 
     /// Completes a record and hands it to the sink; its place in the order.
     pub(super) fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
         let recording: &Recording = &call.recording;
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
-        record.tape = Some(call.tape(&self.instance).to_owned().into());
+        record.tape = Some(call.tape(&self.instance).into());
         (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
         if record.dir != Some(Direction::C2s)
             && let Some(asked) = call.asked().filter(|_| record.re.is_some())
@@ -210,10 +231,14 @@ impl Framer {
             record.name = record.name.or_else(|| subject(asked).map(Cow::Borrowed));
         }
         let cleaner = self.secrets.of(&call.recording);
-        record.m = record.m.map(|method| cleaner.name(&method).into());
-        record.name = record.name.map(|name| cleaner.name(&name).into());
+        let [method, name] = [record.m.take(), record.name.take()].map(|name| Some(cleaner.name(&name?)));
+        let headers = content.headers.map(|headers| cleaner.headers(headers)).unwrap_or_default();
         let id = record.id.and_then(|id| cleaner.id(id));
         let mut record: Record<'_> = record;
+        (record.m, record.name) = (method.as_deref().map(Cow::Borrowed), name.as_deref().map(Cow::Borrowed));
+        if let Some(http) = &mut record.http {
+            http.headers = headers.iter().map(|(name, value)| ((*name).into(), (&**value).into())).collect();
+        }
         record.id = id.as_deref().or(record.id);
         record.route = Some((&*call.route).into());
         record.recording = Some(recording.name.as_str().into());
@@ -237,22 +262,6 @@ impl Framer {
         };
         self.keep(record, Some(message))
     }
-}
-
-impl Framer {
-    /// Headers without their secrets.
-    fn http(&mut self, call: &CallContext, headers: &Headers) -> record::Http<'static> {
-        let cleaner = self.secrets.of(&call.recording);
-        let clean = headers.iter().filter_map(|(name, value)| {
-            let value = cleaner.header(name, value)?;
-            Some((name.as_str().to_owned().into(), value.into()))
-        });
-        record::Http { headers: clean.collect(), ..record::Http::default() }
-    }
-
-    fn of_answer(&mut self, call: &CallContext, head: &Response) -> record::Http<'static> {
-        record::Http { status: Some(head.status.as_u16()), ..self.http(call, &head.headers) }
-    }
 
     /// To the sink, and to whoever follows.
     pub(super) fn keep(&mut self, record: Record<'_>, message: Option<Message<'_>>) -> u64 {
@@ -269,6 +278,10 @@ impl Framer {
         self.followed.tell(line.into());
         seq
     }
+}
+
+fn of_answer(head: &Response) -> record::Http<'static> {
+    record::Http { status: Some(head.status.as_u16()), ..record::Http::default() }
 }
 
 /// A record of what the server said, before more is known of it.

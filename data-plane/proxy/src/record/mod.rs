@@ -1,6 +1,6 @@
 //! Beside the way of a call: what passes is recorded.
 //!
-//! A [`Tap`] travels with a call and hands references to a bounded [`queue`]; one [`thread`] of low priority does everything
+//! A [`Tap`] travels with a call and hands references to a bounded [`queue`]; one [`thread`], which gives way to calls, does everything
 //! else: it reads what was handed over, blots out secrets, links operations, encodes, and writes the spool.
 //!
 //! | Part | Does |

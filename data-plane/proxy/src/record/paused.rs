@@ -10,7 +10,7 @@ use shadowcat_mcp::{Envelope, Id, Limits};
 use shadowcat_tape::record::{self, Direction, Outcome, Record};
 
 use super::call::{Asked, CallContext, Headers, Told};
-use super::frame::{Content, Form, Framer, subject};
+use super::frame::{Content, Framer, subject};
 
 /// Calls that are waited for. At the bound the one that has waited longest is told to be abandoned; its answer, should it come,
 /// stands for itself. A client that polls for its answers is rare.
@@ -150,7 +150,7 @@ impl Framer {
             life: Some("call_abandoned".into()),
             ..record
         };
-        self.write(call, ended, &Content { at, bytes: None, form: Form::Unknown });
+        self.write(call, ended, &Content::none(at));
     }
 }
 

@@ -1,7 +1,7 @@
 //! The way from the calls to the recorder's thread.
 //!
 //! A push takes no lock, and wakes the thread only if it sleeps: it then sleeps again for [`GATHER`] before it looks, so that a busy
-//! gateway wakes it a hundred times a second and not at each call.
+//! gateway wakes it a few hundred times a second and not at each call.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
@@ -21,8 +21,9 @@ pub(super) const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// run.
 const REQUIRED_FRAMES_MAX: usize = FRAMES_MAX / 2;
 
-/// How long the thread lets frames gather.
-pub(super) const GATHER: Duration = Duration::from_millis(10);
+/// How long the thread lets frames gather: long enough that to wake it costs little, and so short that the memory of what waits is used
+/// again before it has left the caches of the calls.
+pub(super) const GATHER: Duration = Duration::from_millis(2);
 
 /// What waits for the recorder's thread.
 pub(super) struct Queue<T> {
@@ -63,6 +64,11 @@ impl<T> Queue<T> {
     /// Whether a route that must not lose a record may take a call.
     pub(super) fn has_room_to_spare(&self) -> bool {
         self.items.len() < REQUIRED_FRAMES_MAX && self.bytes.load(Ordering::Relaxed) < BYTES_MAX / 2
+    }
+
+    /// Whether so little waits that the reader may take its time.
+    pub(super) fn is_short(&self) -> bool {
+        self.items.len() < FRAMES_MAX / 8 && self.bytes.load(Ordering::Relaxed) < BYTES_MAX / 8
     }
 
     /// Wakes the reader.

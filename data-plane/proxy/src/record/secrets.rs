@@ -9,6 +9,8 @@ use serde_json::value::{RawValue, to_raw_value};
 use shadowcat_config::{Recording, Redact, SecretForm};
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
 
+use super::call::Headers;
+
 /// Recordings whose rules are kept compiled. Those that no configuration has any more go first; a fleet has a handful.
 const KEPT_MAX: usize = 64;
 
@@ -91,13 +93,17 @@ impl Cleaner {
         Arc::clone(&self.redactor)
     }
 
-    /// A header's value without its secrets; `None` for one that is not recorded, or is no text.
-    pub(super) fn header(&mut self, name: &HeaderName, value: &[u8]) -> Option<String> {
+    /// Headers without their secrets. One that is never recorded, or is no text, is left out.
+    pub(super) fn headers<'a>(&mut self, headers: &'a Headers) -> Vec<(&'a str, Arc<str>)> {
+        headers.iter().filter_map(|(name, value)| Some((name.as_str(), self.header(name, value)?))).collect()
+    }
+
+    fn header(&mut self, name: &HeaderName, value: &[u8]) -> Option<Arc<str>> {
         self.key.clear();
         self.key.extend_from_slice(name.as_str().as_bytes());
         self.key.push(b':');
         self.key.extend_from_slice(value);
-        let clean = || Some(self.redactor.header(name.as_str(), str::from_utf8(value).ok()?)?.into_owned());
+        let clean = || Some(self.redactor.header(name.as_str(), str::from_utf8(value).ok()?)?.into());
         self.headers.get(&self.key, clean)
     }
 
@@ -107,15 +113,16 @@ impl Cleaner {
     }
 
     /// The name of a method or a tool, a resource's URI, without their secrets.
-    pub(super) fn name(&mut self, name: &str) -> String {
-        let clean = || Some(self.redactor.text(name).into_owned());
+    pub(super) fn name(&mut self, name: &str) -> Arc<str> {
+        let clean = || Some(self.redactor.text(name).into());
         self.names.get(name.as_bytes(), clean).unwrap_or_default()
     }
 }
 
 /// An id without its secrets, if it has any.
 pub(super) fn cleaned_id(redactor: &Redactor, id: &RawValue) -> Option<Box<RawValue>> {
-    let text: String = serde_json::from_str(id.get()).ok()?;
+    // A number is no secret, and most ids are numbers.
+    let text: String = id.get().starts_with('"').then(|| serde_json::from_str(id.get()).ok()).flatten()?;
     match redactor.text(&text) {
         Cow::Borrowed(_) => None,
         Cow::Owned(clean) => Some(to_raw_value(&clean).expect("a string is JSON")),
@@ -125,21 +132,21 @@ pub(super) fn cleaned_id(redactor: &Redactor, id: &RawValue) -> Option<Box<RawVa
 /// What was made of what was seen last, so that it is not made again. Keys are copies: a header's value would keep the whole buffer
 /// alive in which its head arrived.
 #[derive(Debug, Default)]
-struct Seen(HashMap<Box<[u8]>, Option<Box<str>>>);
+struct Seen(HashMap<Box<[u8]>, Option<Arc<str>>>);
 
 impl Seen {
-    fn get(&mut self, key: &[u8], make: impl FnOnce() -> Option<String>) -> Option<String> {
+    fn get(&mut self, key: &[u8], make: impl FnOnce() -> Option<Arc<str>>) -> Option<Arc<str>> {
         if key.len() > SEEN_BYTES_MAX {
             return make();
         }
         if let Some(seen) = self.0.get(key) {
-            return seen.as_deref().map(str::to_owned);
+            return seen.clone();
         }
         if self.0.len() >= SEEN_MAX {
             self.0.clear();
         }
         let made = make();
-        self.0.insert(key.into(), made.clone().map(Into::into));
+        self.0.insert(key.into(), made.clone());
         made
     }
 }

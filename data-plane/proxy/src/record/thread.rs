@@ -2,6 +2,10 @@
 //!
 //! It sleeps until a frame comes, lets frames gather, writes them all, and lets the sink do what is due. A panic while a frame is
 //! written costs this frame: it is counted as lost, and the thread goes on.
+//!
+//! Calls come first: as long as few frames wait, it works for a moment at a time and leaves its core in between. When many wait it
+//! works like anybody else. It has no lower priority than calls: on a machine that is busy to the full, which is when they are worth
+//! most, it would get no time and most records would be lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,8 +28,13 @@ use super::queue::{GATHER, Queue};
 use super::secrets::Secrets;
 use super::sink::TapeSink;
 
-/// How much the thread gives way: as much as the one that builds configurations.
-const NICENESS: i32 = 10;
+/// How long the thread works at a time while few frames wait, and how long it then leaves its core, at least: a call that comes upon it
+/// waits no longer.
+const WORKS: Duration = Duration::from_micros(500);
+const GIVES_WAY: Duration = Duration::from_micros(100);
+
+/// While frames come, the sink gets to do what is due this often: what was recorded longer ago is in its file.
+const SETTLE_EVERY: Duration = Duration::from_millis(10);
 
 /// Frames after which the sink gets to do what is due, however many more wait.
 const FRAMES_AT_ONCE: usize = 4096;
@@ -69,13 +78,11 @@ impl Writing {
     /// Until it is told to stop.
     pub(super) fn run(self) {
         let Self { queue, orders, sink, key, instance, began, frames, followed, room } = self;
-        if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
-            tracing::debug!(%error, "the recorder has the priority of calls");
-        }
         queue.read_here();
         let (secrets, links, children) = (Secrets::new(key), Links::new(), Children::new());
         let paused = Paused::default();
         let mut framer = Framer { sink, secrets, began, instance, links, paused, children, followed };
+        let (mut settled, mut again, mut unsettled) = (None::<Instant>, Duration::ZERO, false);
         loop {
             let stopping = orders.stop.load(Ordering::Acquire);
             if orders.changed.swap(false, Ordering::AcqRel)
@@ -85,18 +92,22 @@ impl Writing {
                 framer.sink.rekeyed(&framer.secrets.key_id());
             }
             // After a long sleep the sink hears the time before it gets what came since.
-            framer.sink.settle(began.elapsed());
+            if settled.is_none_or(|at| at.elapsed() >= SETTLE_EVERY) {
+                again = framer.sink.settle(began.elapsed());
+                orders.can_promise.store(framer.sink.can_promise(), Ordering::Relaxed);
+                (settled, unsettled) = (Some(Instant::now()), false);
+            }
             let written = drain(&queue, &mut framer);
             let now = Instant::now();
-            abandon(&mut framer, now, |paused| paused.expired(now, ENDED_STREAM_KEPT));
+            let abandoned = abandon(&mut framer, now, |paused| paused.expired(now, ENDED_STREAM_KEPT));
             frames.increment(written as u64);
+            unsettled |= written + abandoned > 0;
             for (dropped, why) in [(queue.take_dropped(), "queue_full"), (room.take_dropped(), "children_full")] {
                 if dropped > 0 {
                     framer.sink.lost(dropped, why);
+                    unsettled = true;
                 }
             }
-            let again = framer.sink.settle(began.elapsed());
-            orders.can_promise.store(framer.sink.can_promise(), Ordering::Relaxed);
             if written == FRAMES_AT_ONCE {
                 continue;
             }
@@ -105,7 +116,7 @@ impl Writing {
                 abandon(&mut framer, Instant::now(), Paused::eldest);
                 return framer.sink.end(began.elapsed());
             }
-            wait(&queue, &orders, again);
+            wait(&queue, &orders, if unsettled { SETTLE_EVERY } else { again });
         }
     }
 }
@@ -113,10 +124,15 @@ impl Writing {
 /// Writes what waits, up to a bound; how much it was.
 fn drain(queue: &Queue<Item>, framer: &mut Framer) -> usize {
     let mut written = 0;
+    let mut since = Instant::now();
     while written < FRAMES_AT_ONCE
         && let Some(item) = queue.pop()
     {
         written += 1;
+        if since.elapsed() >= WORKS && queue.is_short() {
+            park_timeout(GIVES_WAY);
+            since = Instant::now();
+        }
         guarded(framer, |framer| match &item {
             Item::Opened(call) => framer.opened(call),
             Item::Said(saying) => framer.said(saying),
@@ -126,11 +142,14 @@ fn drain(queue: &Queue<Item>, framer: &mut Framer) -> usize {
     written
 }
 
-/// Ends calls that wait for their clients, one by one, as long as `next` has any.
-fn abandon(framer: &mut Framer, now: Instant, next: impl Fn(&mut Paused) -> Option<Arc<CallContext>>) {
+/// Ends calls that wait for their clients, one by one, as long as `next` has any; how many there were.
+fn abandon(framer: &mut Framer, now: Instant, next: impl Fn(&mut Paused) -> Option<Arc<CallContext>>) -> usize {
+    let mut abandoned = 0;
     while let Some(call) = next(&mut framer.paused) {
+        abandoned += 1;
         guarded(framer, |framer| framer.abandon(&call, now));
     }
+    abandoned
 }
 
 /// Writes a frame; what panics is lost, and counted.

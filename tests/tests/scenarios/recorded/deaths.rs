@@ -51,7 +51,8 @@ impl Lives {
 
     fn assert_kept(&self, segments: &BTreeMap<SegmentId, Segment>) {
         let kept = answers(segments.values());
-        let gone = |tokens: &BTreeSet<String>| tokens.iter().filter(|token| !kept.contains_key(*token)).cloned().collect();
+        let gone =
+            |tokens: &BTreeSet<String>| tokens.iter().filter(|token| !kept.contains_key(*token)).cloned().collect();
         let [promised, written]: [Vec<String>; 2] = [gone(&self.promised), gone(&self.written)];
         assert!(written.is_empty(), "in the spool when its node died, and gone: {written:?}");
         assert!(promised.is_empty(), "answered {KEPT_AFTER:?} before its node died, and gone: {promised:?}");
