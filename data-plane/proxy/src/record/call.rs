@@ -118,13 +118,16 @@ pub(super) struct Told {
     pub(super) resumed: Option<Resumed>,
 }
 
-/// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived.
+/// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived. One piece of memory for all of
+/// them: what a call hands over is freed on another core, and comes back cold.
 #[derive(Debug, Default)]
 pub(super) struct Headers {
-    /// Each with the end of its value.
-    names: Vec<(HeaderName, usize)>,
-    values: Vec<u8>,
+    /// Of each the lengths of name and value, two bytes and four, most significant first, and both texts.
+    packed: Vec<u8>,
 }
+
+/// Bytes for which room is made at once: the headers of most calls.
+const HEADERS_USUAL: usize = 192;
 
 impl Headers {
     /// Those of `headers` that are recorded, where the recording wants any.
@@ -135,19 +138,32 @@ impl Headers {
         }
         let recorded = |name: &HeaderName| RECORDED.contains(name) || name.as_str().starts_with(PARAM_PREFIX);
         for (name, value) in headers.iter().filter(|(name, _)| recorded(name)) {
-            kept.values.extend_from_slice(value.as_bytes());
-            kept.names.push((name.clone(), kept.values.len()));
+            kept.push(name.as_str().as_bytes(), value.as_bytes());
         }
         kept
     }
 
+    fn push(&mut self, name: &[u8], value: &[u8]) {
+        // `http` has no longer names, and no server here takes such a value.
+        let (Ok(name_bytes), Ok(value_bytes)) = (u16::try_from(name.len()), u32::try_from(value.len())) else { return };
+        let more = size_of::<u16>() + size_of::<u32>() + name.len() + value.len();
+        self.packed.reserve(if self.packed.is_empty() { more.max(HEADERS_USUAL) } else { more });
+        self.packed.extend_from_slice(&name_bytes.to_be_bytes());
+        self.packed.extend_from_slice(&value_bytes.to_be_bytes());
+        self.packed.extend_from_slice(name);
+        self.packed.extend_from_slice(value);
+    }
+
     /// Names and values.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&HeaderName, &[u8])> {
-        let mut begin = 0;
-        self.names.iter().map(move |(name, end)| {
-            let value = &self.values[begin..*end];
-            begin = *end;
-            (name, value)
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let mut rest = &*self.packed;
+        std::iter::from_fn(move || {
+            let (name_bytes, after) = rest.split_first_chunk()?;
+            let (value_bytes, after) = after.split_first_chunk()?;
+            let (name, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*name_bytes)))?;
+            let (value, after) = after.split_at_checked(u32::from_be_bytes(*value_bytes) as usize)?;
+            rest = after;
+            Some((str::from_utf8(name).ok()?, value))
         })
     }
 }
@@ -232,5 +248,36 @@ impl Said {
             Self::Large(gathered, _) => gathered.parts.iter().map(Bytes::len).sum(),
             Self::Receipt(_) | Self::Resumes(_) | Self::Paused | Self::Ended => 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_are_recorded_are_kept_as_they_came_and_no_others() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("mcp-protocol-version", &b"2025-11-25"[..]),
+            ("authorization", b"Bearer secret"),
+            ("mcp-param-city", b"S\xc3\xa3o Paulo \xff"),
+            ("user-agent", b""),
+            ("host", b"example.com"),
+        ] {
+            headers.append(name, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        headers.append("mcp-param-city", http::HeaderValue::from_bytes(&[b'x'; 1_000]).unwrap());
+        let kept = Headers::of(&headers, Capture::Headers);
+        let kept: Vec<(&str, &[u8])> = kept.iter().collect();
+        assert_eq!(
+            kept,
+            [
+                ("mcp-protocol-version", &b"2025-11-25"[..]),
+                ("mcp-param-city", b"S\xc3\xa3o Paulo \xff"),
+                ("mcp-param-city", &[b'x'; 1_000]),
+                ("user-agent", b""),
+            ]
+        );
     }
 }

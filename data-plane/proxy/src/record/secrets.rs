@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::HeaderName;
 use serde_json::value::{RawValue, to_raw_value};
 use shadowcat_config::{Recording, Redact, SecretForm};
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
@@ -95,15 +94,15 @@ impl Cleaner {
 
     /// Headers without their secrets. One that is never recorded, or is no text, is left out.
     pub(super) fn headers<'a>(&mut self, headers: &'a Headers) -> Vec<(&'a str, Arc<str>)> {
-        headers.iter().filter_map(|(name, value)| Some((name.as_str(), self.header(name, value)?))).collect()
+        headers.iter().filter_map(|(name, value)| Some((name, self.header(name, value)?))).collect()
     }
 
-    fn header(&mut self, name: &HeaderName, value: &[u8]) -> Option<Arc<str>> {
+    fn header(&mut self, name: &str, value: &[u8]) -> Option<Arc<str>> {
         self.key.clear();
-        self.key.extend_from_slice(name.as_str().as_bytes());
+        self.key.extend_from_slice(name.as_bytes());
         self.key.push(b':');
         self.key.extend_from_slice(value);
-        let clean = || Some(self.redactor.header(name.as_str(), str::from_utf8(value).ok()?)?.into());
+        let clean = || Some(self.redactor.header(name, str::from_utf8(value).ok()?)?.into());
         self.headers.get(&self.key, clean)
     }
 
