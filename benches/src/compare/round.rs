@@ -14,10 +14,13 @@ use super::subject::{Running, Subject};
 use super::{Comparison, gateway};
 use crate::load::{self, Outcome, Pace, Plan, Readings};
 use crate::process::Process;
-use crate::usage::Usage;
+
+/// How often each subject has its turn with a workload: the machine is a few percent faster or slower from one second to the next, and
+/// what is compared is often less.
+const TURNS: u32 = 4;
 
 /// Connections are open, code is in the caches and allocators have what they need well before this is over.
-const WARM_UP: Duration = Duration::from_secs(1);
+const WARM_UP: Duration = Duration::from_millis(250);
 
 /// Enough for a cost per stream that what a process allocates once does not show in.
 const STREAMS: usize = 2_000;
@@ -104,11 +107,17 @@ impl Round {
         let first = number % running.len();
         running.rotate_left(first);
         for workload in Measurement::workloads(&comparison.measurements) {
-            for subject in &running {
-                eprintln!("  {workload} through {}", subject.subject);
-                let calls = Calls::measure(workload, subject, comparison.measured);
-                self.calls.push(calls.with_context(|| format!("{workload} through {}", subject.subject))?);
+            eprintln!("  {workload}");
+            let mut turns: BTreeMap<Subject, Vec<Turn>> = BTreeMap::new();
+            for _ in 0..TURNS {
+                for subject in &running {
+                    let turn = Turn::take(workload, subject, comparison.measured / TURNS);
+                    let turn = turn.with_context(|| format!("{workload} through {}", subject.subject))?;
+                    turns.entry(subject.subject).or_default().push(turn);
+                }
+                running.rotate_left(1);
             }
+            self.calls.extend(turns.into_iter().map(|(subject, turns)| Calls::of(workload, subject, &turns)));
         }
         Ok(())
     }
@@ -139,8 +148,16 @@ impl Round {
     }
 }
 
-impl Calls {
-    fn measure(workload: Workload, subject: &Running, measured: Duration) -> anyhow::Result<Self> {
+/// One turn of a subject with a workload.
+struct Turn {
+    outcome: Outcome,
+    /// User and system time of the proxy.
+    cpu: Option<Duration>,
+    resident: Option<u64>,
+}
+
+impl Turn {
+    fn take(workload: Workload, subject: &Running, measured: Duration) -> anyhow::Result<Self> {
         let plan = Plan {
             target: subject.address,
             connections: workload.connections,
@@ -150,16 +167,21 @@ impl Calls {
             measured,
         };
         let (outcome, Readings { before, after }) = load::run(&plan, || subject.usage())?;
-        Ok(Self {
-            workload,
-            subject: subject.subject,
-            cpu_us: before.zip(after).map(|(before, after)| cpu_per_call(before, after, outcome.calls)),
-            resident: after.map(|after| after.resident),
-            outcome,
-        })
+        let cpu = before.zip(after).map(|(before, after)| after.cpu - before.cpu);
+        Ok(Self { outcome, cpu, resident: after.map(|after| after.resident) })
     }
 }
 
-fn cpu_per_call(before: Usage, after: Usage, calls: u64) -> f64 {
-    (after.cpu - before.cpu).as_secs_f64() * 1_000_000.0 / calls as f64
+impl Calls {
+    fn of(workload: Workload, subject: Subject, turns: &[Turn]) -> Self {
+        let outcome = Outcome::joined(turns.iter().map(|turn| &turn.outcome));
+        let cpu: Option<Duration> = turns.iter().map(|turn| turn.cpu).sum();
+        Self {
+            workload,
+            subject,
+            cpu_us: cpu.map(|cpu| cpu.as_secs_f64() * 1_000_000.0 / outcome.calls as f64),
+            resident: turns.last().and_then(|turn| turn.resident),
+            outcome,
+        }
+    }
 }

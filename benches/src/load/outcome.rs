@@ -24,6 +24,7 @@ const LONGEST: u64 = 60_000_000_000;
 pub(crate) const SLICE: Duration = Duration::from_secs(2);
 
 /// What the workers write while they run.
+#[derive(Debug, Clone)]
 pub(super) struct Record {
     nanoseconds: Histogram<u64>,
     /// Of each [`SLICE`].
@@ -53,8 +54,18 @@ impl Record {
         *self.errors.entry(if full { OTHER.to_owned() } else { reason }).or_default() += 1;
     }
 
+    fn add(&mut self, other: &Self) {
+        self.nanoseconds.add(&other.nanoseconds).expect("all histograms here have the same bounds");
+        self.longest.extend_from_slice(&other.longest);
+        for (reason, count) in &other.errors {
+            *self.errors.entry(reason.clone()).or_default() += count;
+        }
+    }
+
     pub(super) fn outcome(&self, elapsed: Duration) -> Outcome {
         Outcome {
+            record: self.clone(),
+            elapsed,
             calls: self.nanoseconds.len(),
             calls_per_second: self.nanoseconds.len() as f64 / elapsed.as_secs_f64(),
             latency: Latency {
@@ -78,6 +89,11 @@ impl Record {
 /// What a run came to.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Outcome {
+    /// What it is made of.
+    #[serde(skip)]
+    record: Record,
+    #[serde(skip)]
+    elapsed: Duration,
     /// Calls that were answered, and answered right, within the measured time.
     pub(crate) calls: u64,
     /// Of those.
@@ -109,6 +125,16 @@ pub(crate) struct Latency {
 }
 
 impl Outcome {
+    /// What several runs of one plan came to, as if they had been one.
+    pub(crate) fn joined<'a>(outcomes: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (mut all, mut elapsed) = (Record::default(), Duration::ZERO);
+        for outcome in outcomes {
+            all.add(&outcome.record);
+            elapsed += outcome.elapsed;
+        }
+        all.outcome(elapsed)
+    }
+
     /// The longest call of a [`SLICE`], in microseconds: the median of all of them. What stalls calls in each of them is in it, and what
     /// happened to the machine in a few is not.
     pub(crate) fn longest_us(&self) -> f64 {
@@ -145,6 +171,22 @@ mod tests {
         assert_eq!((calls, calls_per_second), (3, 1.0));
         assert!((249.0..251.0).contains(&latency.p50_us), "{latency:?}");
         assert!((59e6..61e6).contains(&latency.p999_us), "{latency:?}");
+    }
+
+    #[test]
+    fn runs_that_are_joined_are_one_run() {
+        let second = Duration::from_secs(1);
+        let runs = [1, 3].map(|milliseconds| {
+            let mut record = Record::default();
+            record.call(Duration::from_millis(milliseconds), Duration::ZERO);
+            record.call(Duration::from_millis(milliseconds), Duration::ZERO);
+            record.error("lost".to_owned());
+            record.outcome(second)
+        });
+        let joined = Outcome::joined(&runs);
+        assert_eq!((joined.calls, joined.calls_per_second, joined.errors), (4, 2.0, 2));
+        assert!(joined.latency.p50_us < 1_010.0 && joined.latency.p95_us > 2_990.0, "{joined}");
+        assert_eq!(joined.longest.len(), 2);
     }
 
     #[test]
