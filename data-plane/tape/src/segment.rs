@@ -26,6 +26,7 @@ pub use self::contents::{CONTENTS_BYTES_MAX, Contents};
 pub use self::critical::Refused;
 pub use self::id::{InvalidInstance, SegmentId};
 pub use self::scan::{Found, Line, Scan};
-pub use self::seal::{FRAME_PLAIN_BYTES, Packing, seal, seal_as};
+pub(crate) use self::seal::Packing;
+pub use self::seal::{FRAME_PLAIN_BYTES, seal, seal_as};
 pub use self::summary::Summary;
 pub use self::unseal::{FrameDamage, Holding, UnsealError, Unsealed, frame_holding, unseal};

@@ -126,8 +126,8 @@ pub(super) struct Headers {
     packed: Vec<u8>,
 }
 
-/// Bytes for which room is made at once: the headers of most calls.
-const HEADERS_USUAL: usize = 192;
+/// Bytes for which room is made at once: what a modern `tools/call` has, with the name of its client.
+const HEADERS_USUAL: usize = 256;
 
 impl Headers {
     /// Those of `headers` that are recorded, where the recording wants any.

@@ -35,6 +35,8 @@ mod sink;
 mod spool;
 mod start;
 mod tap;
+#[cfg(test)]
+mod testing;
 mod thread;
 
 pub(crate) use children::{ChildWatch, Terms};

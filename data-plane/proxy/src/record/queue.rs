@@ -21,6 +21,10 @@ pub(super) const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// run.
 const REQUIRED_FRAMES_MAX: usize = FRAMES_MAX / 2;
 
+/// Up to here the reader may take its time: a quarter of what a route that must not lose a record allows.
+const SHORT_FRAMES_MAX: usize = REQUIRED_FRAMES_MAX / 4;
+const SHORT_BYTES_MAX: usize = BYTES_MAX / 8;
+
 /// How long the thread lets frames gather: long enough that to wake it costs little, and so short that the memory of what waits is used
 /// again before it has left the caches of the calls.
 pub(super) const GATHER: Duration = Duration::from_millis(2);
@@ -68,7 +72,7 @@ impl<T> Queue<T> {
 
     /// Whether so little waits that the reader may take its time.
     pub(super) fn is_short(&self) -> bool {
-        self.items.len() < FRAMES_MAX / 8 && self.bytes.load(Ordering::Relaxed) < BYTES_MAX / 8
+        self.items.len() < SHORT_FRAMES_MAX && self.bytes.load(Ordering::Relaxed) < SHORT_BYTES_MAX
     }
 
     /// Wakes the reader.

@@ -98,8 +98,8 @@ pub trait TapeSink: Send + 'static {
     /// Tags of what is blotted out are made with another key from now on; its name.
     fn rekeyed(&mut self, key_id: &str);
 
-    /// Called when nothing waits, and at least as often as the last call asked: time for what is done now and then. `now` is since the
-    /// recorder began. Returns after how long it wants to be called again.
+    /// Time for what is done now and then: called every 10 ms or so while frames come, soon after the last of them, and else after as long
+    /// as the last call asked. `now` is since the recorder began. Returns after how long it wants to be called again.
     fn settle(&mut self, now: Duration) -> Duration;
 
     /// False while what is taken would be lost: routes that must not lose a record take no calls meanwhile.

@@ -44,9 +44,9 @@ pub fn seal_as(plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Resu
 }
 
 /// Lines that are packed while more of them come, so that sealing them is not all the work at once. What comes of it in the end is what
-/// [`seal_as`] makes of them all.
+/// [`seal_as`] makes of them all. It holds what it has packed, which is no more than the lines themselves.
 #[derive(Default)]
-pub struct Packing {
+pub(crate) struct Packing {
     compressor: Option<Compressor<'static>>,
     /// The frames so far.
     packed: Vec<u8>,
@@ -61,7 +61,7 @@ impl Packing {
     ///
     /// # Errors
     /// zstd had no memory. It is tried again the next time.
-    pub fn follow(&mut self, plain: &[u8]) -> io::Result<()> {
+    pub(crate) fn follow(&mut self, plain: &[u8]) -> io::Result<()> {
         while plain.len() - self.taken >= FRAME_PLAIN_BYTES {
             self.pack(&plain[self.taken..])?;
         }
@@ -72,7 +72,7 @@ impl Packing {
     ///
     /// # Errors
     /// zstd had no memory.
-    pub fn finish(&mut self, plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Result<()> {
+    pub(crate) fn finish(&mut self, plain: &[u8], contents: &Contents, out: &mut Vec<u8>) -> io::Result<()> {
         while self.taken < plain.len() {
             self.pack(&plain[self.taken..])?;
         }

@@ -1,6 +1,7 @@
 //! The segment that is being written: its text in memory, and a file that follows it.
 //!
-//! The text is kept until it is sealed, so that nothing is read back and a file that fails takes nothing with it.
+//! The text is kept until it is sealed, so that nothing is read back and a file that fails takes nothing with it. It is packed as it
+//! grows, so that sealing it is little work.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -54,8 +54,10 @@ impl Lives {
         let gone =
             |tokens: &BTreeSet<String>| tokens.iter().filter(|token| !kept.contains_key(*token)).cloned().collect();
         let [promised, written]: [Vec<String>; 2] = [gone(&self.promised), gone(&self.written)];
-        assert!(written.is_empty(), "in the spool when its node died, and gone: {written:?}");
-        assert!(promised.is_empty(), "answered {KEPT_AFTER:?} before its node died, and gone: {promised:?}");
+        assert!(
+            written.is_empty() && promised.is_empty(),
+            "gone: in the spool when its node died: {written:?}; answered {KEPT_AFTER:?} before: {promised:?}"
+        );
         for (token, times) in &kept {
             assert_eq!(*times, 1, "{token} was answered once");
         }

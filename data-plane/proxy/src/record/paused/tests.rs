@@ -1,14 +1,11 @@
-use std::sync::OnceLock;
-
-use http::Method;
 use serde_json::Value;
-use shadowcat_config::parse_local_in;
 use shadowcat_tape::line::{Message, encode};
 
 use super::super::child_tapes::Children;
 use super::super::links::Links;
 use super::super::secrets::Secrets;
 use super::super::sink::TapeSink;
+use super::super::testing::call;
 use super::*;
 
 #[test]
@@ -73,32 +70,6 @@ fn framer(lines: &Arc<Mutex<Vec<Vec<u8>>>>) -> Framer {
         children: Children::new(),
         followed: Arc::default(),
     }
-}
-
-fn call(request: &str) -> Arc<CallContext> {
-    let text = "routes: [{ name: r, match: { path: /mcp }, targets: [{ upstream: u }], recording: all }]\n\
-                upstreams: [{ name: u, stdio: { command: [server] } }]\nrecordings: [{ name: all }]";
-    let config = parse_local_in(text, "", &|_| None).expect("valid").config;
-    let request = Envelope::read(request.to_owned().into(), Limits::default()).unwrap();
-    Arc::new(CallContext {
-        recording: config.routes()[0].recording.clone().unwrap(),
-        route: "r".into(),
-        upstream: "u".into(),
-        endpoint: "e".into(),
-        connection: 1,
-        exchange: 1,
-        session: Some(*b"kX3vQ9aZ"),
-        trace: None,
-        era: None,
-        version: 0,
-        method: Method::POST,
-        path: "/mcp".into(),
-        headers: Headers::default(),
-        began: Instant::now(),
-        request: Asked::Message(request),
-        tape: OnceLock::new(),
-        told: Mutex::default(),
-    })
 }
 
 #[test]

@@ -2,7 +2,7 @@ use super::{Node, SEAL_BYTES, WALL, append, at, frames, gaps, read};
 use crate::blob;
 use crate::line::{LINE_BYTES_MAX, Message};
 use crate::record::{Gap, Kind, Record};
-use crate::segment::{Found, Scan, unseal};
+use crate::segment::{FRAME_PLAIN_BYTES, Found, Scan, unseal};
 
 #[test]
 fn every_segment_begins_with_a_head_and_a_clock_and_seq_is_dense_over_all() {
@@ -146,4 +146,23 @@ fn a_record_that_no_reader_would_take_is_a_gap() {
     assert_eq!(writer.end().frames_lost, 1);
     let gaps = gaps(&read(&shelf));
     assert_eq!((gaps[0].why.as_ref(), gaps[0].frames), ("too_large", Some(1)));
+}
+
+#[test]
+fn a_segment_of_several_frames_holds_every_line_that_was_taken() {
+    let mut node = Node::new();
+    let mut settings = node.settings();
+    settings.seal_bytes = 1024 * 1024;
+    let (mut writer, shelf, _) = node.boot_with(settings);
+    append(&mut writer, 1_200);
+    let long = "x".repeat(LINE_BYTES_MAX);
+    writer.append(Record { k: Kind::Mark, text: Some(long.into()), ..Record::default() }, None);
+    append(&mut writer, 1_200);
+    writer.rekey("44556677".to_owned());
+    assert_eq!(shelf.oldest(9).len(), 1, "the open segment was sealed for its key, and none for its size");
+    let plain = unseal(&shelf.read(&shelf.oldest(1)[0].id).unwrap(), super::ENOUGH).unwrap().plain;
+    assert!(plain.len() > 3 * FRAME_PLAIN_BYTES, "{}", plain.len());
+    assert_eq!(writer.end().frames_lost, 1);
+    let told = read(&shelf);
+    assert_eq!((frames(&told), gaps(&told)[0].why.as_ref()), (2_400, "too_large"));
 }
