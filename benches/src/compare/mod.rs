@@ -1,7 +1,7 @@
 //! The comparison: everything that is measured against each other runs in one go, in turns, on one machine.
 //!
-//! A round starts every proxy afresh and takes each measurement through all of them before the next, a turn at a time, so
-//! that what the machine does meanwhile falls on all alike. Absolute figures move with the machine; ratios within a round are what
+//! A round starts every proxy afresh and takes each measurement through all of them before the next, in turns, so that
+//! what the machine does meanwhile falls on all alike. Absolute figures move with the machine; ratios within a round are what
 //! targets are set on.
 
 mod gateway;

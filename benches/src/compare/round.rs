@@ -15,12 +15,15 @@ use super::{Comparison, gateway};
 use crate::load::{self, Outcome, Pace, Plan, Readings};
 use crate::process::Process;
 
-/// How often each subject has its turn with a workload: the machine is a few percent faster or slower from one second to the next, and
-/// what is compared is often less.
+/// How often each subject has its turn with a workload of up to [`FEW`] connections: the machine is a few percent faster or slower from
+/// one second to the next, and what is compared there is often less.
 const TURNS: u32 = 4;
 
-/// Connections are open, code is in the caches and allocators have what they need well before this is over.
-const WARM_UP: Duration = Duration::from_millis(250);
+/// With more connections a turn is mostly their opening and closing, and there is one.
+const FEW: usize = 32;
+
+/// Connections are open, code is in the caches and allocators have what they need well before this is over. All turns have it together.
+const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Enough for a cost per stream that what a process allocates once does not show in.
 const STREAMS: usize = 2_000;
@@ -109,9 +112,10 @@ impl Round {
         for workload in Measurement::workloads(&comparison.measurements) {
             eprintln!("  {workload}");
             let mut turns: BTreeMap<Subject, Vec<Turn>> = BTreeMap::new();
-            for _ in 0..TURNS {
+            let count = if workload.connections <= FEW { TURNS } else { 1 };
+            for _ in 0..count {
                 for subject in &running {
-                    let turn = Turn::take(workload, subject, comparison.measured / TURNS);
+                    let turn = Turn::take(workload, subject, (WARM_UP / count, comparison.measured / count));
                     let turn = turn.with_context(|| format!("{workload} through {}", subject.subject))?;
                     turns.entry(subject.subject).or_default().push(turn);
                 }
@@ -157,13 +161,14 @@ struct Turn {
 }
 
 impl Turn {
-    fn take(workload: Workload, subject: &Running, measured: Duration) -> anyhow::Result<Self> {
+    fn take(workload: Workload, subject: &Running, times: (Duration, Duration)) -> anyhow::Result<Self> {
+        let (warm_up, measured) = times;
         let plan = Plan {
             target: subject.address,
             connections: workload.connections,
             call: workload.call,
             pace: Pace::Closed,
-            warm_up: WARM_UP,
+            warm_up,
             measured,
         };
         let (outcome, Readings { before, after }) = load::run(&plan, || subject.usage())?;
