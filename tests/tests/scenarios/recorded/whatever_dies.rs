@@ -37,6 +37,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// An interpreter starts, on a machine busy with other tests.
 const STARTED: Duration = Duration::from_secs(30);
 
+/// Calls by which sessions and traces are looked for one by one.
+const LOOKED_FOR: usize = 40;
+
+/// Characters of a session's id that a record has.
+const SESSION_CHARS: usize = 8;
+
 /// The routes, by their paths.
 const ROUTES: [&str; 2] = ["/mcp", "/stdio"];
 
@@ -133,8 +139,11 @@ async fn assert_nothing_else_is_missing(fleet: &Managed) {
 /// Every call is found once, unless its node died before it could be written.
 async fn assert_found(fleet: &Managed, answered: &[Answered], died: Instant) {
     let mut found: BTreeMap<String, usize> = BTreeMap::new();
+    let mut sessions: BTreeMap<String, String> = BTreeMap::new();
     for frame in search(fleet.control(), &["--tool", "echo", "--outcome", "ok"]).await {
-        *found.entry(frame["trace"].as_str().unwrap().to_owned()).or_default() += 1;
+        let [trace, session] = ["trace", "session"].map(|member| frame[member].as_str().unwrap().to_owned());
+        *found.entry(trace.clone()).or_default() += 1;
+        sessions.insert(trace, session);
     }
     let may_be_lost = |call: &Answered| call.plane == MORTAL && call.at > died - MAY_BE_LOST && call.at <= died;
     let missing: Vec<&Answered> = answered.iter().filter(|call| !found.contains_key(&call.trace)).collect();
@@ -142,8 +151,36 @@ async fn assert_found(fleet: &Managed, answered: &[Answered], died: Instant) {
     let unexpected: Vec<_> =
         missing.iter().filter(|call| !may_be_lost(call)).map(|call| (call.plane, call.at)).collect();
     assert_eq!(unexpected, [], "the node died at {died:?}");
+    for call in answered {
+        let session = sessions.get(&call.trace);
+        assert!(
+            session.is_none_or(|session| *session == call.session[..SESSION_CHARS]),
+            "{session:?} is {}",
+            call.session
+        );
+    }
     let twice: Vec<_> = found.iter().filter(|(_, times)| **times > 1).collect();
     assert_eq!(twice, [], "a call ends once");
+}
+
+/// Every session of the node that lives has all of its calls, and a call is found by its trace alone.
+async fn assert_found_one_by_one(fleet: &Managed, answered: &[Answered]) {
+    let mut sessions: BTreeMap<&str, usize> = BTreeMap::new();
+    let alive: Vec<&Answered> = answered.iter().filter(|call| call.plane != MORTAL).collect();
+    // What is due in the time, and as much again for a machine that is busy with other tests.
+    let due = TRAFFIC.as_millis() / CALL_EVERY.as_millis() * (CLIENTS * ROUTES.len()) as u128;
+    assert!(alive.len() as u128 * 2 > due, "{} calls of {due} were answered where nothing died", alive.len());
+    for call in &alive {
+        *sessions.entry(&call.session).or_default() += 1;
+    }
+    for (session, calls) in sessions.iter().take(LOOKED_FOR) {
+        let found = search(fleet.control(), &["--session", session, "--tool", "echo", "--outcome", "ok"]).await;
+        assert_eq!(found.len(), *calls, "of session {session}");
+    }
+    for call in alive.iter().step_by(alive.len().div_ceil(LOOKED_FOR)) {
+        let found = search(fleet.control(), &["--trace", &call.trace]).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -174,11 +211,7 @@ async fn what_is_recorded_is_stored_once_and_found_whatever_dies() {
     }
     assert_nothing_else_is_missing(&fleet).await;
     assert_found(&fleet, &answered, died).await;
-    let session = &answered.iter().find(|call| call.plane != MORTAL).unwrap().session;
-    let in_session = search(fleet.control(), &["--session", session, "--tool", "echo", "--outcome", "ok"]).await;
-    assert_eq!(in_session.len(), answered.iter().filter(|call| call.session == *session).count());
-    let traced = search(fleet.control(), &["--trace", &answered[0].trace]).await;
-    assert_eq!(traced.len(), 1, "{traced:?}");
+    assert_found_one_by_one(&fleet, &answered).await;
     let found = search(fleet.control(), &[&needle]).await;
     assert!(found.len() == 1 && found[0]["trace"] == *needles_trace, "{found:?}");
 }
