@@ -50,15 +50,19 @@ impl Record {
     }
 
     pub(super) fn error(&mut self, reason: String) {
+        self.errors(reason, 1);
+    }
+
+    fn errors(&mut self, reason: String, count: u64) {
         let full = self.errors.len() >= MOST_REASONS && !self.errors.contains_key(&reason);
-        *self.errors.entry(if full { OTHER.to_owned() } else { reason }).or_default() += 1;
+        *self.errors.entry(if full { OTHER.to_owned() } else { reason }).or_default() += count;
     }
 
     fn add(&mut self, other: &Self) {
         self.nanoseconds.add(&other.nanoseconds).expect("all histograms here have the same bounds");
         self.longest.extend_from_slice(&other.longest);
         for (reason, count) in &other.errors {
-            *self.errors.entry(reason.clone()).or_default() += count;
+            self.errors(reason.clone(), *count);
         }
     }
 

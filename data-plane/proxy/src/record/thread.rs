@@ -4,9 +4,9 @@
 //! written costs this frame: it is counted as lost, and the thread goes on.
 //!
 //! Calls come first: as long as few frames wait, it works for a moment at a time and leaves its core in between. When many wait it
-//! works like anybody else. It has no lower priority than calls: a tenth of a core, which is what a niceness of 10 leaves where all
-//! cores are busy, is too little. Of 50 000 frames a second over 256 connections, on two cores shared with client and server, 62 of 100
-//! found no room then, and none does now.
+//! works like anybody else. It has no lower priority than calls: where all cores are busy a niceness of 10 leaves a tenth of one, and
+//! to record a call takes up to half of what the call itself does (a target of `compare` in `benches/`), so that most records would be
+//! lost.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
