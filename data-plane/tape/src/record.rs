@@ -121,7 +121,7 @@ pub struct Record<'a> {
     /// In a `gap` record.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     pub gap: Option<Gap<'a>>,
-    /// In a `life` record: what happened, as in `call_abandoned`, `spawned`, `exited`.
+    /// In a `life` record: what happened, as in `call_abandoned`, `listen_opened`, `listen_closed`, `spawned`, `exited`.
     #[serde(borrow, default, deserialize_with = "borrow::text", skip_serializing_if = "Option::is_none")]
     pub life: Option<Text<'a>>,
     /// What is no message: a line of a child's stderr, what a `raw` record holds if it is text, the detail of a `life` record.

@@ -1,10 +1,12 @@
 //! HTTP as MCP uses it: header names, hop-by-hop fields, media types.
 
+mod encoded;
 mod hop_by_hop;
 mod media;
 
 use http::HeaderName;
 
+pub use encoded::decoded;
 pub use hop_by_hop::strip_hop_by_hop;
 pub use media::{Accepts, accepts, is_event_stream, is_json};
 

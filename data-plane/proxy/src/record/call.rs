@@ -10,6 +10,7 @@ use shadowcat_mcp::header::{LAST_EVENT_ID, METHOD, NAME, PARAM_PREFIX, PROTOCOL_
 use shadowcat_mcp::{Envelope, ErrorKind};
 
 use super::children::Doing;
+use super::names::Names;
 use super::paused::Resumed;
 use crate::observe::SESSION_CHARS;
 
@@ -116,6 +117,8 @@ pub(super) struct Told {
     pub(super) concluded: bool,
     /// The stream that the exchange goes on with.
     pub(super) resumed: Option<Resumed>,
+    /// What its request is called by, where not as the request says.
+    pub(super) names: Option<Names>,
 }
 
 /// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived. One piece of memory for all of
@@ -216,6 +219,10 @@ pub(super) enum Said {
     Receipt(Response),
     /// What follows is the rest of the stream of another exchange's request, whose id this is (JSON text).
     Resumes(Box<str>),
+    /// A stream that answers nothing is open (MCP 2025-11-25, "Transports", listening for messages from the server).
+    Listens,
+    /// It ends.
+    ListensNoMore,
     /// The stream ends, and the call does not: its client can come back for the rest.
     Paused,
     /// The call ends without an answer: its client has left, or the gateway has given it up.
@@ -246,7 +253,7 @@ impl Said {
             Self::Answer(message, _) => message.body().len(),
             Self::Event(bytes, _) | Self::Rejected(bytes) | Self::Refusal { json: bytes, .. } => bytes.len(),
             Self::Large(gathered, _) => gathered.parts.iter().map(Bytes::len).sum(),
-            Self::Receipt(_) | Self::Resumes(_) | Self::Paused | Self::Ended => 0,
+            Self::Receipt(_) | Self::Resumes(_) | Self::Listens | Self::ListensNoMore | Self::Paused | Self::Ended => 0,
         }
     }
 }

@@ -22,6 +22,7 @@ use shadowcat_upstream::ExitReason;
 use super::child_tapes::Pipe;
 use super::children::{Did, Doing};
 use super::frame::{Framer, name};
+use super::names::Names;
 use super::recorder::share;
 use super::secrets::cleaned_id;
 
@@ -115,14 +116,24 @@ impl Framer {
         if let Some(message) = &read {
             name(&mut record, message);
         }
+        let is_kept = is_kept(doing, bytes);
+        let (cleaned, removed) = match is_kept || self.has_own_places(doing) {
+            true => self.message(doing, bytes),
+            false => (Cow::Borrowed(&**bytes), Vec::new()),
+        };
+        let names = Names::left(&cleaned, &removed);
+        if let Some(names) = &names {
+            record.id = names.id.as_deref();
+            record.m = names.method.as_deref().map(Cow::Borrowed);
+            record.name = names.subject.as_deref().map(Cow::Borrowed);
+        }
         record.m = record.m.map(|method| self.cleaned(doing, &method).into());
         record.name = record.name.map(|name| self.cleaned(doing, &name).into());
         let id = record.id.and_then(|id| self.cleaned_id(doing, id));
         record.id = id.as_deref().or(record.id);
-        if !is_kept(doing, bytes) {
+        if !is_kept {
             return self.keep_of_child(doing, record.into());
         }
-        let (cleaned, removed) = self.message(doing, bytes);
         record.red = removed;
         self.keep_of_child(doing, Draft { record, message: Some(Message::of(&cleaned)) });
     }
@@ -164,6 +175,11 @@ impl Framer {
             cleaned_id(&redactor, cleaned.as_deref().unwrap_or(id)).or(cleaned)
         };
         doing.terms.recordings.iter().fold(None, clean)
+    }
+
+    /// Whether a message has to be read for what stands beside it.
+    fn has_own_places(&mut self, doing: &Doing) -> bool {
+        doing.terms.recordings.iter().any(|recording| self.secrets.of(recording).redactor().has_own_places())
     }
 
     /// The next line of a pipe.

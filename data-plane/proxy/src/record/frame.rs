@@ -9,13 +9,14 @@ use serde_json::value::RawValue;
 use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::{Envelope, Id, Kind, Limits};
 use shadowcat_tape::line::{Message, encode, encode_message};
-use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage};
+use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage, Text};
 
 use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
 use super::child_tapes::Children;
 use super::facts;
 use super::links::{Links, Name, Scope};
 use super::live::Followed;
+use super::names::Names;
 use super::paused::Paused;
 use super::secrets::Secrets;
 use super::sink::TapeSink;
@@ -73,7 +74,7 @@ pub(super) enum Form {
 impl Framer {
     /// The client's side of an exchange.
     pub(super) fn opened(&mut self, call: &CallContext) {
-        let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = &mut *call.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record { dir: Some(Direction::C2s), stage: Some(Stage::Rx), ..Record::default() };
         let (method, path) = (Some(call.method.as_str().into()), Some((&*call.path).into()));
         record.http = Some(record::Http { method, path, ..record::Http::default() });
@@ -81,20 +82,20 @@ impl Framer {
         let seq = match &call.request {
             Asked::Nothing => {
                 record.k = record::Kind::Http;
-                self.write(call, record, &Content::none(call.began).beside(headers))
+                self.write(call, told, record, &Content::none(call.began).beside(headers))
             }
             Asked::Raw(bytes) => {
                 record.k = record::Kind::Raw;
-                self.write(call, record, &Content::raw(call.began, bytes).beside(headers))
+                self.write(call, told, record, &Content::raw(call.began, bytes).beside(headers))
             }
             Asked::Message(message) => {
                 name(&mut record, message);
                 let linked = self.operation_of(call, message);
                 (record.op, record.op_link) = (linked.operation, linked.link);
                 let content = Content::json(call.began, message.body()).beside(headers);
-                let seq = self.write(call, record, &content);
+                let seq = self.write(call, told, record, &content);
                 told.operation = linked.operation.or(Some(seq));
-                self.remember_request(call, message, seq, &told);
+                self.remember_request(call, message, seq, told);
                 seq
             }
         };
@@ -106,30 +107,32 @@ impl Framer {
     /// Something of the server's side.
     pub(super) fn said(&mut self, saying: &Saying) {
         let Saying { call, at, said } = saying;
-        let mut told = call.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = &mut *call.told.lock().unwrap_or_else(PoisonError::into_inner);
         match said {
-            Said::Answer(message, head) => self.answer(call, &mut told, message, (*at, Some(head))),
-            Said::Event(data, read) => self.event(call, &mut told, *at, (data, read.as_ref())),
-            Said::Large(gathered, head) => self.large(call, &mut told, *at, (gathered, head)),
+            Said::Answer(message, head) => self.answer(call, told, message, (*at, Some(head))),
+            Said::Event(data, read) => self.event(call, told, *at, (data, read.as_ref())),
+            Said::Large(gathered, head) => self.large(call, told, *at, (gathered, head)),
             Said::Rejected(bytes) => {
                 let record = Record { k: record::Kind::Raw, re: told.request, op: told.operation, ..from_server() };
-                self.write(call, record, &Content::raw(*at, bytes));
+                self.write(call, told, record, &Content::raw(*at, bytes));
             }
             Said::Refusal { json, kind } => {
-                let mut record = self.ending(call, &mut told, *at, facts::refused(*kind));
+                let mut record = self.ending(call, told, *at, facts::refused(*kind));
                 (record.stage, record.code) = (Some(Stage::Tx), Some(i64::from(kind.code())));
                 let id = call.asked().and_then(Envelope::id);
                 record.id = id.and_then(raw);
-                self.write(call, record, &Content::json(*at, json));
+                self.write(call, told, record, &Content::json(*at, json));
             }
             Said::Receipt(head) => {
-                let record = self.ending(call, &mut told, *at, Outcome::HttpError);
+                let record = self.ending(call, told, *at, Outcome::HttpError);
                 let record = Record { k: record::Kind::Http, http: Some(of_answer(head)), ..record };
-                self.write(call, record, &Content::none(*at).beside(Some(&head.headers)));
+                self.write(call, told, record, &Content::none(*at).beside(Some(&head.headers)));
             }
-            Said::Resumes(request) => self.resume(call, &mut told, request),
-            Said::Paused => self.pause(call, &mut told, *at),
-            Said::Ended => self.ended(call, &mut told, *at),
+            Said::Listens => self.listens(call, told, *at, "listen_opened"),
+            Said::ListensNoMore => self.listens(call, told, *at, "listen_closed"),
+            Said::Resumes(request) => self.resume(call, told, request),
+            Said::Paused => self.pause(call, told, *at),
+            Said::Ended => self.ended(call, told, *at),
         }
     }
 
@@ -153,8 +156,8 @@ impl Framer {
             self.forget_request(of, request);
         }
         if let Some(request) = of.asked().filter(|_| told.resumed.is_some()) {
-            record.m = request.method().map(|method| method.to_owned().into());
-            record.name = subject(request).map(|name| name.to_owned().into());
+            let (method, name) = called(told, request);
+            (record.m, record.name) = (method.map(owned), name.map(owned));
         }
         record.lat = Some(u64::try_from(at.saturating_duration_since(of.began).as_micros()).unwrap_or(u64::MAX));
         record
@@ -169,7 +172,7 @@ impl Framer {
         record.http = head.map(of_answer);
         let of = told.resumed.as_ref().and_then(|resumed| resumed.call()).map_or(call, |call| &**call);
         self.remember_answer(of, told.operation, message);
-        self.write(call, record, &Content::json(at, message.body()).beside(head.map(|head| &head.headers)));
+        self.write(call, told, record, &Content::json(at, message.body()).beside(head.map(|head| &head.headers)));
     }
 
     /// The data of an event.
@@ -181,7 +184,7 @@ impl Framer {
         };
         let Some(message) = read.or(own.as_ref()) else {
             let record = Record { k: record::Kind::Raw, op: told.operation, ..from_server() };
-            self.write(call, record, &Content::raw(at, data));
+            self.write(call, told, record, &Content::raw(at, data));
             return;
         };
         let is_answer = matches!(message.kind(), Kind::Response | Kind::ErrorResponse);
@@ -196,13 +199,20 @@ impl Framer {
         name(&mut record, message);
         let linked = self.operation_of_event(call, told, message);
         (record.op, record.op_link) = (linked.operation, linked.link);
-        let seq = self.write(call, record, &Content::json(at, data));
+        let seq = self.write(call, told, record, &Content::json(at, data));
         if message.kind() == Kind::Request
             && let Some(id) = message.id()
         {
             let operation = linked.operation.unwrap_or(seq);
             self.links.remember(Scope::Tape(call.tape(&self.instance)), Name::AskedByServer(id.as_json()), operation);
         }
+    }
+
+    /// The beginning or the end of a stream that answers nothing.
+    fn listens(&mut self, call: &CallContext, told: &mut Told, at: Instant, what: &'static str) {
+        let (k, dir) = (record::Kind::Life, Some(Direction::Local));
+        let record = Record { k, dir, life: Some(what.into()), op: told.request, ..Record::default() };
+        self.write(call, told, record, &Content::none(at));
     }
 
     /// An answer that passed as it came.
@@ -215,31 +225,54 @@ impl Framer {
         }
         let record = self.ending(call, told, at, Outcome::Unknown);
         let record = Record { sz: Some(gathered.size), http: Some(of_answer(head)), ..record };
-        self.write(call, record, &Content::none(at).beside(Some(&head.headers)));
+        self.write(call, told, record, &Content::none(at).beside(Some(&head.headers)));
     }
 
     /// Completes a record and hands it to the sink; its place in the order.
-    pub(super) fn write<'a>(&mut self, call: &'a CallContext, mut record: Record<'a>, content: &Content<'a>) -> u64 {
+    pub(super) fn write<'a>(
+        &mut self,
+        call: &'a CallContext,
+        told: &mut Told,
+        mut record: Record<'a>,
+        content: &Content<'a>,
+    ) -> u64 {
         let recording: &Recording = &call.recording;
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
         record.tape = Some(call.tape(&self.instance).into());
         (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
-        if record.dir != Some(Direction::C2s)
-            && let Some(asked) = call.asked().filter(|_| record.re.is_some())
-        {
-            record.m = record.m.or_else(|| asked.method().map(Cow::Borrowed));
-            record.name = record.name.or_else(|| subject(asked).map(Cow::Borrowed));
-        }
         let cleaner = self.secrets.of(&call.recording);
-        let [method, name] = [record.m.take(), record.name.take()].map(|name| Some(cleaner.name(&name?)));
-        let headers = content.headers.map(|headers| cleaner.headers(headers)).unwrap_or_default();
-        let id = record.id.and_then(|id| cleaner.id(id));
+        let redactor = cleaner.redactor();
+        record.sz = content.bytes.map(|bytes| bytes.len() as u64).or(record.sz);
+        let is_kept = recording.capture == Capture::Full && record.sz <= Some(recording.max_message);
+        let read = content.bytes.filter(|_| is_kept || cleaner.needs_message(content.headers));
+        let mut cleaned = read.map(|bytes| redactor.message(bytes));
+        let removed = cleaned.as_mut().map(|cleaned| std::mem::take(&mut cleaned.removed)).unwrap_or_default();
+        let names = cleaned.as_ref().and_then(|cleaned| Names::left(&cleaned.bytes, &removed));
+
+        let is_answer = record.dir != Some(Direction::C2s) && record.re.is_some();
+        let (mut method, mut name) = (record.m.take(), record.name.take());
+        if let Some(asked) = call.asked().filter(|_| is_answer) {
+            let (of_request, named) = called(told, asked);
+            (method, name) = (method.or(of_request), name.or(named));
+        } else if let Some(own) = &names {
+            (method, name) = (own.method.as_deref().map(Cow::Borrowed), own.subject.as_deref().map(Cow::Borrowed));
+        }
+        let [method, name] = [method, name].map(|name| Some(cleaner.name(&name?)));
+        let headers = content.headers.map(|headers| cleaner.headers(headers, &removed)).unwrap_or_default();
+        let id = match &names {
+            Some(names) => names.id.as_deref(),
+            None => record.id,
+        };
+        let clean = id.and_then(|id| cleaner.id(id));
+        if record.dir == Some(Direction::C2s) {
+            told.names.clone_from(&names);
+        }
         let mut record: Record<'_> = record;
+        record.id = clean.as_deref().or(id);
         (record.m, record.name) = (method.as_deref().map(Cow::Borrowed), name.as_deref().map(Cow::Borrowed));
         if let Some(http) = &mut record.http {
             http.headers = headers.iter().map(|(name, value)| ((*name).into(), (&**value).into())).collect();
         }
-        record.id = id.as_deref().or(record.id);
         record.route = Some((&*call.route).into());
         record.recording = Some(recording.name.as_str().into());
         record.upstream = Some((&*call.upstream).into());
@@ -248,14 +281,8 @@ impl Framer {
         record.version = (call.version > 0).then_some(call.version);
         record.era = call.era.map(Cow::Borrowed);
         record.tp = call.trace.as_ref().and_then(|trace| std::str::from_utf8(trace).ok()).map(Cow::Borrowed);
-        let redactor = cleaner.redactor();
-        let Some(bytes) = content.bytes else { return self.keep(record, None) };
-        record.sz = Some(bytes.len() as u64);
-        if recording.capture < Capture::Full || bytes.len() as u64 > recording.max_message {
-            return self.keep(record, None);
-        }
-        let cleaned = redactor.message(bytes);
-        record.red = cleaned.removed;
+        let Some(cleaned) = cleaned.filter(|_| is_kept) else { return self.keep(record, None) };
+        record.red = removed;
         let message = match content.form {
             Form::Json => Message::of_json(&cleaned.bytes),
             Form::Unknown => Message::of(&cleaned.bytes),
@@ -294,6 +321,18 @@ pub(super) fn name<'a>(record: &mut Record<'a>, message: &'a Envelope) {
     record.id = message.id().and_then(raw);
     record.m = message.method().map(Cow::Borrowed);
     record.name = subject(message).map(Cow::Borrowed);
+}
+
+/// The method and the subject of the request of an exchange, as they may be told.
+fn called<'a>(told: &'a Told, request: &'a Envelope) -> (Option<Text<'a>>, Option<Text<'a>>) {
+    match &told.names {
+        Some(names) => (names.method.as_deref().map(Cow::Borrowed), names.subject.as_deref().map(Cow::Borrowed)),
+        None => (request.method().map(Cow::Borrowed), subject(request).map(Cow::Borrowed)),
+    }
+}
+
+fn owned(text: Text<'_>) -> Text<'static> {
+    Cow::Owned(text.into_owned())
 }
 
 /// What a request is about: its tool, prompt, resource or task.

@@ -8,7 +8,7 @@
 //! | [`tap`], [`call`] | what a call hands over, and what all its frames share |
 //! | [`queue`] | the way to the thread: bounded, lock-free, rarely a wake-up |
 //! | [`thread`] | drains the queue, keeps the spool's times |
-//! | [`frame`], [`facts`], [`links`], [`secrets`] | from what was handed over to a record: what a message says, which operation it belongs to, what must go |
+//! | [`frame`], [`facts`], [`links`], [`secrets`], [`names`] | from what was handed over to a record: what a message says, which operation it belongs to, what must go |
 //! | [`paused`] | calls whose answer comes in another exchange |
 //! | [`children`] | what servers that are child processes do and say, beside all calls |
 //! | [`child_frames`], [`child_tapes`] | the same for them |
@@ -26,6 +26,7 @@ mod frame;
 mod key;
 mod links;
 mod live;
+mod names;
 mod operation;
 mod paused;
 mod queue;

@@ -125,7 +125,7 @@ impl Framer {
         let paused = self.paused.take(is_it);
         if let Some(paused) = &paused {
             let of = paused.told.lock().unwrap_or_else(PoisonError::into_inner);
-            (told.request, told.operation) = (of.request, of.operation);
+            (told.request, told.operation, told.names) = (of.request, of.operation, of.names.clone());
         } else {
             told.request = None;
         }
@@ -150,7 +150,7 @@ impl Framer {
             life: Some("call_abandoned".into()),
             ..record
         };
-        self.write(call, ended, &Content::none(at));
+        self.write(call, told, ended, &Content::none(at));
     }
 }
 
@@ -173,7 +173,12 @@ fn waiting(call: &CallContext, told: &Told) -> CallContext {
         began: call.began,
         request: call.asked().and_then(brief).map_or(Asked::Nothing, Asked::Message),
         tape: call.tape.clone(),
-        told: Mutex::new(Told { request: told.request, operation: told.operation, ..Told::default() }),
+        told: Mutex::new(Told {
+            request: told.request,
+            operation: told.operation,
+            names: told.names.clone(),
+            ..Told::default()
+        }),
     }
 }
 

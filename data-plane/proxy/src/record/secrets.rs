@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde_json::value::{RawValue, to_raw_value};
 use shadowcat_config::{Recording, Redact, SecretForm};
+use shadowcat_mcp::header::{METHOD, NAME, PARAM_PREFIX, decoded};
+use shadowcat_tape::record::Redacted;
 use shadowcat_tape::redact::{Pattern, RedactionKey, Redactor, Rules};
 
 use super::call::Headers;
@@ -92,9 +94,34 @@ impl Cleaner {
         Arc::clone(&self.redactor)
     }
 
-    /// Headers without their secrets. One that is never recorded, or is no text, is left out.
-    pub(super) fn headers<'a>(&mut self, headers: &'a Headers) -> Vec<(&'a str, Arc<str>)> {
-        headers.iter().filter_map(|(name, value)| Some((name, self.header(name, value)?))).collect()
+    /// Whether what stands beside a message can be cleaned only by one who has read the message, kept or not.
+    pub(super) fn needs_message(&self, headers: Option<&Headers>) -> bool {
+        let mirrors = |headers: &Headers| headers.iter().any(|(name, _)| name.starts_with(PARAM_PREFIX));
+        self.redactor.has_own_places() || headers.is_some_and(mirrors)
+    }
+
+    /// Headers without their secrets, those of `removed` among them: what was blotted out of the message beside them. One that is
+    /// never recorded, or is no text, is left out.
+    pub(super) fn headers<'a>(&mut self, headers: &'a Headers, removed: &[Redacted<'_>]) -> Vec<(&'a str, Arc<str>)> {
+        let mut clean = |name: &str, value: &[u8]| match is_mirror(name) {
+            true => self.mirror(name, value, removed),
+            false => self.header(name, value),
+        };
+        headers.iter().filter_map(|(name, value)| Some((name, clean(name, value)?))).collect()
+    }
+
+    /// A header that repeats a part of the message, perhaps encoded.
+    fn mirror(&mut self, name: &str, value: &[u8], removed: &[Redacted<'_>]) -> Option<Arc<str>> {
+        let value = str::from_utf8(value).ok()?;
+        let decoded = decoded(value);
+        if decoded.is_none() && removed.is_empty() {
+            return self.header(name, value.as_bytes());
+        }
+        let plain = decoded.as_deref().unwrap_or(value);
+        let repeated = self.redactor.repeated(plain, removed);
+        let clean = self.redactor.header(name, &repeated)?;
+        // As it came, where nothing has to go.
+        Some(if clean == plain { value.into() } else { clean.into() })
     }
 
     fn header(&mut self, name: &str, value: &[u8]) -> Option<Arc<str>> {
@@ -116,6 +143,11 @@ impl Cleaner {
         let clean = || Some(self.redactor.text(name).into());
         self.names.get(name.as_bytes(), clean).unwrap_or_default()
     }
+}
+
+/// Whether a header repeats what stands in the message.
+fn is_mirror(name: &str) -> bool {
+    name.starts_with(PARAM_PREFIX) || [METHOD, NAME].iter().any(|mirror| mirror == name)
 }
 
 /// An id without its secrets, if it has any.

@@ -24,6 +24,8 @@ pub(crate) struct Tap {
     state: State,
     /// The frame that ends the call has been handed over, or none is due.
     concluded: bool,
+    /// Its stream answers nothing, and its end will be told.
+    listens: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +73,13 @@ impl Tap {
             tape: OnceLock::new(),
             told: Mutex::new(Told::default()),
         };
-        Self { recorder: Arc::clone(recorder), call: Arc::new(call), state: State::Waiting, concluded: true }
+        Self {
+            recorder: Arc::clone(recorder),
+            call: Arc::new(call),
+            state: State::Waiting,
+            concluded: true,
+            listens: false,
+        }
     }
 
     /// The number of the exchange, for whoever may tell more of it.
@@ -171,6 +179,12 @@ impl Tap {
         self.concluded = true;
     }
 
+    /// A stream that answers nothing is open.
+    pub(crate) fn listens(&mut self) {
+        self.listens = true;
+        self.say(Said::Listens);
+    }
+
     /// What follows is the rest of the stream of the request with this id (JSON text), which broke before its answer.
     pub(crate) fn resumes(&mut self, request: &str) {
         self.concluded = false;
@@ -234,7 +248,9 @@ impl Tap {
 
 impl Drop for Tap {
     fn drop(&mut self) {
-        if !self.concluded {
+        if self.listens {
+            self.say(Said::ListensNoMore);
+        } else if !self.concluded {
             self.say(Said::Ended);
         } else if self.state == State::Waiting && self.recorder.samples(&self.call) {
             self.hand_over();

@@ -78,9 +78,12 @@ pub(crate) struct EventStream {
 
 impl EventStream {
     pub(crate) fn new(upstream: UpstreamBody, settings: EventStreamSettings) -> Self {
-        let EventStreamSettings { awaits, log, route, upstream: name, trace, tap, reconnect, .. } = settings;
+        let EventStreamSettings { awaits, log, route, upstream: name, trace, mut tap, reconnect, .. } = settings;
         let EventStreamSettings { tasks, drain, detached, open, .. } = settings;
         open.increment(1.0);
+        if let (Awaits::Nothing, Some(_), Some(tap)) = (&awaits, &reconnect, &mut tap) {
+            tap.listens();
+        }
         let pump = Pump {
             upstream,
             chunks: Vec::new(),

@@ -104,6 +104,23 @@ async fn a_message_of_a_shared_child_is_recorded_on_both_sides() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_path_takes_from_a_message_is_not_told_of_what_a_shared_child_is_sent() {
+    for kept in ["", ", capture: METADATA"] {
+        let recording = format!("{kept}, redact: {{ paths: ['$.params.name'] }}");
+        child_bench(&recording, (", sharing: SHARED", INDISCREET), async |bench| {
+            let call = r#"{"jsonrpc":"2.0","id":"mine","method":"tools/call","params":{"name":"file-of-ada"}}"#;
+            assert_eq!(bench.modern(call).await.0, 200);
+            let is_sent = |record: &Value| record["stage"] == "tx" && record["m"] == "tools/call";
+            let sent = bench.recorded.find("what was sent on", is_sent).await;
+            let asked = bench.recorded.find("the request", |record| record["id"] == "mine").await;
+            assert!(sent["name"].as_str().unwrap().starts_with("⟦r:") && sent["name"] == asked["name"], "{sent}");
+            assert!(!bench.recorded.text().contains("file-of-ada"), "{}", bench.recorded.text());
+        })
+        .await;
+    }
+}
+
 /// Lines that a child says at once: several times what may wait. Each is longer than a hundredth of a pipe, so that most of them have
 /// been read before the last is written.
 const LINES: u64 = 10_000;

@@ -40,6 +40,57 @@ async fn a_secret_for_an_id_or_a_method_is_blotted_out_of_what_stands_beside_the
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_path_takes_from_a_message_is_told_by_nothing_beside_it() {
+    let call = r#"{"jsonrpc":"2.0","id":"of-ada","method":"tools/call","params":{"name":"file-of-ada","arguments":{"city":"São Paulo","town":"Bath"}}}"#;
+    let headers = [
+        ("mcp-protocol-version", "2026-07-28"),
+        ("mcp-name", "file-of-ada"),
+        ("mcp-method", "tools/call"),
+        ("mcp-param-city", "=?base64?U8OjbyBQYXVsbw==?="),
+        ("mcp-param-town", "Bath"),
+    ];
+    let redact = ", redact: { paths: ['$.id', '$.params.name', '$.params.arguments.city'] }";
+    for kept in ["", ", capture: HEADERS", ", capture: METADATA", ", max_message: 1Ki"] {
+        bench(&format!("{kept}{redact}"), answer, async |bench| {
+            let padding = format!(r#""id":"of-ada","_":"{}""#, "x".repeat(2000));
+            let call = if kept.contains("max") { call.replace(r#""id":"of-ada""#, &padding) } else { call.to_owned() };
+            bench.post(&call, &headers).await;
+            let records = bench.recorded.records(2).await;
+            let text = bench.recorded.text();
+            for gone in ["of-ada", "Paulo", "U8Ojb"] {
+                assert!(!text.contains(gone), "{kept}: {gone}: {text}");
+            }
+            assert_eq!(told(&records[0], &["m", "name", "id"]), told(&records[1], &["m", "name", "id"]), "{kept}");
+            assert_eq!(records[0]["m"], "tools/call");
+            for tag in ["id", "name"] {
+                assert!(records[0][tag].as_str().unwrap().starts_with("⟦r:"), "{kept}: {text}");
+            }
+            let sent = &records[0]["http"]["headers"];
+            if !kept.contains("METADATA") {
+                assert_eq!((&sent["mcp-name"], &sent["mcp-param-town"]), (&records[0]["name"], &"Bath".into()));
+                assert!(sent["mcp-param-city"].as_str().unwrap().starts_with("⟦r:"), "{sent}");
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_its_place_makes_a_secret_is_one_in_the_header_that_repeats_it() {
+    for kept in ["", ", capture: HEADERS"] {
+        bench(kept, answer, async |bench| {
+            let headers = [("mcp-protocol-version", "2026-07-28"), ("mcp-param-pass", "hunter2-and-more")];
+            bench.post(CALL, &headers).await;
+            let records = bench.recorded.records(2).await;
+            assert!(!bench.recorded.text().contains("hunter2"), "{}", bench.recorded.text());
+            let header = records[0]["http"]["headers"]["mcp-param-pass"].as_str().unwrap();
+            assert!(header.starts_with("⟦r:"), "{header}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metadata_says_what_passed_without_its_content() {
     bench(", capture: METADATA", answer, async |bench| {
         bench.modern(CALL).await;

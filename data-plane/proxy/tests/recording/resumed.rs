@@ -27,9 +27,7 @@ const RESULT: &str = "id: 3\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"c
 
 /// Opens a session and calls; the session, and the id of the last event.
 async fn call(bench: &Bench) -> (String, String) {
-    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
-    let opened = bench.send(initialize, &[]).await;
-    let session = opened.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+    let session = bench.session().await;
     let (_, text) = bench.post(CALL, &[("mcp-session-id", &session)]).await;
     (session, last_event(&text))
 }

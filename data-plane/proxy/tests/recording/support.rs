@@ -144,6 +144,8 @@ pub(crate) enum Said {
     /// Server-sent events as they are written.
     Stream(&'static str),
     Status(u16),
+    /// Nothing, as long as anybody waits.
+    Nothing,
     /// With a session.
     Session(String),
 }
@@ -175,6 +177,7 @@ impl Upstream for Scripted {
             }
             Said::Stream(text) => ("text/event-stream", text.to_owned(), false, 200),
             Said::Status(status) => ("application/json", String::new(), false, status),
+            Said::Nothing => std::future::pending().await,
         };
         let mut response = Response::new(UpstreamBody::full(body));
         *response.status_mut() = status.try_into().unwrap();
@@ -217,6 +220,21 @@ impl Bench {
         let request = request.header("accept", "application/json, text/event-stream").body(message.to_owned());
         let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         request.send().await.unwrap()
+    }
+
+    /// Opens a session of 2025-11-25 with a server that takes one; its id.
+    pub(crate) async fn session(&self) -> String {
+        let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+        let opened = self.send(initialize, &[]).await;
+        let session = opened.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        opened.text().await.unwrap();
+        session
+    }
+
+    /// Asks for the messages that come unasked.
+    pub(crate) async fn listen(&self, session: &str) -> reqwest::Response {
+        let get = self.client.get(&self.url).header("accept", "text/event-stream");
+        get.header("mcp-session-id", session).send().await.unwrap()
     }
 
     /// The same bench, for another client.

@@ -71,6 +71,7 @@ const NEVER_RECORDED: [&[u8]; 4] = [b"authorization", b"proxyauthorization", b"c
 pub struct Redactor {
     search: Search,
     paths: Paths,
+    own_places: bool,
     tagger: Tagger,
 }
 
@@ -95,7 +96,8 @@ impl Redactor {
         let wanted = |pattern| rules.values.contains(&pattern);
         let (cookies, private_keys) = (wanted(Pattern::Cookie), wanted(Pattern::Pem));
         let search = Search { finder: Finder::new(rules)?, keys, cookies, private_keys };
-        Ok(Self { search, paths: Paths::new(&rules.paths)?, tagger: Tagger::new(key) })
+        let own_places = !rules.keys.is_empty() || !rules.paths.is_empty();
+        Ok(Self { search, paths: Paths::new(&rules.paths)?, own_places, tagger: Tagger::new(key) })
     }
 
     /// Which key made the tags: the first eight hexadecimal digits of its BLAKE3. Tags of different keys cannot be compared.
@@ -150,6 +152,30 @@ impl Redactor {
             None => Cow::Borrowed(value),
             Some((at, tag, _)) => Cow::Owned(format!("{}{tag}{}", &value[..at.start], &value[at.end..])),
         })
+    }
+
+    /// A value that stands beside a message and may repeat what stood in it, as a header does that mirrors an argument: if that is
+    /// among what was `removed` from the message, its tag stands here too.
+    #[must_use]
+    pub fn repeated<'a>(&self, value: &'a str, removed: &[Redacted<'_>]) -> Cow<'a, str> {
+        if removed.is_empty() {
+            return Cow::Borrowed(value);
+        }
+        let whole = value.len() - value.trim_start().len()..value.trim_end().len();
+        for at in [credentials::without_scheme(value.as_bytes(), whole.clone()), whole] {
+            let Some(secret) = value.get(at.clone()).filter(|secret| !secret.is_empty()) else { continue };
+            let (tag, _) = self.tagged(secret.as_bytes(), Rule::Key);
+            if removed.iter().any(|removed| removed.tag == tag) {
+                return Cow::Owned(format!("{}{tag}{}", &value[..at.start], &value[at.end..]));
+            }
+        }
+        Cow::Borrowed(value)
+    }
+
+    /// Whether the place of a value alone may say that it goes, by a glob or a path of the recording's own.
+    #[must_use]
+    pub fn has_own_places(&self) -> bool {
+        self.own_places
     }
 
     /// Text that comes line by line, as stderr does.

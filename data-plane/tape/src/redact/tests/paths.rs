@@ -53,6 +53,27 @@ fn a_path_takes_everything_below_but_null() {
 }
 
 #[test]
+fn what_repeats_a_removed_value_beside_its_message_has_the_same_tag() {
+    let redactor = with(&paths(&["$.params.arguments.city", "$.params.arguments.auth", "$.id"]));
+    let body = r#"{"id":17,"params":{"arguments":{"city":"S\u00e3o Paulo","auth":"Bearer short","n":3}}}"#;
+    let removed = redactor.message(body.as_bytes()).removed;
+    let tags: Vec<&str> = removed.iter().map(|removed| &*removed.tag).collect();
+    let [id, city, auth] = tags[..] else { panic!("{tags:?}") };
+    for (value, kept) in [
+        ("17", id),
+        (" São Paulo ", &format!(" {city} ")),
+        ("bearer short", &format!("bearer {auth}")),
+        ("short", auth),
+        ("3", "3"),
+        ("São", "São"),
+        ("", ""),
+    ] {
+        assert_eq!(redactor.repeated(value, &removed), kept, "{value:?}");
+    }
+    assert_eq!(redactor.repeated("17", &[]), "17");
+}
+
+#[test]
 fn a_path_reaches_members_whose_names_hold_secrets_or_escapes() {
     let redactor = with(&paths(&["$.users.*"]));
     let key = ["gh", "p_0123456789abcdefghij0123456789abcdef"].concat();
