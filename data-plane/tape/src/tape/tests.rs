@@ -144,6 +144,26 @@ fn every_damage_is_told_with_its_place() {
 }
 
 #[test]
+fn a_manifest_with_a_bit_of_any_byte_flipped_is_told_or_says_the_same() {
+    let (_home, dir, manifest) = tape();
+    let file = dir.join("manifest.json");
+    let whole = fs::read(&file).unwrap();
+    // The line feed at its end is nothing of it.
+    for at in 0..whole.len() - 1 {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        fs::write(&file, &bytes).unwrap();
+        if validate(&dir).is_ok() {
+            let read = Manifest::read(&dir).unwrap();
+            assert_eq!((read.state, read.selection), (manifest.state, manifest.selection), "byte {at}");
+            assert_eq!(read.segments, manifest.segments, "byte {at}");
+        }
+        fs::write(&file, &bytes[..at]).unwrap();
+        assert!(!validate(&dir).is_ok(), "{at} bytes of {}", whole.len());
+    }
+}
+
+#[test]
 fn holes_are_loss_on_a_tape_of_everything_and_none_on_a_selection() {
     for (selection, ok) in [(Selection::Everything, false), (Selection::Some, true)] {
         let home = TempDir::new().unwrap();

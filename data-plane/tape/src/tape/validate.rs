@@ -121,8 +121,9 @@ fn segment(
         Ok(bytes) => bytes,
         Err(error) => return report.tell(name, None, what_of(error)),
     };
-    if listed.is_some_and(|listed| listed.blake3 != blob::hash(&bytes)) {
-        report.tell(name, None, "it is not the file that was sealed: its BLAKE3 is not the one in the manifest");
+    let is_other = |listed: &TapeSegment| listed.bytes != bytes.len() as u64 || listed.blake3 != blob::hash(&bytes);
+    if listed.is_some_and(is_other) {
+        report.tell(name, None, "it is not the file that was sealed: its length or its BLAKE3 is another");
     }
     let text = match tape.unpack(name, bytes) {
         Ok(text) => text,
