@@ -11,6 +11,9 @@ mod listener;
 mod node;
 mod nodes;
 mod outage;
+#[path = "../store/postgres_server.rs"]
+#[expect(dead_code, reason = "these tests do it no harm")]
+mod postgres_server;
 mod shipping;
 mod spool;
 mod tapes;

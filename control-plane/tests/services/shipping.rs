@@ -8,27 +8,36 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use shadowcat_control_plane::store;
 use shadowcat_control_plane::tapes::index::{self, Filter, Index, What};
 use shadowcat_proto::admin::v1::RemoveNodeRequest;
 use shadowcat_proto::fleet::v1::ship_reply::Kind;
 use shadowcat_proto::fleet::v1::{LiveRecords, Traffic, ship_message};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tempfile::TempDir;
 use tonic::Code;
 
 use crate::harness::{Plane, database, directory, eventually};
 use crate::node::Node;
+use crate::postgres_server::PostgresServer;
 use crate::spool::{CALLS, RECORDS, Segment, Shipping};
 
-/// How often the control plane is killed.
+/// How often the control plane is killed between the bytes of a segment and its acknowledgement.
 const KILLS: u64 = 100;
+
+/// The same where the index is in Postgres.
+const KILLS_WITH_POSTGRES: u64 = 30;
+
+/// Lives of a control plane that may end elsewhere for each that ends there.
+const LIVES_A_KILL: u64 = 5;
 
 /// With this seed every run kills at the same moments, as far as a machine lets it.
 const SEED: u64 = 7;
 
-/// The longest that a control plane lives, in microseconds: from its first word to long after its last, because most of a segment's way
-/// takes a few milliseconds. On a machine busy with other tests it is longer, until some get through.
-const ALIVE: u64 = 20_000;
-const ALIVE_MAX: u64 = 2_000_000;
+/// The longest that a control plane lives once the bytes of a segment are there, in microseconds: adjusted so that half of them have told
+/// the index by then.
+const GOES_ON_MIN: u64 = 4_000;
+const GOES_ON_MAX: u64 = 2_000_000;
 
 /// Segments that a node records between two kills.
 const RECORDED: u64 = 2;
@@ -301,7 +310,10 @@ async fn while_the_index_is_away_nothing_is_acknowledged_and_nothing_is_lost() {
 
 /// Every segment up to this one is stored once, and every frame is found once.
 async fn stored_once(directory: &Path, last: u64) {
-    let index = index_in(directory).await;
+    stored_once_in(&index_in(directory).await, directory, last).await;
+}
+
+async fn stored_once_in(index: &Arc<dyn Index>, directory: &Path, last: u64) {
     let found = index.search(&all(), What::Frames, None, 100_000).await.unwrap();
     let mut places: Vec<u64> = found.iter().map(|frame| frame.seq).collect();
     places.reverse();
@@ -313,9 +325,13 @@ async fn stored_once(directory: &Path, last: u64) {
     assert!(source.gaps.is_empty(), "{:?}", source.gaps);
     let tape = &index.tapes(&all(), None, 10).await.unwrap()[0];
     assert_eq!((tape.frames, tape.calls), (last * 2 * CALLS, last * CALLS));
-    let whole = objects(&directory.join("tapes/segments")).into_iter().filter(|name| name.ends_with(".zst"));
-    assert_eq!(whole.count() as u64, last);
+    assert_eq!(kept_segments(directory), last);
     index.close().await;
+}
+
+/// Segments whose bytes are kept.
+fn kept_segments(directory: &Path) -> u64 {
+    objects(&directory.join("tapes/segments")).iter().filter(|name| name.ends_with(".zst")).count() as u64
 }
 
 /// A control plane in a process of its own, which is killed when this is dropped.
@@ -326,12 +342,15 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn start(directory: &Path) -> Self {
+        Self::start_on(directory, &format!("sqlite:{}", directory.join("test.db").display()))
+    }
+
+    fn start_on(directory: &Path, database: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_shadowcat-control-plane"))
             .env_clear()
             .args(["--bind", "127.0.0.1:0", "--console-bind", "127.0.0.1:0", "--log-format", "json", "--data-dir"])
             .arg(directory)
-            .arg("--database")
-            .arg(format!("sqlite:{}", directory.join("test.db").display()))
+            .args(["--database", database])
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -357,37 +376,68 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tape_acknowledgement_means_durable() {
     let dir = directory();
-    let plane = Plane::on(database(&dir).await, Arc::clone(&dir)).await;
+    let database = format!("sqlite:{}", dir.path().join("test.db").display());
+    let index = format!("sqlite:{}", dir.path().join("control-plane.db").display());
+    kill_before_acknowledgements(&dir, (&database, &index), KILLS).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tape_acknowledgement_means_durable_in_postgres() {
+    let database = PostgresServer::shared().await.database().await;
+    kill_before_acknowledgements(&directory(), (&database, &database), KILLS_WITH_POSTGRES).await;
+}
+
+/// Kills a control plane so many times while it has the bytes of a segment and has not acknowledged it. Whatever was acknowledged
+/// before is stored, and afterwards everything is, once.
+async fn kill_before_acknowledgements(dir: &Arc<TempDir>, (database, index): (&str, &str), kills: u64) {
+    let plane = Plane::on(store::open(database).await.unwrap(), Arc::clone(dir)).await;
     let node = Node::new(&plane, "edge-1").await;
     let authority = plane.authority.clone();
     plane.stop().await;
 
     let mut random = fastrand::Rng::with_seed(SEED);
-    let (mut waiting, mut last, mut acknowledged, mut longest) = (BTreeMap::new(), 0, 0, ALIVE);
-    for _ in 0..KILLS {
+    let (mut waiting, mut last, mut lives) = (BTreeMap::new(), 0, 0);
+    let (mut uncommitted, mut committed, mut goes_on) = (0, 0, GOES_ON_MIN);
+    while uncommitted + committed < kills {
+        lives += 1;
+        assert!(lives <= LIVES_A_KILL * kills, "{lives} lives, of which {uncommitted} and {committed} ended there");
         waiting.extend(segments(last + 1..=last + RECORDED));
         last += RECORDED;
-        let before = waiting.len();
-        let process = Process::start(dir.path());
-        let alive = Duration::from_micros(random.u64(0..longest));
+        let kept = kept_segments(dir.path());
+        let process = Process::start_on(dir.path(), database);
         let shipped = async {
-            let mut stream = Shipping::begin(&node, process.grpc, &authority).await?;
-            tokio::select! {
-                ended = stream.ship(&mut waiting) => ended,
-                () = tokio::time::sleep(alive) => Ok(()),
+            Shipping::begin(&node, process.grpc, &authority).await.unwrap().ship(&mut waiting).await.unwrap();
+        };
+        let kept_more = async {
+            while kept_segments(dir.path()) == kept {
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
-        shipped.await.unwrap();
+        tokio::select! {
+            () = shipped => {}
+            () = kept_more => {}
+        }
+        // Nothing that it says from here on is read.
+        tokio::time::sleep(Duration::from_micros(random.u64(0..goes_on))).await;
         drop(process);
-        acknowledged += before - waiting.len();
-        longest = if waiting.len() == before { (2 * longest).min(ALIVE_MAX) } else { (longest / 2).max(ALIVE) };
+        let acknowledged = last - waiting.len() as u64;
+        let opened = index::open(index).await.unwrap();
+        let indexed = opened.sources("default").await.unwrap().first().map_or(0, |source| source.segments);
+        opened.close().await;
+        assert!(indexed >= acknowledged, "{acknowledged} segments were acknowledged, and {indexed} are stored");
+        let kept = kept_segments(dir.path());
+        goes_on = if kept > indexed { 2 * goes_on } else { goes_on / 2 }.clamp(GOES_ON_MIN, GOES_ON_MAX);
+        uncommitted += u64::from(kept > indexed);
+        committed += u64::from(kept == indexed && kept > acknowledged);
     }
-    eprintln!("{acknowledged} of {last} segments were acknowledged between {KILLS} kills; seed {SEED}");
-    assert!(acknowledged > 0 && acknowledged as u64 > last / 10, "some get through: {acknowledged}");
-    let process = Process::start(dir.path());
+    eprintln!(
+        "{lives} lives, of which {uncommitted} ended before the index had a segment, and {committed} before it was acknowledged"
+    );
+    assert!(uncommitted > 0 && committed > 0, "{uncommitted} and {committed}");
+    let process = Process::start_on(dir.path(), database);
     Shipping::begin(&node, process.grpc, &authority).await.unwrap().ship(&mut waiting).await.unwrap();
     drop(process);
-    stored_once(dir.path(), last).await;
+    stored_once_in(&index::open(index).await.unwrap(), dir.path(), last).await;
 }
 
 #[tokio::test]

@@ -5,10 +5,15 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::support::{SOON, eventually};
+/// It answers within this once it was started, on a machine busy with other tests.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+/// Between two tries.
+const TRY_EVERY: Duration = Duration::from_millis(20);
 
 /// Runs a Postgres for as long as its standard input is open, and so no longer than the tests, however these end. A line on
 /// it is an order; each is answered by a line when it is done, the first by the directory of the socket.
@@ -113,7 +118,12 @@ impl PostgresServer {
     }
 
     async fn answers(&self) {
-        eventually("Postgres answers", SOON, || async { self.connect("postgres").await.is_ok() }).await;
+        let answers = async {
+            while self.connect("postgres").await.is_err() {
+                tokio::time::sleep(TRY_EVERY).await;
+            }
+        };
+        tokio::time::timeout(ANSWERS_WITHIN, answers).await.expect("Postgres answers");
     }
 
     async fn connect(&self, database: &str) -> sqlx::Result<PgConnection> {
