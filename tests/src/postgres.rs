@@ -66,6 +66,13 @@ impl Postgres {
         format!("postgres://shadowcat@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// All that it holds, as text.
+    pub fn dump(&self) -> Vec<u8> {
+        let dumped = Command::new(newest().join("pg_dump")).arg(self.url()).output().expect("pg_dump starts");
+        assert!(dumped.status.success(), "pg_dump: {}", String::from_utf8_lossy(&dumped.stderr));
+        dumped.stdout
+    }
+
     /// Gone, with every connection cut.
     pub fn stop(&mut self) {
         self.program.signal(Signal::QUIT);

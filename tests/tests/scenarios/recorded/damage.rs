@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::Value;
 use shadowcat_tape::segment::SegmentId;
 use shadowcat_tests::{Upstream, eventually};
 use tempfile::TempDir;
@@ -56,7 +57,7 @@ fn flip(node: &Node, random: &mut fastrand::Rng) -> BTreeMap<String, usize> {
     hits
 }
 
-/// What a segment had and has not is where it was hit, and told.
+/// What a segment had and has not is where it was hit, and told in its true number.
 fn assert_accounted(
     id: &SegmentId,
     before: &Segment,
@@ -64,20 +65,40 @@ fn assert_accounted(
     hits: &BTreeMap<String, usize>,
 ) -> usize {
     let left: BTreeSet<&String> = after.iter().flat_map(|after| &after.lines).collect();
-    let lost = before.lines.iter().filter(|line| !left.contains(line)).count();
-    if lost == 0 {
-        return 0;
-    }
+    let is_lost: Vec<bool> = before.lines.iter().map(|line| !left.contains(line)).collect();
+    let lost = is_lost.iter().filter(|lost| **lost).count();
     if let Some(hits) = hits.get(&id.open_name()) {
         assert!(lost <= hits * LINES_A_FLIP, "{id}: {lost} lines are gone after {hits} flips");
         let after = after.unwrap_or_else(|| panic!("{id} is gone with {} lines", before.lines.len()));
-        assert!(after.gaps().any(|gap| !gap["bytes"].is_null()), "{id}: what is gone is told");
-    } else {
+        assert_told(id, (before, &is_lost), after);
+    } else if lost > 0 {
         assert!(hits.contains_key(&id.sealed_name()), "{id}: {lost} lines are gone, and nothing hit it");
-        let damage = after.map_or(0, |after| after.damage);
-        assert!(damage > 0, "{id}: what is gone is told");
+        let after = after.unwrap_or_else(|| panic!("{id} is gone with {} lines", before.lines.len()));
+        assert!(after.damage > 0, "{id}: what is gone is told");
+        let missing = |segment: &Segment| segment.sealed_with?.checked_sub(segment.lines.len() as u64);
+        // Hit before, it had told of what was lost then.
+        if let (Some(then), Some(now)) = (missing(before), missing(after)) {
+            assert_eq!(now - then, lost as u64, "{id}: it knows how many records it was sealed with");
+        }
     }
     lost
+}
+
+/// The gaps of a mended segment tell each byte that is gone, and each record between two that are left.
+fn assert_told(id: &SegmentId, (before, is_lost): (&Segment, &[bool]), after: &Segment) {
+    let had: BTreeSet<&String> = before.lines.iter().collect();
+    let new = |line: &String| !had.contains(line) && line.contains(r#""k":"gap""#);
+    let records = after.lines.iter().filter(|line| new(line)).map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let gaps: Vec<Value> = records.map(|mut record| record["gap"].take()).collect();
+    let told = |member: &str| gaps.iter().filter_map(|gap| gap[member].as_u64()).sum::<u64>();
+    let with_line_feed = |line: &String| line.len() as u64 + 1;
+    let lost = before.lines.iter().zip(is_lost).filter(|(_, lost)| **lost);
+    let bytes = lost.map(|(line, _)| with_line_feed(line)).sum::<u64>() + before.damaged_bytes;
+    assert_eq!(told("bytes"), bytes, "{id}: {gaps:?}");
+    let ends = (is_lost.iter().position(|lost| !lost), is_lost.iter().rposition(|lost| !lost));
+    let (Some(first), Some(last)) = ends else { return };
+    let between = is_lost[first..last].iter().filter(|lost| **lost).count();
+    assert_eq!(told("frames"), between as u64, "{id}: {gaps:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

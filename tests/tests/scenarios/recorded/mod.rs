@@ -2,6 +2,7 @@
 
 mod damage;
 mod deaths;
+mod following;
 mod fragments;
 mod full_disk;
 mod node;

@@ -211,3 +211,29 @@ async fn no_secret_is_on_disk_in_the_index_in_logs_or_in_tail() {
     }
     assert!(found.is_empty(), "something is left in {} of {files} files", found.len());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_in_an_index_in_postgres() {
+    let upstream = Upstream::start().await;
+    let mut fleet = managed().postgres().data_planes(0).start().await;
+    fleet.apply(&configuration(&upstream)).await;
+    fleet.add_data_plane(&[]).await;
+    fleet.plane_mut(0).ready().await;
+    let clients = Clients::connect(&fleet, &upstream).await;
+    let secrets = Secret::all();
+    for secret in &secrets {
+        clients.send(secret).await;
+    }
+    shipped(&fleet.plane(0).data_dir().join("spool")).await;
+    let stored = search(fleet.control(), &["--frames"]).await;
+    assert!(stored.len() > secrets.len() * 20, "they were recorded: {} frames", stored.len());
+    // As text, because the server packs what is long.
+    let dump = fleet.postgres_mut().dump();
+    assert!(String::from_utf8_lossy(&dump).contains("tools/call"), "the index is in it");
+    std::fs::write(fleet.dir().join("postgres.sql"), dump).unwrap();
+    let (found, files) = Fragments::of(&secrets).find_below(fleet.dir());
+    for (path, found) in &found {
+        eprintln!("{}: {found}\n", path.display());
+    }
+    assert!(found.is_empty(), "something is left in {} of {files} files", found.len());
+}

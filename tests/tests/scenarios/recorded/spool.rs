@@ -15,8 +15,11 @@ const PLAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub(super) struct Segment {
     /// Its intact lines, without their line feeds.
     pub(super) lines: Vec<String>,
-    /// Places where something is no line any more.
+    /// Places where something is no line any more, and their bytes.
     pub(super) damage: usize,
+    pub(super) damaged_bytes: u64,
+    /// How many records it was sealed with; absent for one that was not, or does not tell any more.
+    pub(super) sealed_with: Option<u64>,
 }
 
 impl Segment {
@@ -40,6 +43,7 @@ pub(super) fn segments(spool: &Path) -> BTreeMap<SegmentId, Segment> {
             let unsealed = unseal(&sealed, PLAIN_BYTES_MAX).expect("a segment is small");
             let mut segment = scan(&unsealed.plain);
             segment.damage += unsealed.damage.len();
+            segment.sealed_with = unsealed.contents.map(|contents| contents.records);
             segments.insert(id, segment);
         }
     }
@@ -78,7 +82,10 @@ fn scan(plain: &[u8]) -> Segment {
                 let text = std::str::from_utf8(line.bytes).expect("a line with a right checksum is text");
                 segment.lines.push(text.trim_end_matches('\n').to_owned());
             }
-            Found::Corrupt { .. } | Found::Torn { .. } => segment.damage += 1,
+            Found::Corrupt { at, .. } | Found::Torn { at, .. } => {
+                segment.damage += 1;
+                segment.damaged_bytes += at.len() as u64;
+            }
         }
     }
     segment
