@@ -2,12 +2,13 @@
 //!
 //! Of its fenced blocks, `sh serve` is what a person starts in one terminal and `sh run` what they then type in another; the block of
 //! another kind that follows one of them is what that prints, where `…` stands for anything. A `sh serve` after a `sh run` is in the
-//! place of what was started before, `sh serve beside` comes to it. All run in one scratch directory, data and contexts included, and
+//! place of what was started before, `sh serve beside` comes to it. `sh watch` is started in one more terminal, and what it has printed
+//! by then is the next block `text watched`, after which it is ended. All run in one scratch directory, data and contexts included, and
 //! share their variables. Only ports and the way to start the programs are replaced, so that tests run side by side.
 
 use std::fs::File;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ async fn the_tour_of_the_readme_prints_what_the_readme_says() {
             }
             Kind::Beside => tour.serve(step).await,
             Kind::Run => tour.run(step).await,
+            Kind::Watch => tour.watch(step).await,
+            Kind::Watched => tour.watched(step).await,
         }
     }
     tour.stop().await;
@@ -73,7 +76,7 @@ fn whatever_is_to_be_typed_is_run_and_whatever_is_shown_is_compared() {
     while let (Some(_), Some(block)) = (blocks.next(), blocks.next()) {
         match block.split_once('\n').expect("a block of some lines") {
             ("sh", commands) => not_run.push(commands),
-            ("sh serve" | "sh serve beside" | "sh run", _) => {}
+            ("sh serve" | "sh serve beside" | "sh run" | "sh watch", _) => {}
             _ => shown += 1,
         }
     }
@@ -94,6 +97,8 @@ enum Kind {
     Serve,
     Beside,
     Run,
+    Watch,
+    Watched,
 }
 
 /// The marked blocks of `markdown`, in order.
@@ -112,19 +117,25 @@ fn steps(markdown: &str) -> Vec<Step> {
             "sh serve" => Some(Kind::Serve),
             "sh serve beside" => Some(Kind::Beside),
             "sh run" => Some(Kind::Run),
+            "sh watch" => Some(Kind::Watch),
+            "text watched" => Some(Kind::Watched),
             _ => None,
         };
         match (kind, steps.last_mut()) {
+            (Some(Kind::Watched), _) => {
+                let (line, script, kind) = (number + 1, String::new(), Kind::Watched);
+                steps.push(Step { line, script, kind, prints: Some(block) });
+            }
             (Some(kind), _) => steps.push(Step { line: number + 1, script: block, kind, prints: None }),
             (None, Some(step)) if expects_output => step.prints = Some(block),
             (None, _) => {}
         }
-        expects_output = kind.is_some();
+        expects_output = kind.is_some_and(|kind| kind != Kind::Watched);
     }
     steps
 }
 
-/// A person with two terminals, in a directory of their own.
+/// A person with some terminals, in a directory of their own.
 struct Tour {
     directory: TempDir,
     ports: Vec<(&'static str, String)>,
@@ -132,6 +143,8 @@ struct Tour {
     servers: Vec<Child>,
     /// A `sh run` has followed them: the next `sh serve` replaces them.
     used: bool,
+    /// What the last `sh watch` started, and where it prints.
+    watching: Option<(Child, PathBuf)>,
 }
 
 impl Tour {
@@ -146,7 +159,13 @@ impl Tour {
             }
             held.push(socket);
         }
-        Self { directory: TempDir::new().expect("a directory"), ports, servers: Vec::new(), used: false }
+        Self {
+            directory: TempDir::new().expect("a directory"),
+            ports,
+            servers: Vec::new(),
+            used: false,
+            watching: None,
+        }
     }
 
     /// Starts what the block says, waits until its port is open, and compares what it prints.
@@ -190,6 +209,35 @@ impl Tour {
         }
     }
 
+    /// Starts what the block says, and waits for its first word: it watches then.
+    async fn watch(&mut self, step: &Step) {
+        let mut command = self.shell(&format!("exec {}", step.script));
+        let [printed, said] =
+            ["printed", "said"].map(|what| self.directory.path().join(format!("{what}-{}", step.line)));
+        command.stdout(File::create(&printed).expect("a file")).stderr(File::create(&said).expect("a file"));
+        let child = command.kill_on_drop(true).spawn().expect("a shell");
+        soon(&format!("README.md:{}: the first word", step.line), async {
+            while [&printed, &said].into_iter().all(|file| file.metadata().is_ok_and(|file| file.len() == 0)) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await;
+        self.watching = Some((child, printed));
+    }
+
+    /// Waits for what the block says, and ends what prints it as Ctrl-C would.
+    async fn watched(&mut self, step: &Step) {
+        let (mut child, printed) = self.watching.take().expect("a block `sh watch` before");
+        let prints = self.localized(step.prints.as_deref().expect("a block of its own"));
+        soon(&format!("README.md:{}: what it prints, which is not\n{prints}\n", step.line), async {
+            while !std::fs::read_to_string(&printed).is_ok_and(|printed| agrees(&prints, &printed)) {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await;
+        interrupt(&mut child).await;
+    }
+
     /// Ends the servers if they have been used: what follows is about others.
     async fn leave(&mut self) {
         if std::mem::take(&mut self.used) {
@@ -200,9 +248,7 @@ impl Tour {
     /// Ends the servers as Ctrl-C would, the last one first.
     async fn stop(&mut self) {
         for mut server in std::mem::take(&mut self.servers).into_iter().rev() {
-            let id = server.id().expect("still running").to_string();
-            Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs");
-            soon("the end of a server", server.wait()).await.expect("waited for");
+            interrupt(&mut server).await;
         }
     }
 
@@ -238,6 +284,13 @@ impl Tour {
         let port = named.map_or(default_port(&step.script), |(_, port)| port);
         self.localized(port).parse().expect("a port")
     }
+}
+
+/// Ends a program as Ctrl-C would.
+async fn interrupt(program: &mut Child) {
+    let id = program.id().expect("still running").to_string();
+    Command::new("kill").args(["-INT", &id]).status().await.expect("kill runs");
+    soon("the end of a program", program.wait()).await.expect("waited for");
 }
 
 /// The port a program opens unless told otherwise.
