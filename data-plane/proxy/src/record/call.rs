@@ -28,13 +28,20 @@ const RECORDED: [HeaderName; 9] = [
     header::WWW_AUTHENTICATE,
 ];
 
+/// What all exchanges of a recorded route share: one count for each of them, because two cores change it.
+#[derive(Debug)]
+pub(crate) struct RecordedRoute {
+    pub(crate) recording: Arc<Recording>,
+    pub(crate) name: Arc<str>,
+    pub(crate) path: Arc<str>,
+    pub(crate) upstream: Arc<str>,
+    pub(crate) endpoint: Arc<str>,
+}
+
 /// One exchange of a recorded route.
 #[derive(Debug)]
 pub(super) struct CallContext {
-    pub(super) recording: Arc<Recording>,
-    pub(super) route: Arc<str>,
-    pub(super) upstream: Arc<str>,
-    pub(super) endpoint: Arc<str>,
+    pub(super) route: Arc<RecordedRoute>,
     /// The client's connection, numbered within the process.
     pub(super) connection: u64,
     /// This exchange, numbered within the instance.
@@ -47,7 +54,6 @@ pub(super) struct CallContext {
     /// The number of the configuration's version; 0 for one that has none.
     pub(super) version: u64,
     pub(super) method: Method,
-    pub(super) path: Arc<str>,
     pub(super) headers: Headers,
     /// When the request's head had arrived.
     pub(super) began: Instant,
@@ -118,7 +124,7 @@ pub(super) struct Told {
     /// The stream that the exchange goes on with.
     pub(super) resumed: Option<Resumed>,
     /// What its request is called by, where not as the request says.
-    pub(super) names: Option<Names>,
+    pub(super) names: Option<Box<Names>>,
 }
 
 /// Headers worth keeping, copied: their values would keep the buffer alive in which the head arrived. One piece of memory for all of

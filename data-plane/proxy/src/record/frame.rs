@@ -76,7 +76,7 @@ impl Framer {
     pub(super) fn opened(&mut self, call: &CallContext) {
         let told = &mut *call.told.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record { dir: Some(Direction::C2s), stage: Some(Stage::Rx), ..Record::default() };
-        let (method, path) = (Some(call.method.as_str().into()), Some((&*call.path).into()));
+        let (method, path) = (Some(call.method.as_str().into()), Some((&*call.route.path).into()));
         record.http = Some(record::Http { method, path, ..record::Http::default() });
         let headers = Some(&call.headers);
         let seq = match &call.request {
@@ -236,11 +236,11 @@ impl Framer {
         mut record: Record<'a>,
         content: &Content<'a>,
     ) -> u64 {
-        let recording: &Recording = &call.recording;
+        let recording: &Recording = &call.route.recording;
         record.t = u64::try_from(content.at.saturating_duration_since(self.began).as_micros()).unwrap_or(u64::MAX);
         record.tape = Some(call.tape(&self.instance).into());
         (record.conn, record.xchg) = (Some(call.connection), Some(call.exchange));
-        let cleaner = self.secrets.of(&call.recording);
+        let cleaner = self.secrets.of(&call.route.recording);
         let redactor = cleaner.redactor();
         record.sz = content.bytes.map(|bytes| bytes.len() as u64).or(record.sz);
         let is_kept = recording.capture == Capture::Full && record.sz <= Some(recording.max_message);
@@ -265,7 +265,7 @@ impl Framer {
         };
         let clean = id.and_then(|id| cleaner.id(id));
         if record.dir == Some(Direction::C2s) {
-            told.names.clone_from(&names);
+            told.names = names.clone().map(Box::new);
         }
         let mut record: Record<'_> = record;
         record.id = clean.as_deref().or(id);
@@ -273,10 +273,10 @@ impl Framer {
         if let Some(http) = &mut record.http {
             http.headers = headers.iter().map(|(name, value)| ((*name).into(), (&**value).into())).collect();
         }
-        record.route = Some((&*call.route).into());
+        record.route = Some((&*call.route.name).into());
         record.recording = Some(recording.name.as_str().into());
-        record.upstream = Some((&*call.upstream).into());
-        record.endpoint = Some((&*call.endpoint).into());
+        record.upstream = Some((&*call.route.upstream).into());
+        record.endpoint = Some((&*call.route.endpoint).into());
         record.session = call.session().map(Cow::Borrowed);
         record.version = (call.version > 0).then_some(call.version);
         record.era = call.era.map(Cow::Borrowed);

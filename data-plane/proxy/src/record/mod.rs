@@ -40,6 +40,7 @@ mod tap;
 mod testing;
 mod thread;
 
+pub(crate) use call::RecordedRoute;
 pub(crate) use children::{ChildWatch, Terms};
 pub(crate) use live::Live;
 pub(crate) use recorder::Recorder;

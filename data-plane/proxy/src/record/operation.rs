@@ -18,7 +18,7 @@ pub(super) struct Linked {
 impl Framer {
     /// The operation that a message of the client goes on with, if it does.
     pub(super) fn operation_of(&self, call: &CallContext, message: &Envelope) -> Linked {
-        let (tape, route) = (Scope::Tape(call.tape(&self.instance)), Scope::Route(&call.route));
+        let (tape, route) = (Scope::Tape(call.tape(&self.instance)), Scope::Route(&call.route.name));
         match message.kind() {
             Kind::Response | Kind::ErrorResponse => {
                 message.id().map(|id| self.find(tape, Name::AskedByServer(id.as_json()))).unwrap_or_default()
@@ -94,7 +94,7 @@ impl Framer {
     /// An answer may leave something by which the operation goes on.
     pub(super) fn remember_answer(&mut self, call: &CallContext, operation: Option<u64>, answer: &Envelope) {
         let (ties, Some(operation)) = (Ties::of(answer), operation) else { return };
-        let route = Scope::Route(&call.route);
+        let route = Scope::Route(&call.route.name);
         if let Some(task) = &ties.task {
             self.links.remember(route, Name::Task(task), operation);
         }

@@ -157,10 +157,7 @@ impl Framer {
 /// A call as it waits: without its message and its headers, which its answer's record does not need.
 fn waiting(call: &CallContext, told: &Told) -> CallContext {
     CallContext {
-        recording: Arc::clone(&call.recording),
         route: Arc::clone(&call.route),
-        upstream: Arc::clone(&call.upstream),
-        endpoint: Arc::clone(&call.endpoint),
         connection: call.connection,
         exchange: call.exchange,
         session: call.session,
@@ -168,7 +165,6 @@ fn waiting(call: &CallContext, told: &Told) -> CallContext {
         era: call.era,
         version: call.version,
         method: call.method.clone(),
-        path: Arc::clone(&call.path),
         headers: Headers::default(),
         began: call.began,
         request: call.asked().and_then(brief).map_or(Asked::Nothing, Asked::Message),

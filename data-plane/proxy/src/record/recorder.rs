@@ -114,7 +114,7 @@ impl Recorder {
 
     /// Whether this exchange's tape is among those that are recorded: the same for all its exchanges, on every node where it is a session.
     pub(super) fn samples(&self, call: &CallContext) -> bool {
-        match call.recording.sample_percent {
+        match call.route.recording.sample_percent {
             100 => true,
             0 => false,
             percent => share(call.tape(&self.instance)) < u64::from(percent),

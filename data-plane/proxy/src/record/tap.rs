@@ -5,16 +5,15 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use shadowcat_config::{Overflow, Recording};
+use shadowcat_config::Overflow;
 use shadowcat_mcp::header::PROTOCOL_VERSION;
 use shadowcat_mcp::{Envelope, ErrorKind, GatewayError, Kind, ProtocolVersion};
 
 use super::Recorder;
 use super::call::{
-    Asked, CallContext, Gathered, Headers, Item, Response, Said, Saying, Told, detached, detached_bytes,
+    Asked, CallContext, Gathered, Headers, Item, RecordedRoute, Response, Said, Saying, Told, detached, detached_bytes,
 };
 use crate::observe::{CallIds, SESSION_CHARS};
-use crate::route::RouteRuntime;
 
 /// Records one exchange. Dropping it is the end of the exchange.
 #[derive(Debug)]
@@ -40,8 +39,7 @@ enum State {
 
 /// What is known of an exchange when its head has been read.
 pub(crate) struct Opening<'a> {
-    pub(crate) recording: &'a Arc<Recording>,
-    pub(crate) route: &'a RouteRuntime,
+    pub(crate) route: &'a Arc<RecordedRoute>,
     pub(crate) ids: &'a CallIds,
     /// Of the configuration; 0 for none.
     pub(crate) version: u64,
@@ -52,13 +50,10 @@ pub(crate) struct Opening<'a> {
 
 impl Tap {
     pub(crate) fn open(recorder: &Arc<Recorder>, opening: &Opening<'_>, request: &http::Request<impl Sized>) -> Self {
-        let Opening { recording, route, ids, version, connection, began } = *opening;
+        let Opening { route, ids, version, connection, began } = *opening;
         let era = request.headers().get(PROTOCOL_VERSION).and_then(version_of);
         let call = CallContext {
-            recording: Arc::clone(recording),
-            route: Arc::clone(&route.name),
-            upstream: Arc::clone(&route.target.name),
-            endpoint: Arc::clone(&route.target.endpoint),
+            route: Arc::clone(route),
             connection,
             exchange: recorder.next_exchange(),
             session: ids.session_bytes(),
@@ -66,8 +61,7 @@ impl Tap {
             era,
             version,
             method: request.method().clone(),
-            path: Arc::clone(&route.path),
-            headers: Headers::of(request.headers(), recording.capture),
+            headers: Headers::of(request.headers(), route.recording.capture),
             began,
             request: Asked::Nothing,
             tape: OnceLock::new(),
@@ -142,13 +136,13 @@ impl Tap {
     /// # Errors
     /// When it may not.
     pub(crate) fn check(&self) -> Result<(), GatewayError> {
-        let required = self.call.recording.on_overflow == Overflow::Required;
+        let required = self.call.route.recording.on_overflow == Overflow::Required;
         if self.state != State::Waiting || !required || self.recorder.can_promise() {
             return Ok(());
         }
         let text =
             "this call must be recorded, and the recorder cannot keep up: try again after the time in Retry-After";
-        Err(GatewayError::new(ErrorKind::Overloaded, text).on_route(&self.call.route))
+        Err(GatewayError::new(ErrorKind::Overloaded, text).on_route(&self.call.route.name))
     }
 
     fn hand_over(&mut self) {
@@ -226,7 +220,7 @@ impl Tap {
     }
 
     fn head(&self, status: StatusCode, headers: &HeaderMap) -> Response {
-        Response { status, headers: Headers::of(headers, self.call.recording.capture) }
+        Response { status, headers: Headers::of(headers, self.call.route.recording.capture) }
     }
 
     fn say(&mut self, said: Said) {
@@ -276,7 +270,7 @@ pub(crate) struct Gathering {
 impl Gathering {
     pub(crate) fn push(&mut self, bytes: &Bytes) {
         self.gathered.size += bytes.len() as u64;
-        let fits = self.gathered.size <= self.tap.call.recording.max_message;
+        let fits = self.gathered.size <= self.tap.call.route.recording.max_message;
         if fits && self.tap.recorder.hold(bytes.len()) {
             self.held += bytes.len();
             self.gathered.parts.push(bytes.clone());

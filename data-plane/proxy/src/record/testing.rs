@@ -7,7 +7,7 @@ use http::Method;
 use shadowcat_config::parse_local_in;
 use shadowcat_mcp::{Envelope, Limits};
 
-use super::call::{Asked, CallContext, Headers};
+use super::call::{Asked, CallContext, Headers, RecordedRoute};
 
 /// The call of a session, recorded whole.
 pub(super) fn call(request: &str) -> Arc<CallContext> {
@@ -16,10 +16,13 @@ pub(super) fn call(request: &str) -> Arc<CallContext> {
     let config = parse_local_in(text, "", &|_| None).expect("valid").config;
     let request = Envelope::read(request.to_owned().into(), Limits::default()).unwrap();
     Arc::new(CallContext {
-        recording: config.routes()[0].recording.clone().unwrap(),
-        route: "r".into(),
-        upstream: "u".into(),
-        endpoint: "e".into(),
+        route: Arc::new(RecordedRoute {
+            recording: config.routes()[0].recording.clone().unwrap(),
+            name: "r".into(),
+            path: "/mcp".into(),
+            upstream: "u".into(),
+            endpoint: "e".into(),
+        }),
         connection: 1,
         exchange: 1,
         session: Some(*b"kX3vQ9aZ"),
@@ -27,7 +30,6 @@ pub(super) fn call(request: &str) -> Arc<CallContext> {
         era: None,
         version: 0,
         method: Method::POST,
-        path: "/mcp".into(),
         headers: Headers::default(),
         began: Instant::now(),
         request: Asked::Message(request),

@@ -115,7 +115,12 @@ impl Writing {
                 abandon(&mut framer, Instant::now(), Paused::eldest);
                 return framer.sink.end(began.elapsed());
             }
-            wait(&queue, &orders, if unsettled { SETTLE_EVERY } else { again.max(SETTLE_EVERY) });
+            if written > 0 {
+                // Where something came more will, and need not wake anybody.
+                park_timeout(GATHER);
+            } else {
+                wait(&queue, &orders, if unsettled { SETTLE_EVERY } else { again.max(SETTLE_EVERY) });
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use super::held::HeldSessions;
 use crate::drain::Drain;
 use crate::fleet::{Preparer, Provenance};
 use crate::observe::{ConfigMetrics, LiveVersion, Registry, RouteCalls};
-use crate::record::{ChildWatch, Recorder, Records, Terms};
+use crate::record::{ChildWatch, RecordedRoute, Recorder, Records, Terms};
 use crate::stream::Detached;
 
 /// An upstream that a new configuration no longer has is stopped when its last call has ended, or after this.
@@ -92,9 +92,10 @@ pub(crate) enum SessionsLive {
 pub(crate) struct RouteRuntime {
     pub(crate) config: Arc<Route>,
     pub(crate) name: Arc<str>,
-    pub(crate) path: Arc<str>,
     pub(crate) target: Arc<UpstreamRuntime>,
     pub(crate) calls: Arc<RouteCalls>,
+    /// What its records say of it, where it is recorded.
+    pub(crate) recorded: Option<Arc<RecordedRoute>>,
 }
 
 impl Runtime {
@@ -125,8 +126,16 @@ impl Runtime {
             let name: Arc<str> = route.name.as_str().into();
             let target = Arc::clone(&upstreams[route.target.name.as_str()]);
             let calls = factory.calls(&name);
-            let path = Arc::from(&*route.matches.path);
-            Arc::new(RouteRuntime { config: Arc::clone(route), name, path, target, calls })
+            let recorded = route.recording.as_ref().map(|recording| {
+                Arc::new(RecordedRoute {
+                    recording: Arc::clone(recording),
+                    name: Arc::clone(&name),
+                    path: Arc::from(&*route.matches.path),
+                    upstream: Arc::clone(&target.name),
+                    endpoint: Arc::clone(&target.endpoint),
+                })
+            });
+            Arc::new(RouteRuntime { config: Arc::clone(route), name, target, calls, recorded })
         });
         let routes = RouteTable::new(routes);
         Ok(Self { config: Some(config), provenance, routes, upstreams, _alive: Some(factory.live_version()) })

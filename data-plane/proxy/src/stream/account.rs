@@ -53,21 +53,15 @@ impl Account {
 
     /// The call is recorded, where its route asks for it.
     pub(crate) fn record(&mut self, exchange: &Exchange, version: u64, request: &http::Request<Incoming>) {
-        let (Some(recording), Some(recorder)) = (&exchange.route.config.recording, &exchange.shared.recorder) else {
+        let (Some(route), Some(recorder)) = (&exchange.route.recorded, &exchange.shared.recorder) else {
             return;
         };
         // What a browser asks before it sends a message is none.
         if request.method() == http::Method::OPTIONS {
             return;
         }
-        let opening = Opening {
-            recording,
-            route: &exchange.route,
-            ids: &self.ids,
-            version,
-            connection: self.connection.number(),
-            began: self.began,
-        };
+        let opening =
+            Opening { route, ids: &self.ids, version, connection: self.connection.number(), began: self.began };
         self.tap = Some(Tap::open(recorder, &opening, request));
     }
 
