@@ -1,4 +1,4 @@
-//! HTTP as MCP uses it: header names, hop-by-hop fields, media types.
+//! HTTP as MCP uses it: header names, encoded values, hop-by-hop fields, media types.
 
 mod encoded;
 mod hop_by_hop;

@@ -28,7 +28,8 @@ const RECORDED: [HeaderName; 9] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// What all exchanges of a recorded route share: one count for each of them, because two cores change it.
+/// What all exchanges of a recorded route share. It is made with the configuration, and an exchange counts one reference to it and not
+/// five: the count goes up on a call's core and down on the recorder's.
 #[derive(Debug)]
 pub(crate) struct RecordedRoute {
     pub(crate) recording: Arc<Recording>,

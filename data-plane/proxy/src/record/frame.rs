@@ -251,11 +251,16 @@ impl Framer {
 
         let is_answer = record.dir != Some(Direction::C2s) && record.re.is_some();
         let (mut method, mut name) = (record.m.take(), record.name.take());
-        if let Some(asked) = call.asked().filter(|_| is_answer) {
-            let (of_request, named) = called(told, asked);
-            (method, name) = (method.or(of_request), name.or(named));
-        } else if let Some(own) = &names {
-            (method, name) = (own.method.as_deref().map(Cow::Borrowed), own.subject.as_deref().map(Cow::Borrowed));
+        match (call.asked(), &names) {
+            // An answer goes by the names of its request, which has another exchange where its client came back for it.
+            (Some(asked), _) if is_answer => {
+                let (of_request, named) = called(told, asked);
+                (method, name) = (method.or(of_request), name.or(named));
+            }
+            (_, Some(own)) if !is_answer => {
+                (method, name) = (own.method.as_deref().map(Cow::Borrowed), own.subject.as_deref().map(Cow::Borrowed));
+            }
+            _ => {}
         }
         let [method, name] = [method, name].map(|name| Some(cleaner.name(&name?)));
         let headers = content.headers.map(|headers| cleaner.headers(headers, &removed)).unwrap_or_default();

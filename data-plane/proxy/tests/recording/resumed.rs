@@ -73,6 +73,23 @@ async fn a_call_whose_client_polls_for_its_answer_ends_with_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_path_takes_from_a_call_is_not_told_by_the_answer_that_its_client_comes_back_for() {
+    for (path, named) in [("$.id", true), ("$.params.name", false)] {
+        bench(&format!(", redact: {{ paths: ['{path}'] }}"), polled(&[RESULT]), async |bench| {
+            let (session, last) = call(&bench).await;
+            assert!(resume(&bench, &session, &last).await.contains(r#""id":7"#));
+            let answer =
+                bench.recorded.find("the answer", |record| record["out"] == "ok" && record["m"] != "initialize");
+            let answer = answer.await;
+            let call = bench.recorded.find("the call", |record| record["m"] == "tools/call").await;
+            assert_eq!(told(&answer, &["m", "name", "id"]), told(&call, &["m", "name", "id"]), "{path}");
+            assert_eq!((&answer["re"], answer["name"] == "slow", answer["id"] == 7), (&call["seq"], named, !named));
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_fails_while_its_client_polls_has_failed() {
     // The rest has no event with an id, so it cannot be asked for again.
     bench("", polled(&[": nothing\n\n"]), async |bench| {

@@ -1,4 +1,4 @@
-//! Any bytes as the manifest of a tape, beside others as its first segment, sealed and open, and as its first blob.
+//! Any bytes as the manifest of a tape, beside others as its segments, sealed and open.
 
 #![no_main]
 
