@@ -62,7 +62,7 @@ impl Tapes for Admin {
     async fn search(&self, request: Request<SearchTapesRequest>) -> Result<Response<Self::SearchStream>, Status> {
         let request = request.into_inner();
         let what = what(request.what());
-        let selected = Selected::read(fleet_of(&request.fleet)?, request.selection)?;
+        let selected = Selected::read(fleet_of(&request.fleet)?, request.selection)?.of(what);
         let before = position(&request.cursor)?;
         let (found, receiver) = mpsc::channel(FOUND_QUEUE);
         let wanted = (what, page(request.limit, PAGE_DEFAULT));
@@ -89,7 +89,8 @@ impl Tapes for Admin {
         let what = what(request.what());
         let refusal = "what happens from now on has none: search instead";
         let selected = Selected::read(fleet_of(&request.fleet)?, request.selection)?
-            .without(&["since", "until", "ids"], refusal)?;
+            .without(&["since", "until", "ids"], refusal)?
+            .of(what);
         let (records, receiver) = mpsc::channel(tail::QUEUE);
         self.answer(tail::tail(Arc::clone(&self.tapes), Arc::clone(&self.store), selected, what, records));
         Ok(Response::new(answers(receiver)))

@@ -152,7 +152,7 @@ async fn what_the_index_will_not_have_is_kept_as_bytes_acknowledged_and_told() {
     let mut stream = shipping(&plane, &node).await;
     // One says that it is another, besides.
     let mut waiting = segments([1, 2, 3, 5]);
-    waiting.insert(4, Segment { sequence: 4, ..Segment::new(9) });
+    waiting.insert(4, Segment { sequence: 4, records: Segment::new(4).records, ..Segment::new(9) });
     stream.ship(&mut waiting).await.unwrap();
     let (gaps, frames, details) = missing(dir.path()).await;
     let gap = |sequence: u64| ((sequence - 1) * RECORDS, sequence * RECORDS + 1, "not_indexed".to_owned());

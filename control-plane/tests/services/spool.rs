@@ -46,6 +46,8 @@ pub(crate) struct Segment {
     pub(crate) sequence: u64,
     pub(crate) instance: String,
     pub(crate) sealed: Vec<u8>,
+    /// The numbers of its first and its last record.
+    pub(crate) records: (u64, u64),
     /// Messages that are kept apart: their content.
     pub(crate) messages: Vec<Vec<u8>>,
 }
@@ -65,9 +67,27 @@ impl Segment {
             let message = messages.get(usize::try_from(call).unwrap());
             write_call(first + 1 + 2 * call, message.map(Vec::as_slice), &mut plain);
         }
+        Self::sealed(sequence, (first, sequence * RECORDS), &plain, messages)
+    }
+
+    /// Two segments of one call, whose request is in the first and its answer in the second. The request is kept apart if it is large.
+    pub(crate) fn across(arguments: &str) -> [Self; 2] {
+        let asked = asked(1, arguments);
+        let apart = (asked.len() > 64 * 1024).then_some(asked.as_slice());
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        encode(&head(1, 1), &mut first);
+        write_request(2, (&asked, apart), &mut first);
+        encode(&head(2, 3), &mut second);
+        let id = id_of(1);
+        write_answer(&answer(2, 4, &id), None, &mut second);
+        let apart = apart.map(<[u8]>::to_vec).into_iter().collect();
+        [Self::sealed(1, (1, 2), &first, apart), Self::sealed(2, (3, 4), &second, Vec::new())]
+    }
+
+    fn sealed(sequence: u64, records: (u64, u64), plain: &[u8], messages: Vec<Vec<u8>>) -> Self {
         let mut sealed = Vec::new();
-        seal(&plain, &mut sealed).unwrap();
-        Self { sequence, instance: INSTANCE.to_owned(), sealed, messages }
+        seal(plain, &mut sealed).unwrap();
+        Self { sequence, instance: INSTANCE.to_owned(), sealed, records, messages }
     }
 
     pub(crate) fn offer(&self) -> SegmentOffer {
@@ -80,8 +100,8 @@ impl Segment {
             sequence: self.sequence,
             bytes: u32::try_from(self.sealed.len()).unwrap(),
             digest: Bytes::copy_from_slice(blake3::hash(&self.sealed).as_bytes()),
-            first_record: (self.sequence - 1) * RECORDS + 1,
-            last_record: self.sequence * RECORDS,
+            first_record: self.records.0,
+            last_record: self.records.1,
             blobs: self.messages.iter().map(blob).collect(),
         }
     }
@@ -136,46 +156,76 @@ fn head(sequence: u64, seq: u64) -> Record<'static> {
 /// A request and its answer, whose message may be kept apart.
 fn write_call(seq: u64, apart: Option<&[u8]>, plain: &mut Vec<u8>) {
     let number = seq / 2;
-    let id = RawValue::from_string(number.to_string()).unwrap();
-    let request = Record {
+    let asked = asked(number, &format!(r#"{{"q":"Needle {number}"}}"#));
+    write_request(seq, (&asked, None), plain);
+    write_answer(&answer(seq, seq + 1, &id_of(number)), apart, plain);
+}
+
+fn asked(number: u64, arguments: &str) -> Vec<u8> {
+    format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"arguments":{arguments}}}}}"#)
+        .into_bytes()
+}
+
+fn id_of(number: u64) -> Box<RawValue> {
+    RawValue::from_string(number.to_string()).unwrap()
+}
+
+/// A request and its message, which may be kept apart.
+fn write_request(seq: u64, (asked, apart): (&[u8], Option<&[u8]>), plain: &mut Vec<u8>) {
+    let id = id_of(seq / 2);
+    let record = Record { blob: apart.map(blob), ..request(seq, &id) };
+    if apart.is_some() {
+        encode(&record, plain);
+    } else {
+        encode_message(&record, Message::of(asked), plain);
+    }
+}
+
+fn request(seq: u64, id: &RawValue) -> Record<'_> {
+    Record {
         seq,
         t: seq * 1_000,
         dir: Some(Direction::C2s),
         tape: Some("3f9a21c0".into()),
         op: Some(seq),
-        id: Some(&id),
+        id: Some(id),
         m: Some("tools/call".into()),
-        name: Some(if number.is_multiple_of(10) { "fetch" } else { "search" }.into()),
+        name: Some(if (seq / 2).is_multiple_of(10) { "fetch" } else { "search" }.into()),
         session: Some("3f9a21c0".into()),
         route: Some("workbench".into()),
         upstream: Some("everything".into()),
         sz: Some(64),
         ..Record::default()
-    };
-    let asked =
-        format!(r#"{{"jsonrpc":"2.0","id":{number},"method":"tools/call","params":{{"q":"Needle {number}"}}}}"#);
-    encode_message(&request, Message::of(asked.as_bytes()), plain);
+    }
+}
+
+/// The answer `seq` of the request `asked`.
+fn answer(asked: u64, seq: u64, id: &RawValue) -> Record<'_> {
+    let number = asked / 2;
     let out = if number.is_multiple_of(5) { Outcome::ToolError } else { Outcome::Ok };
-    let answer = Record {
-        seq: seq + 1,
-        t: (seq + 1) * 1_000,
+    Record {
+        seq,
+        t: seq * 1_000,
         dir: Some(Direction::S2c),
-        re: Some(seq),
+        re: Some(asked),
         lat: Some(1_000),
         out: Some(out),
         tp: Some(format!("{number:032x}").into()),
-        blob: apart.map(|message| BlobRef {
-            hash: blake3::hash(message).to_hex().to_string().into(),
-            bytes: message.len() as u64,
-        }),
-        ..request
-    };
-    if apart.is_some() {
-        encode(&answer, plain);
-    } else {
-        let told = format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"found":"hay {number}"}}}}"#);
-        encode_message(&answer, Message::of(told.as_bytes()), plain);
+        ..request(asked, id)
     }
+}
+
+fn write_answer(answer: &Record<'_>, apart: Option<&[u8]>, plain: &mut Vec<u8>) {
+    if let Some(apart) = apart {
+        return encode(&Record { blob: Some(blob(apart)), ..answer.clone() }, plain);
+    }
+    let number = answer.re.unwrap() / 2;
+    let told = format!(r#"{{"jsonrpc":"2.0","id":{number},"result":{{"found":"hay {number}"}}}}"#);
+    encode_message(answer, Message::of(told.as_bytes()), plain);
+}
+
+fn blob(message: &[u8]) -> BlobRef<'static> {
+    BlobRef { hash: blake3::hash(message).to_hex().to_string().into(), bytes: message.len() as u64 }
 }
 
 /// A node's `Ship` stream.

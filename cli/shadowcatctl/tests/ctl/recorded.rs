@@ -179,6 +179,6 @@ pub(crate) fn read(record: admin::TapeRecord) -> admin::ReadTapesResponse {
 
 pub(crate) fn read_end(remark: &str, damage: &[&str]) -> admin::ReadTapesResponse {
     let damage = damage.iter().map(|text| (*text).to_owned()).collect();
-    let end = admin::ReadEnd { records: 4, remark: remark.to_owned(), damage };
+    let end = admin::ReadEnd { records: 4, remark: remark.to_owned(), damage, unjudged: 0 };
     admin::ReadTapesResponse { kind: Some(read_tapes_response::Kind::End(end)) }
 }

@@ -93,6 +93,9 @@ pub trait Index: Upkeep {
     /// The segments of these numbers; those that are not there any more are left out.
     async fn segments(&self, numbers: &[i64]) -> Result<Vec<KeptSegment>, StoreError>;
 
+    /// The segment with the record `seq` of what a segment's source has recorded, if it is one before that segment.
+    async fn segment_before(&self, segment: i64, seq: u64) -> Result<Option<i64>, StoreError>;
+
     /// Segments of a fleet with records of the time that a filter says, before a position.
     async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<Extent, StoreError>;
 

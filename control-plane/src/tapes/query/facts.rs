@@ -18,8 +18,8 @@ const MODERN_FROM: &str = "2026-07-28";
 pub(crate) struct Content<'a> {
     record: &'a Record<'a>,
     body: Cow<'a, [u8]>,
-    /// The message of the request, for an answer.
-    request: Option<Cow<'a, [u8]>>,
+    /// The message of the request that it answers.
+    request: Option<&'a [u8]>,
 }
 
 /// A JSON-RPC message, as far as it is asked about.
@@ -50,11 +50,10 @@ struct Params<'a> {
 }
 
 impl<'a> Content<'a> {
-    /// Of a record, whose message may be `apart`, and the record of its request.
-    pub(crate) fn new(record: &'a Record<'a>, apart: Option<&'a [u8]>, request: Option<&'a Record<'a>>) -> Self {
-        let body = |record: &'a Record<'a>| message(record).ok().flatten();
-        let own = apart.map(Cow::Borrowed).or_else(|| body(record)).unwrap_or_default();
-        Self { record, body: own, request: request.and_then(body) }
+    /// Of a record, whose message may be `apart`, and the message of the request that it answers.
+    pub(crate) fn new(record: &'a Record<'a>, apart: Option<&'a [u8]>, request: Option<&'a [u8]>) -> Self {
+        let body = apart.map(Cow::Borrowed).or_else(|| message(record).ok().flatten()).unwrap_or_default();
+        Self { record, body, request }
     }
 
     /// What text is looked for in: the message, or what stands in its place.
@@ -65,13 +64,18 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// What text is looked for in, too, where calls are looked for.
+    pub(super) fn asked(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.request.unwrap_or_default())
+    }
+
     fn message(&self) -> Message<'_> {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
     /// Of the message, or of the request that it answers.
     fn params(&self) -> Params<'_> {
-        let of = self.request.as_deref().unwrap_or(&self.body);
+        let of = self.request.unwrap_or(&self.body);
         let found = serde_json::from_slice::<Message<'_>>(of).ok().and_then(|message| message.params);
         found.and_then(|params| serde_json::from_str(params.get()).ok()).unwrap_or_default()
     }

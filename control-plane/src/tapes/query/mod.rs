@@ -3,6 +3,7 @@
 //! - [`selection`]: which frames are meant, as it was asked for.
 //! - [`judge`]: whether a frame's content is meant.
 //! - [`facts`]: what an expression can ask about a frame.
+//! - [`asked`]: the requests of the answers that are followed.
 //! - [`segments`]: the segments that have to be opened for that.
 //! - [`search`], [`read`], [`tail`]: the three ways through frames.
 //! - [`missing`]: what is kept and what is not there.
@@ -10,6 +11,7 @@
 //! Invariants: what the index can answer opens no segment; what opens segments is bounded in number and time, says how far it came,
 //! and goes on exactly there; a search ends when whoever asked is gone.
 
+mod asked;
 mod facts;
 mod judge;
 pub(crate) mod missing;

@@ -55,6 +55,7 @@ struct Reading<'a> {
     messages: Messages,
     left: u64,
     read: u64,
+    unjudged: u64,
     damage: BTreeSet<String>,
     told: BTreeSet<String>,
 }
@@ -82,6 +83,7 @@ pub(crate) async fn read(tapes: Arc<Tapes>, selected: Selected, limit: u64, mess
         messages,
         left: limit,
         read: 0,
+        unjudged: 0,
         damage: BTreeSet::new(),
         told: BTreeSet::new(),
     };
@@ -140,10 +142,21 @@ impl Reading<'_> {
         let apart = self.apart(&record).await?;
         let judge = &self.selected.judge;
         if !judge.is_idle() {
-            let request = record.re.and_then(|request| opened.record(request));
-            let content = Content::new(&record, apart.as_deref(), request.as_ref());
-            if judge.judge(frame, Some(&content)) != Verdict::Meant {
-                return Ok(());
+            let request = match record.re.filter(|_| judge.needs_request()) {
+                Some(asked) => match self.segments.asked(&self.selected.filter.fleet, frame, asked).await {
+                    Ok(request) => Some(request),
+                    Err(why) => return self.damaged(format!("record {} of {}: {why}", frame.seq, frame.instance)),
+                },
+                None => None,
+            };
+            let content = Content::new(&record, apart.as_deref(), request.as_deref());
+            match judge.judge(frame, Some(&content)) {
+                Verdict::Meant => {}
+                Verdict::Not => return Ok(()),
+                Verdict::Unjudged => {
+                    self.unjudged += 1;
+                    return Ok(());
+                }
             }
         }
         if self.left == 0 {
@@ -192,7 +205,7 @@ impl Reading<'_> {
 
     fn end(&mut self, remark: &str) -> ReadEnd {
         let damage = std::mem::take(&mut self.damage).into_iter().collect();
-        ReadEnd { records: self.read, remark: remark.to_owned(), damage }
+        ReadEnd { records: self.read, remark: remark.to_owned(), damage, unjudged: self.unjudged }
     }
 }
 

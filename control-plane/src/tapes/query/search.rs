@@ -170,21 +170,16 @@ impl Search<'_> {
     async fn judge(&mut self, frame: &FoundFrame) -> Verdict {
         let Ok(opened) = self.segments.open(frame.segment).await else { return Verdict::Unjudged };
         let Some(record) = opened.record(frame.seq) else { return Verdict::Unjudged };
-        let apart = match &record.blob {
-            Some(blob) => match self.segments.message(&self.selected.filter.fleet, &blob.hash).await {
-                Ok(message) => Some(message),
+        let (judge, fleet) = (&self.selected.judge, &self.selected.filter.fleet);
+        let Ok(apart) = self.segments.apart(fleet, &record).await else { return Verdict::Unjudged };
+        let request = match record.re.filter(|_| judge.needs_request()) {
+            Some(asked) => match self.segments.asked(fleet, frame, asked).await {
+                Ok(request) => Some(request),
                 Err(_) => return Verdict::Unjudged,
             },
             None => None,
         };
-        let judge = &self.selected.judge;
-        let asked = record.re.filter(|_| judge.needs_request());
-        let request = asked.and_then(|request| opened.record(request));
-        if asked.is_some() && request.is_none() {
-            // The request is in another segment, which nobody opens for one answer.
-            return Verdict::Unjudged;
-        }
-        judge.judge(frame, Some(&Content::new(&record, apart.as_deref(), request.as_ref())))
+        judge.judge(frame, Some(&Content::new(&record, apart.as_deref(), request.as_deref())))
     }
 
     fn progress(&self) -> SearchProgress {

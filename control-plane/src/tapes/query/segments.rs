@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use object_store::path::Path;
-use shadowcat_tape::line::decode;
+use shadowcat_tape::line::{decode, message};
 use shadowcat_tape::record::Record;
 use shadowcat_tape::segment::{Found, Scan, unseal};
 
 use crate::tapes::Tapes;
 use crate::tapes::blobs::{BlobError, message_key};
 use crate::tapes::decode::PLAIN_BYTES_MAX;
+use crate::tapes::index::FoundFrame;
 
 /// Plain bytes of segments that one question holds: a segment of each of thirty nodes, whose frames come by turns.
 const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -116,6 +117,33 @@ impl<'a> Segments<'a> {
         let kept = self.tapes.index().segments(&[number]).await.map_err(|error| error.to_string())?;
         let kept = kept.into_iter().next().map(|kept| kept.object);
         kept.ok_or_else(|| "the segment was deleted meanwhile".to_owned())
+    }
+
+    /// The message of a record of the fleet, if it is kept apart.
+    pub(crate) async fn apart(&mut self, fleet: &str, record: &Record<'_>) -> Result<Option<Bytes>, String> {
+        match &record.blob {
+            Some(blob) => self.message(fleet, &blob.hash).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The message of the request `seq` that a frame of the fleet answers, wherever it is; empty if it was recorded without one.
+    pub(crate) async fn asked(&mut self, fleet: &str, frame: &FoundFrame, seq: u64) -> Result<Bytes, String> {
+        let mut opened = self.open(frame.segment).await?;
+        if opened.line(seq).is_none() {
+            // A call that lasts, or that began just before its segment was sealed.
+            let before = self.tapes.index().segment_before(frame.segment, seq).await;
+            let before = before.map_err(|error| error.to_string())?;
+            opened = self.open(before.ok_or_else(|| "the request is not kept".to_owned())?).await?;
+        }
+        let record = opened.record(seq).ok_or_else(|| "the request cannot be read any more".to_owned())?;
+        match self.apart(fleet, &record).await? {
+            Some(apart) => Ok(apart),
+            None => match message(&record) {
+                Ok(body) => Ok(body.map(|body| Bytes::copy_from_slice(&body)).unwrap_or_default()),
+                Err(error) => Err(error.to_string()),
+            },
+        }
     }
 
     /// A message that is kept apart.

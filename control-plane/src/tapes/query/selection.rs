@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::judge::Judge;
 use crate::tapes::decode::{SESSION_CHARS, trace};
-use crate::tapes::index::{Filter, codes};
+use crate::tapes::index::{Filter, What, codes};
 
 /// What stands for every outcome that is not good.
 const ERROR: &str = "error";
@@ -64,6 +64,11 @@ impl Selected {
             expr.demands().iter().for_each(|demand| narrow(&mut filter, demand));
         }
         Ok(Self { filter, judge: Judge::new(&selection.text, expr) })
+    }
+
+    /// The same of these frames; of all, unless it is said.
+    pub(crate) fn of(self, what: What) -> Self {
+        Self { judge: self.judge.of(what), ..self }
     }
 
     /// Refuses what a question cannot be about.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use shadowcat_proto::admin::v1::tail_tapes_response::Kind;
 use shadowcat_proto::admin::v1::{TailTapesResponse, TailedNodes, TapeRecord};
-use shadowcat_tape::line::decode;
+use shadowcat_tape::line::{decode, message};
 use shadowcat_tape::record::Record;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{MissedTickBehavior, interval};
 use tonic::Status;
 
+use super::asked::Asked;
 use super::facts::Content;
 use super::judge::Verdict;
 use super::segments::Segments;
@@ -36,6 +37,9 @@ const LOOKED_AT: u32 = 256;
 /// Records that wait for whoever follows. Beyond it they are left out, and counted.
 pub(crate) const QUEUE: usize = 256;
 
+/// Bytes of the largest message that is sure to come with its record: a line of 64 KiB has room for it in base64, and for the rest.
+const KEPT_BACK: u64 = 40 * 1024;
+
 /// Where records go.
 pub(crate) type Followed = mpsc::Sender<Result<TailTapesResponse, Status>>;
 
@@ -49,6 +53,8 @@ struct Tail<'a> {
     skipped: u64,
     live: Vec<String>,
     nodes: Option<TailedNodes>,
+    /// What the live ones were asked.
+    asked: Asked,
     /// What was told of what others have shipped.
     seen: BTreeSet<Position>,
 }
@@ -75,6 +81,7 @@ pub(crate) async fn tail(tapes: Arc<Tapes>, store: Arc<dyn Store>, selected: Sel
         skipped: 0,
         live: Vec::new(),
         nodes: None,
+        asked: Asked::default(),
         seen: BTreeSet::new(),
     };
     let since = now();
@@ -107,10 +114,26 @@ impl Tail<'_> {
         };
         let Some(mut frame) = of_record(&record) else { return };
         (frame.node, frame.instance) = (node.to_owned(), instance.to_owned());
+        let needs_request = self.selected.judge.needs_request();
+        let body = message(&record).ok().flatten();
+        // A node keeps back messages of this size, and says all else of them.
+        let is_kept_back = body.is_none() && frame.size > KEPT_BACK;
+        if needs_request && !is_kept_back && record.id.is_some() && record.re.is_none() {
+            // It comes before what answers it, and may fit nothing itself.
+            let body = body.map(|body| Bytes::copy_from_slice(&body));
+            self.asked.keep(instance, record.seq, body.unwrap_or_default());
+        }
         if !fits(&self.selected.filter, self.what, &frame) {
             return;
         }
-        let content = Content::new(&record, None, None);
+        let re = record.re.filter(|_| needs_request);
+        let request = re.and_then(|seq| self.asked.of(instance, seq));
+        if (re.is_some() && request.is_none()) || (is_kept_back && self.selected.judge.needs_content()) {
+            // It was asked before anybody followed, or too long ago, or what it says is not here.
+            self.skipped = self.skipped.saturating_add(1);
+            return;
+        }
+        let content = Content::new(&record, None, request.as_deref());
         if self.selected.judge.judge(&frame, Some(&content)) == Verdict::Meant {
             let line = line.strip_suffix(b"\n").unwrap_or(line);
             self.tell(&frame, line);
@@ -162,8 +185,18 @@ impl Tail<'_> {
             }
             let Ok(opened) = segments.open(frame.segment).await else { continue };
             let (Some(line), Some(record)) = (opened.line(frame.seq), opened.record(frame.seq)) else { continue };
-            let content = Content::new(&record, None, None);
-            if self.selected.judge.judge(frame, Some(&content)) == Verdict::Meant {
+            let (judge, fleet) = (&self.selected.judge, &self.selected.filter.fleet);
+            let apart = if judge.needs_content() { segments.apart(fleet, &record).await } else { Ok(None) };
+            let request = match record.re.filter(|_| judge.needs_request()) {
+                Some(seq) => segments.asked(fleet, frame, seq).await.map(Some),
+                None => Ok(None),
+            };
+            let (Ok(apart), Ok(request)) = (apart, request) else {
+                self.skipped = self.skipped.saturating_add(1);
+                continue;
+            };
+            let content = Content::new(&record, apart.as_deref(), request.as_deref());
+            if judge.judge(frame, Some(&content)) == Verdict::Meant {
                 self.tell(frame, line);
             }
         }

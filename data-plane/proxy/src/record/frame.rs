@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::value::RawValue;
 use shadowcat_config::{Capture, Recording};
 use shadowcat_mcp::{Envelope, Id, Kind, Limits};
-use shadowcat_tape::line::{Message, encode, encode_message};
+use shadowcat_tape::line::Message;
 use shadowcat_tape::record::{self, Direction, Outcome, Record, Stage, Text};
 
 use super::call::{Asked, CallContext, Gathered, Headers, Response, Said, Saying, Told};
@@ -301,13 +301,7 @@ impl Framer {
             return self.sink.append(record, message);
         }
         let seq = self.sink.append(record.clone(), message);
-        let (record, mut line) = (Record { seq, ..record }, Vec::new());
-        match message {
-            Some(message) => encode_message(&record, message, &mut line),
-            None => encode(&record, &mut line),
-        }
-        line.pop();
-        self.followed.tell(line.into());
+        self.followed.tell_record(&Record { seq, ..record }, message);
         seq
     }
 }

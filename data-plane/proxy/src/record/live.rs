@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use shadowcat_tape::line::{Message, encode, encode_message};
+use shadowcat_tape::record::Record;
 use tokio::sync::mpsc;
 
 /// Records that wait for a line that follows. At the bound they are left out, and the line says how many.
 const WAITING_MAX: usize = 1024;
 
-/// A record that is longer is left out likewise: what waits is bounded by both, at 64 MiB, and a message has room for several.
+/// A record that is longer goes without its message, which the spool keeps apart: what waits is bounded by both, at 64 MiB, and a message
+/// has room for several.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Bytes of the records of one message, whose bound is one MiB.
@@ -40,8 +43,22 @@ impl Followed {
         self.wanted.load(Ordering::Acquire)
     }
 
-    /// Hands a record over, if there is room.
-    pub(super) fn tell(&self, line: Bytes) {
+    /// Hands a record over, if there is room. Who follows sees by its size that it had a message.
+    pub(super) fn tell_record(&self, record: &Record<'_>, message: Option<Message<'_>>) {
+        let mut line = Vec::new();
+        match message {
+            Some(message) => encode_message(record, message, &mut line),
+            None => encode(record, &mut line),
+        }
+        if line.len() > LINE_BYTES_MAX {
+            line.clear();
+            encode(record, &mut line);
+        }
+        line.pop();
+        self.tell(line.into());
+    }
+
+    fn tell(&self, line: Bytes) {
         if line.len() > LINE_BYTES_MAX {
             self.skipped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -85,7 +102,23 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use shadowcat_tape::line::decode;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_record_with_a_large_message_is_told_without_it() {
+        let followed = Followed::default();
+        let mut live = followed.follow();
+        let record = Record { seq: 7, sz: Some(LINE_BYTES_MAX as u64), ..Record::default() };
+        let message = format!("\"{}\"", "x".repeat(LINE_BYTES_MAX));
+        followed.tell_record(&record, Some(Message::of(b"{}")));
+        followed.tell_record(&record, Some(Message::of(message.as_bytes())));
+        let (lines, skipped) = live.next(10).await;
+        let told: Vec<_> = lines.iter().map(|line| decode(line).unwrap()).collect();
+        assert_eq!((told.len(), skipped, told[0].body.is_some(), told[1].body.is_some()), (2, 0, true, false));
+        assert_eq!((told[1].seq, told[1].sz), (7, Some(LINE_BYTES_MAX as u64)));
+    }
 
     #[tokio::test]
     async fn who_follows_too_slowly_is_told_how_much_was_left_out() {

@@ -7,6 +7,7 @@ use tonic::Streaming;
 use super::super::line::note;
 use crate::Failure;
 use crate::connect::Client;
+use crate::output::count;
 
 /// The call, for a person.
 const READ: &str = "read the tapes";
@@ -38,6 +39,9 @@ impl<'a> Reading<'a> {
 pub(super) fn remark(end: &ReadEnd) {
     for damage in &end.damage {
         note(&format!("damaged: {damage}"));
+    }
+    if end.unjudged > 0 {
+        note(&format!("{} left out, as the filter failed there", count(end.unjudged, "record")));
     }
     if !end.remark.is_empty() {
         note(&end.remark);

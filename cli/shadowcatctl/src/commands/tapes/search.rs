@@ -103,7 +103,7 @@ fn conclude(selection: &TapeSelection, seen: u64, end: &SearchEnd) {
     }
     if end.unjudged > 0 {
         let unjudged = count(end.unjudged, "frame");
-        note(&format!("{unjudged} could not be judged: the filter failed there, or their segment could not be read"));
+        note(&format!("{unjudged} could not be judged: the filter failed there, or what they say could not be read"));
     }
     if !end.remark.is_empty() {
         note(&end.remark);

@@ -131,3 +131,19 @@ pub(super) async fn segments(connection: &mut Connection, numbers: &[i64]) -> Re
     let segment = |(number, object, lost)| KeptSegment { number, object, lost_bytes: unsigned(lost) };
     Ok(found.into_iter().map(segment).collect())
 }
+
+/// Goes back from the segment, in the order of their numbers, until one begins before the record: few steps, as what belongs together is
+/// recorded within seconds.
+pub(super) async fn segment_before(
+    connection: &mut Connection,
+    segment: i64,
+    seq: u64,
+) -> Result<Option<i64>, sqlx::Error> {
+    let found = query_as::<Database, (i64, i64)>(
+        "SELECT b.number, b.last_record FROM segments s
+         JOIN segments b ON b.source = s.source AND b.sequence < s.sequence AND b.twin = 0 AND b.first_record <= $2
+         WHERE s.number = $1 ORDER BY b.sequence DESC LIMIT 1",
+    );
+    let found = found.bind(segment).bind(signed(seq)).fetch_optional(connection).await?;
+    Ok(found.filter(|(_, last)| unsigned(*last) >= seq).map(|(number, _)| number))
+}

@@ -114,6 +114,10 @@ impl Index for SqlIndex {
         ask!(self.access, readers, known::segments, numbers)
     }
 
+    async fn segment_before(&self, segment: i64, seq: u64) -> Result<Option<i64>, StoreError> {
+        ask!(self.access, readers, known::segment_before, segment, seq)
+    }
+
     async fn extent(&self, filter: &Filter, before: Option<Position>) -> Result<Extent, StoreError> {
         ask!(self.access, readers, stats::extent, filter, before)
     }
