@@ -52,7 +52,7 @@ mod tests {
         }
         assert_eq!((asked.of("boot", 0), asked.of("other", 1)), (None, None));
         assert_eq!(asked.of("boot", 1).as_deref(), Some(&b"{}"[..]));
-        asked.keep("boot", 1, Bytes::from(vec![b'x'; BYTES_MAX]));
+        asked.keep("boot", 5000, Bytes::from(vec![b'x'; BYTES_MAX + 1]));
         assert_eq!((asked.messages.len(), asked.bytes), (0, 0), "nothing is kept that is larger than all");
         asked.keep("boot", 7, Bytes::from_static(b"{}"));
         assert_eq!((asked.messages.len(), asked.order.len(), asked.bytes), (1, 1, 2));

@@ -66,7 +66,8 @@ impl Judge {
                 let said = said.to_lowercase();
                 self.texts.iter().any(|text| said.contains(text))
             };
-            if !has(&content.text()) && !(self.what == What::Calls && has(&content.asked())) {
+            let is_said = has(&content.text()) || (self.what == What::Calls && has(&content.asked()));
+            if !is_said {
                 return Verdict::Not;
             }
         }
